@@ -1,0 +1,434 @@
+"""Every bound in one place, each with its reason. Units stand last in the names.
+
+What we write obeys the same bounds as what we accept, so nothing legitimate is ever refused.
+"""
+
+from typing import Final
+
+KIB: Final = 1024
+MIB: Final = 1024 * 1024
+
+# Changes and entries -----------------------------------------------------------------------
+
+CHANGE_BYTES_MAX: Final = 1 * MIB - 4 * KIB
+"""One change on the wire; fits one entry of ENTRY_BYTES_MAX with its envelope."""
+
+CHANGE_INFLATED_BYTES_MAX: Final = 4 * MIB
+"""A deflated change may grow fourfold; 521 838 bytes can inflate to 512 MiB otherwise."""
+
+CHANGE_OPERATIONS_MAX: Final = 65_536
+"""Run lengths make a valid 69-byte change apply as 4 000 000 operations; this is 0.1 s of work."""
+
+CHANGE_PREDECESSORS_MAX: Final = 4 * CHANGE_OPERATIONS_MAX
+"""Operations that one change overwrites: more than one each only where devices conflicted."""
+
+CHANGE_DEPENDENCIES_MAX: Final = 256
+"""A change follows the heads of its record: at most one per concurrent writer in practice."""
+
+CHANGE_ACTORS_MAX: Final = 256
+"""Actors that one change refers to: one per store instance that ever wrote in the record."""
+
+CHANGE_SEQUENCE_MAX: Final = 2**53 - 1
+"""Changes by one author in one record; a number that every language's reader can hold."""
+
+OPERATION_COUNTER_MAX: Final = 2**32 - 1
+"""The engine counts the operations of a record in 32 bits (`verify_ops` in its change.rs)."""
+
+ENTRY_CHANGES_MAX: Final = 1_000
+"""Changes in one entry; bulk writes of 10 000 records become ten entries."""
+
+ENTRY_BYTES_MAX: Final = 1 * MIB
+"""One entry with its signature; the same as one control message, less its envelope."""
+
+MEMBERSHIP_HEADS_MAX: Final = 8
+"""Membership heads that an entry or an operation names: concurrent admins are few."""
+
+# Records -----------------------------------------------------------------------------------
+
+RECORD_BYTES_MAX: Final = 8 * MIB
+"""A saved record; the engine needs a few times this while loading, and holds the interpreter."""
+
+VALUE_DEPTH_MAX: Final = 32
+"""Nesting of maps and lists in a record; deeper than people write, shallow enough to recurse."""
+
+VALUE_ITEMS_MAX: Final = 50_000
+"""Values in one record, counted recursively, so that one edit fits one change."""
+
+TEXT_CHARACTERS_MAX: Final = 50_000
+"""One text; each character is an operation, and a whole text must fit into one change."""
+
+SCALAR_BYTES_MAX: Final = 256 * KIB
+"""One byte string or atomic string; larger content belongs into a file, not into a record."""
+
+TIMESTAMP_MS_MIN: Final = -62_135_424_000_000
+"""0001-01-03T00:00Z: the binding turns timestamps into local datetimes, which begin in year 1."""
+
+TIMESTAMP_MS_MAX: Final = 253_402_128_000_000
+"""9999-12-30T00:00Z: the same at the other end; datetime looks a day around, zones add another."""
+
+DIFF_DISTANCE_MAX: Final = 512
+"""Inserted and deleted items that a minimal diff looks for; time and memory are its square."""
+
+DEFLATE_BYTES_MIN: Final = 1 * KIB
+"""Shorter changes stay as they are: deflating takes 85 us and saves a tenth of a usual record."""
+
+INTEGER_MAX: Final = 2**63 - 1
+"""Integers are signed 64-bit in the engine."""
+
+COLLECTION_CHARACTERS_MAX: Final = 64
+"""A collection's name: a word or two, shown in tables."""
+
+NAME_CHARACTERS_MAX: Final = 200
+"""A record's name: a title line."""
+
+FIELD_CHARACTERS_MAX: Final = 200
+"""A field's name."""
+
+CHUNKS_BEFORE_FOLD: Final = 16
+"""Chunks of a record before they are folded into a snapshot; loading stays one small read."""
+
+FOLD_BYTES_MIN: Final = 4 * KIB
+"""Below this, appended changes are cheaper than a new snapshot."""
+
+# Messages and frames -----------------------------------------------------------------------
+
+FRAME_BYTES_MAX: Final = 65_535
+"""The Noise specification's cap on one message, section 3."""
+
+MESSAGE_BYTES_MAX: Final = 1 * MIB + 64 * KIB
+"""One logical message: an entry of ENTRY_BYTES_MAX and its envelope."""
+
+WIRE_DEPTH_MAX: Final = 8
+"""Nesting of decoded messages; the deepest of ours has 5 levels."""
+
+WIRE_ARRAY_ITEMS_MAX: Final = 4_096
+"""Items in one decoded array: an entry has 1 000 changes, a map at most 1 024 journals."""
+
+WIRE_OBJECTS_MAX: Final = 65_536
+"""Objects in one decoded message; 16.8 MB of empty maps would take 1.1 GB otherwise."""
+
+# Replication -------------------------------------------------------------------------------
+
+JOURNALS_MAX: Final = 1_024
+"""Journals in one vault: 64 devices with 16 store instances each."""
+
+COLLECTIONS_MAX: Final = 1_024
+"""Collections in one vault; each costs a row in the proof that links exchange."""
+
+UNACKNOWLEDGED_BYTES_MAX: Final = 4 * MIB
+"""Entries in flight on one link before an acknowledgement; what a slow peer can hold in memory."""
+
+FEED_BYTES_MAX: Final = 1 * MIB
+"""Entries read from the store at a time for one link: few reads, little memory."""
+
+ENTRIES_MESSAGE_BYTES_MAX: Final = 256 * KIB
+"""Small entries gathered into one message; the receiver starts on it while more comes."""
+
+INBOUND_BYTES_MAX: Final = 8 * MIB
+"""Received entries that wait to be applied, per link: the peer's window and what was on its way."""
+
+EDITS_QUEUED_MAX: Final = 1_024
+"""Local edits that wait for the store; beyond it the caller is told to slow down."""
+
+EDIT_RECORDS_MAX: Final = 1_000
+"""Records in one local edit: they become one entry."""
+
+RETRY_S: Final = 5.0
+"""Before membership operations that could not be written are tried again."""
+
+RECORDS_CACHED_MAX: Final = 512
+"""Loaded records; one costs 8 to 17 KB in the engine, so about 8 MB."""
+
+# Store -------------------------------------------------------------------------------------
+
+STORE_WAL_PAGES_MAX: Final = 1_000
+"""Pages in the write-ahead log that start a checkpoint; see docs/decisions/0003 for the stalls."""
+
+STORE_WAL_BYTES_KEPT: Final = 16 * MIB
+"""What a checkpoint leaves of the log file, so that it is not grown anew after each."""
+
+STORE_CACHE_BYTES: Final = 16 * MIB
+"""Decrypted pages per connection: the upper levels of every tree at 100 000 records."""
+
+STORE_BUSY_S: Final = 5.0
+"""How long a connection waits for another; only recovery after a crash takes any time."""
+
+STORE_CALLS_QUEUED_MAX: Final = 64
+"""Calls that wait for one store thread; further callers wait outside, in their order."""
+
+SLOTS_MAX: Final = 16
+"""Ways to unlock one device: a key file, some passphrases, a keyring, a recovery key."""
+
+SLOT_BYTES_MAX: Final = 1 * KIB
+"""Parameters, or wrapped key, of one slot: a salt and two numbers, or 72 bytes."""
+
+SLOT_KIND_CHARACTERS_MAX: Final = 32
+"""The name of a slot's kind: one word."""
+
+SLOTS_FILE_BYTES_MAX: Final = 64 * KIB
+"""SLOTS_MAX slots at their largest, with room to spare."""
+
+# Membership --------------------------------------------------------------------------------
+
+DEVICES_MAX: Final = 64
+"""Members of one vault, removed ones not counted: one person's devices, generously."""
+
+OPERATIONS_MAX: Final = 10_000
+"""Operations in the membership log, for ever."""
+
+OPERATION_BYTES_MAX: Final = 128 * KIB
+"""One operation; an epoch with 64 sealed boxes of 1.2 KB is 75 KB."""
+
+OPERATIONS_PER_AUTHOR_MAX: Final = 1_024
+"""Operations by one device, forks included: one stolen device cannot fill the log with noise."""
+
+OPERATIONS_RESERVED: Final = 2_000
+"""The last part of the log is for removals: everything else is refused to the local writer
+earlier, so honest devices that write at the same time never meet OPERATIONS_MAX."""
+
+DEVICE_NAME_CHARACTERS_MAX: Final = 64
+"""A device's or a vault's name, in characters after normalisation."""
+
+DEVICE_KIND_CHARACTERS_MAX: Final = 16
+"""A kind of device, one word such as `laptop`."""
+
+GATE_EPOCHS_MAX: Final = 4
+"""Epochs whose gate key a responder tries on a first message; four cost 97 us and no DH."""
+
+EPOCHS_MAX: Final = 1_024
+"""Epochs of a vault that devices still hand to each other: one a month for 85 years."""
+
+OPERATIONS_PER_MESSAGE_MAX: Final = 1_024
+"""Membership operations in one message."""
+
+OPERATIONS_MESSAGE_BYTES_MAX: Final = 768 * KIB
+"""Their bytes; with one operation of the largest size the message stays within its bound."""
+
+HELD_MESSAGES_MAX: Final = 16
+"""Messages of a peer kept until an operation admits it: it sends three, and operations."""
+
+DEVICE_PREFIX_DIGITS_MIN: Final = 4
+"""Hexadecimal digits of a device id that may stand for it; fewer would meet names and chance."""
+
+# Links -------------------------------------------------------------------------------------
+
+HANDSHAKE_FIRST_S: Final = 5.0
+"""From accept to the first message: a device of ours sends it at once."""
+
+HANDSHAKE_S: Final = 10.0
+"""A whole handshake, generous for a slow Wi-Fi."""
+
+HEARTBEAT_S: Final = 25.0
+"""Between signs of life on an idle link, jittered by a fifth; keeps NAT and ARP entries fresh."""
+
+IDLE_S: Final = 90.0
+"""Silence after which a link is dead: three heartbeats and some."""
+
+WRITE_STALL_S: Final = 30.0
+"""A write that makes no progress for this long ends the link."""
+
+LINK_AGE_MAX_S: Final = 1_800.0
+"""A link is replaced by a new handshake after 30 min, so a stolen link key heals."""
+
+RENEWAL_RETRY_S: Final = 60.0
+"""Between attempts to replace an old link; the old one goes on meanwhile."""
+
+REKEY_RECORDS: Final = 65_536
+"""Frames per direction under one key."""
+
+REKEY_BYTES: Final = 1024 * MIB
+"""Bytes per direction under one key."""
+
+PADDED_BYTES_MIN: Final = 256
+"""Smallest padded message: short edits, heartbeats and acknowledgements look the same."""
+
+LINKS_MAX: Final = 64
+"""Authenticated links: one per member."""
+
+HALF_OPEN_MAX: Final = 32
+"""Streams in a handshake, over all addresses."""
+
+HALF_OPEN_PER_NETWORK_MAX: Final = 8
+"""The same per /24 (IPv4) or /64 (IPv6)."""
+
+HANDSHAKES_PER_S: Final = 20.0
+"""Accepted handshakes per address and second, with a burst of 5 (as WireGuard's limiter)."""
+
+HANDSHAKE_BURST: Final = 5
+"""See HANDSHAKES_PER_S."""
+
+HANDSHAKE_SOURCES_MAX: Final = 1_024
+"""Addresses whose rate is remembered; a bucket is forgotten once it is full, after 0.25 s."""
+
+LISTEN_BACKLOG: Final = 64
+"""Streams that wait to be accepted: twice HALF_OPEN_MAX."""
+
+LISTEN_PORT_TRIES: Final = 16
+"""Ports tried until one is free for both IPv4 and IPv6; a second try is rare already."""
+
+WRITE_QUEUE_BYTES_MAX: Final = 8 * MIB
+"""Sealed bytes that wait for one stream; a peer that never reads is dropped at this point."""
+
+DIALS_PER_DEVICE_MAX: Final = 4
+"""Addresses of one device tried at the same time."""
+
+DIALS_MAX: Final = 8
+"""Dials under way over all devices."""
+
+DIAL_S: Final = 5.0
+"""One TCP connect on a local network."""
+
+BACKOFF_MIN_S: Final = 1.0
+"""First pause after a failed dial; doubles with jitter."""
+
+BACKOFF_MAX_S: Final = 600.0
+"""Longest pause; a sighting or a network change resets it."""
+
+ADDRESSES_PER_PEER_MAX: Final = 16
+"""Remembered or advertised addresses of one device."""
+
+# Pairing -----------------------------------------------------------------------------------
+
+PAIRING_S: Final = 120.0
+"""How long a code is valid."""
+
+PAIRING_GUESSES: Final = 3
+"""Wrong codes before it is burnt: 3 in 2**31 is the attacker's chance."""
+
+PAIRING_FAILURES_PER_HOUR: Final = 10
+"""Failures after which pairing is locked for PAIRING_LOCK_S."""
+
+PAIRING_LOCK_S: Final = 3_600.0
+"""See PAIRING_FAILURES_PER_HOUR."""
+
+PAIRING_CONFIRM_S: Final = 120.0
+"""How long both people may take to compare and type the words."""
+
+PAIRING_SPONSORS_MAX: Final = 3
+"""Devices that one typed code is tried on: whoever answers to a code gets one guess at it."""
+
+PAIRING_PACKAGE_BYTES_MAX: Final = 32 * MIB
+"""What a new device is given: a membership log at its longest is some 15 MB, epochs included."""
+
+PAIRING_PART_BYTES: Final = 512 * KIB
+"""One piece of that; the rest of a message's room is left to its envelope and padding."""
+
+PAIRING_BYTES_PER_S_MIN: Final = 64 * KIB
+"""The slowest network on which a new device still gets all of it in time."""
+
+PAIRING_ADDRESSES_MAX: Final = 8
+"""Addresses in a QR code: each makes it denser, and a device has few that a phone can reach."""
+
+INVITATION_CHARACTERS_MAX: Final = 1_024
+"""A QR code's text; eight IPv6 addresses and both keys are some 470 characters."""
+
+CODE_CHARACTERS_MAX: Final = 64
+"""A typed code: three words of at most 10 letters and two digits, spaced generously."""
+
+# Discovery ---------------------------------------------------------------------------------
+
+DISCOVERY_SLOT_S: Final = 900
+"""Life of an advertised instance name."""
+
+DISCOVERY_RETRIES: Final = 4
+"""Names per slot to choose from when one is taken."""
+
+SIGHTINGS_QUEUED_MAX: Final = 256
+"""mDNS events that wait for the core; more are dropped, they will be announced again."""
+
+DISCOVERY_JITTER_S: Final = 60.0
+"""Largest delay of a change of names after the slot's end, so that devices do not move at once."""
+
+DISCOVERY_HOST_TTL_S: Final = 120
+"""Life of address and SRV records in other devices' caches (RFC 6762, section 10)."""
+
+DISCOVERY_OTHER_TTL_S: Final = 1_200
+"""Life of PTR and TXT records: a name outlives its slot by little (zeroconf floors it at 1 125)."""
+
+DISCOVERY_RESOLVE_S: Final = 3.0
+"""How long to ask for the records of one name; zeroconf's own default."""
+
+DISCOVERY_SETTLE_S: Final = 1.5
+"""Pause before a second look at a name: flushed records live on for 1 s (RFC 6762, 10.2)."""
+
+DISCOVERY_GATHER_S: Final = 0.1
+"""Pause between news of a name and the look at it: one announcement may be several packets."""
+
+DISCOVERY_LOOKS_MAX: Final = 64
+"""Names looked at simultaneously: one per member. More wait for their next announcement."""
+
+DISCOVERY_TEXT_BYTES_MAX: Final = 255
+"""One TXT string (RFC 6763, section 6.1); ours has 18 bytes."""
+
+DISCOVERY_CLOSE_S: Final = 2.0
+"""Goodbyes and the end of the mDNS thread; beyond it the process ends without them."""
+
+INTERFACES_DEBOUNCE_S: Final = 0.5
+"""A change of network is several events; they are looked at together after this pause."""
+
+INTERFACES_POLL_S: Final = 30.0
+"""Between looks at the addresses where the kernel refuses to report changes."""
+
+SUSPEND_CHECK_S: Final = 5.0
+"""Between looks at the two clocks that tell a suspend."""
+
+SUSPEND_GAP_S: Final = 10.0
+"""Time asleep that counts as a wake-up; peers' idle timers have noticed much later than this."""
+
+# Control socket ----------------------------------------------------------------------------
+
+CONTROL_LINE_BYTES_MAX: Final = 8 * MIB
+"""One request or answer: a record at its largest as JSON."""
+
+CONTROL_CALLERS_MAX: Final = 32
+"""Programs on the control socket at once."""
+
+CONTROL_DEPTH_MAX: Final = VALUE_DEPTH_MAX + 8
+"""Nesting of one control message: a value, and the request around it (at most 5 levels)."""
+
+CONTROL_ANSWER_S: Final = 60.0
+"""The command line's patience with one answer: a bulk commit behind others on a slow disk."""
+
+CONTROL_START_S: Final = 2.0
+"""The command line's patience with a daemon that was just started: it needs well under a second."""
+
+CONTROL_WAIT_S_MAX: Final = 86_400.0
+"""Longest `wait`: a day; a script that waits longer asks again."""
+
+CONTROL_IDLE_S: Final = 30.0
+"""A caller that sends nothing and waits for nothing is let go."""
+
+SUBSCRIPTION_EVENTS_MAX: Final = 4_096
+"""Events that wait for one watcher; beyond it the watcher is told that it missed some."""
+
+LIST_ROWS_MAX: Final = 10_000
+"""Rows in one answer to `ls`; the caller pages on."""
+
+CONTROL_QUEUED_MAX: Final = 16
+"""Requests of one caller that wait for their turn; then the daemon stops reading from it."""
+
+CONTROL_STREAMS_MAX: Final = 8
+"""Open streams of one caller: a pairing and a few watches."""
+
+# Daemon ------------------------------------------------------------------------------------
+
+CONFIG_BYTES_MAX: Final = 16 * KIB
+"""config.toml: half a dozen settings, with room for comments."""
+
+INTERFACES_MAX: Final = 16
+"""Interfaces that discovery may be told to use."""
+
+STOP_S: Final = 5.0
+"""From the first signal to the end of the process, whatever hangs; systemd's patience is longer."""
+
+STOP_ORDERLY_S: Final = 4.0
+"""The part of it in which links are closed and names withdrawn; then everything is cancelled."""
+
+NOTIFY_STATUS_CHARACTERS_MAX: Final = 200
+"""One line in `systemctl status`."""
+
+LOG_FIELD_CHARACTERS_MAX: Final = 64
+"""One value in a log line; what is allowed there are words, numbers and addresses."""
+
+LOG_FRAMES_MAX: Final = 48
+"""Stack frames in a logged crash: deeper than our calls nest, short enough for a journal."""

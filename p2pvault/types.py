@@ -1,0 +1,223 @@
+"""Identifiers and value objects that every layer shares.
+
+They hold no behaviour beyond what a value needs, and they may not import anything of the
+project. Identifiers are `bytes` under a `NewType`: the type checker keeps them apart, the wire
+and the store see plain bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NewType
+
+VaultId = NewType("VaultId", bytes)
+"""32 bytes: the hash of the vault's genesis operation."""
+
+DeviceId = NewType("DeviceId", bytes)
+"""32 bytes: the hash of a device's public keys. Never used again after a removal."""
+
+JournalId = NewType("JournalId", bytes)
+"""16 random bytes: one store instance of one device. A restored or copied store takes a new one."""
+
+AuthorId = NewType("AuthorId", bytes)
+"""16 bytes: BLAKE2b-128 of device id and journal id; also the CRDT actor of that journal."""
+
+RecordId = NewType("RecordId", bytes)
+"""16 bytes: a UUIDv7, so that ids sort by the time of creation."""
+
+ChangeHash = NewType("ChangeHash", bytes)
+"""32 bytes: SHA-256 of a change chunk, as the CRDT engine defines it."""
+
+EntryHash = NewType("EntryHash", bytes)
+"""32 bytes: BLAKE2b-256 of an entry's body; what the next entry's `previous` names."""
+
+OperationHash = NewType("OperationHash", bytes)
+"""32 bytes: BLAKE2b-256 of a membership operation's body."""
+
+EpochId = NewType("EpochId", bytes)
+"""32 bytes: a hash of the epoch's secret, which says nothing about it and commits to it."""
+
+LinkId = NewType("LinkId", int)
+"""A number that names one stream of this process; never sent anywhere."""
+
+Heads = tuple[ChangeHash, ...]
+"""The hashes of the changes that nothing follows yet, sorted."""
+
+EMPTY_HASH = EntryHash(bytes(32))
+"""What the first entry of a journal names as its predecessor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """One reading of both clocks.
+
+    Attributes:
+        monotonic: Seconds that only grow; the only time that decides anything.
+        wall_ms: Milliseconds since 1970; shown to people and used for discovery slots only.
+    """
+
+    monotonic: float
+    wall_ms: int
+
+
+class Role(StrEnum):
+    """What a member may do: an admin changes the membership, a member reads and writes records."""
+
+    ADMIN = "admin"
+    MEMBER = "member"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Address:
+    """Where a device accepts links: a literal IP address (with an IPv6 scope if any) and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Return `host:port`, with brackets around an IPv6 address."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class JournalHead:
+    """How much of one journal is held: everything up to entry `n`, whose hash is `hash`."""
+
+    author: AuthorId
+    n: int
+    hash: EntryHash
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """One journal entry as the store keeps it.
+
+    Attributes:
+        arrival: Position in this store's own order of arrival, from 1; a causal order.
+        author: The journal that wrote it.
+        n: Its number in that journal, from 1.
+        hash: The hash of its body.
+        data: Body and signature as they travel (see docs/protocol/journal.md).
+    """
+
+    arrival: int
+    author: AuthorId
+    n: int
+    hash: EntryHash
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RecordRow:
+    """The index row of one record."""
+
+    id: RecordId
+    collection: str
+    name: str
+    deleted: bool
+    heads: Heads
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """An index row with the chunks that make up the record: a snapshot, changes, or both."""
+
+    row: RecordRow
+    chunks: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordWrite:
+    """One record's part of a batch.
+
+    Attributes:
+        row: The index row as it is from now on.
+        chunk: Change chunks to append, or the snapshot that replaces everything before.
+        replaces: Whether `chunk` is such a snapshot.
+    """
+
+    row: RecordRow
+    chunk: bytes
+    replaces: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fingerprint:
+    """What a collection holds, in 32 bytes that two devices can compare.
+
+    Attributes:
+        collection: Its name.
+        total: Sum modulo 2**256 of the keyed hash of every (record id, heads).
+        count: Number of records that are not deleted.
+    """
+
+    collection: str
+    total: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOperation:
+    """One membership operation: its hash and the signed bytes that travel."""
+
+    hash: OperationHash
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PeerRow:
+    """What this device remembers about reaching a peer; never part of the vault's content.
+
+    Attributes:
+        device: The peer.
+        given: Addresses that the person gave by hand.
+        seen: Addresses that a link was up on, newest first.
+        last_seen_ms: Wall clock of the last sign of life on a link, or 0.
+    """
+
+    device: DeviceId
+    given: tuple[Address, ...] = ()
+    seen: tuple[Address, ...] = ()
+    last_seen_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """All that one transaction makes durable, or nothing of it.
+
+    Attributes:
+        entries: Journal entries, in the order of arrival.
+        records: One write per touched record.
+        fingerprints: The new fingerprint of every touched collection.
+        operations: Membership operations, in causal order.
+        meta: Named values to set; None deletes.
+        peers: Rows to replace.
+    """
+
+    entries: tuple[StoredEntry, ...] = ()
+    records: tuple[RecordWrite, ...] = ()
+    fingerprints: tuple[Fingerprint, ...] = ()
+    operations: tuple[StoredOperation, ...] = ()
+    meta: Mapping[str, bytes | None] = field(default_factory=dict)
+    peers: tuple[PeerRow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StoreState:
+    """What a store holds when it is opened, small enough to keep in memory.
+
+    Attributes:
+        meta: Every named value.
+        journals: The last entry held of every journal.
+        fingerprints: One per collection.
+        operations: The membership log in its order of arrival.
+        peers: The address book.
+        last_arrival: Highest arrival number, 0 when empty.
+    """
+
+    meta: Mapping[str, bytes]
+    journals: Sequence[JournalHead]
+    fingerprints: Sequence[Fingerprint]
+    operations: Sequence[StoredOperation]
+    peers: Sequence[PeerRow]
+    last_arrival: int
