@@ -1,0 +1,297 @@
+"""The operation columns of a change: counted and checked, never expanded.
+
+Each column holds one value per operation as run lengths ("Column Encoding" in the specification):
+a count and a value, a negative count and as many values, or zero and a count of nulls. So a
+column is read here as runs, whose number its bytes bound, and every column has to come to the
+same number of rows. This module must not import the engine.
+"""
+
+import math
+import struct
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from p2pvault.crdt.chunk import signed, unsigned
+from p2pvault.errors import ChangeRefused
+from p2pvault.limits import (
+    CHANGE_OPERATIONS_MAX,
+    CHANGE_PREDECESSORS_MAX,
+    FIELD_CHARACTERS_MAX,
+    INTEGER_MAX,
+    OPERATION_COUNTER_MAX,
+    SCALAR_BYTES_MAX,
+    TIMESTAMP_MS_MAX,
+    TIMESTAMP_MS_MIN,
+)
+
+_OBJECT_ACTOR: Final = 0x01
+_OBJECT_COUNTER: Final = 0x02
+_KEY_ACTOR: Final = 0x11
+_KEY_COUNTER: Final = 0x13
+_KEY_STRING: Final = 0x15
+_INSERT: Final = 0x34
+_ACTION: Final = 0x42
+_VALUE_META: Final = 0x56
+_VALUE: Final = 0x57
+_PREDECESSOR_COUNT: Final = 0x70
+_PREDECESSOR_ACTOR: Final = 0x71
+_PREDECESSOR_COUNTER: Final = 0x73
+
+_KNOWN: Final = frozenset(
+    (
+        _OBJECT_ACTOR,
+        _OBJECT_COUNTER,
+        _KEY_ACTOR,
+        _KEY_COUNTER,
+        _KEY_STRING,
+        _INSERT,
+        _ACTION,
+        _VALUE_META,
+        _VALUE,
+        _PREDECESSOR_COUNT,
+        _PREDECESSOR_ACTOR,
+        _PREDECESSOR_COUNTER,
+    )
+)
+"""Column specifications (id * 16 + type) that our writer makes; marks and deflate are others."""
+
+_ACTIONS: Final = 5
+"""makeMap, set, makeList, del, makeText; 5 is increment, 6 makeTable, 7 mark."""
+
+_KEY_BYTES_MAX: Final = 4 * FIELD_CHARACTERS_MAX
+"""A key in UTF-8. One run of a long key would be copied for each of its rows."""
+
+Runs: TypeAlias = list[tuple[int, int | None]]
+"""(how many rows, their value) in order; None stands for null."""
+
+
+def check_columns(body: bytes, at: int, *, actors: int, may_write_root: bool) -> int:
+    """Check all columns of a change.
+
+    Args:
+        body: The whole body of the change.
+        at: Where the list of columns begins.
+        actors: How many actors the change names.
+        may_write_root: Whether this is a change that creates a record.
+
+    Returns:
+        The number of operations.
+
+    Raises:
+        ChangeRefused: Malformed, above a bound, or with content that no record has.
+        IndexError: The body ends too early.
+    """
+    columns = _cut(body, at)
+    rows = _count_actions(columns[_ACTION])
+    _check_objects(columns, rows, actors, may_write_root=may_write_root)
+    _check_keys(columns, rows, actors)
+    _check_inserts(columns[_INSERT], rows)
+    _check_values(columns[_VALUE_META], columns[_VALUE], rows)
+    _check_predecessors(columns, rows, actors)
+    return rows
+
+
+def _cut(body: bytes, at: int) -> dict[int, bytes]:
+    """Return the bytes of every known column; one that is not there is empty."""
+    count, at = unsigned(body, at)
+    if count > len(_KNOWN):
+        raise ChangeRefused(f"a change with {count} columns")
+    lengths = []
+    previous = -1
+    for _ in range(count):
+        column, at = unsigned(body, at)
+        length, at = unsigned(body, at)
+        if column <= previous or column not in _KNOWN:
+            raise ChangeRefused(f"a change with the column {column:#x}, unknown or out of order")
+        lengths.append((column, length))
+        previous = column
+    columns = dict.fromkeys(_KNOWN, b"")
+    for column, length in lengths:
+        columns[column] = body[at : at + length]
+        at += length
+    if at != len(body):
+        raise ChangeRefused("a change whose columns are shorter or longer than it says")
+    return columns
+
+
+def _runs(column: bytes, read: Callable[[bytes, int], tuple[int, int]] = unsigned) -> Runs:
+    """Return the runs of a column; a literal run becomes runs of one."""
+    runs: Runs = []
+    at, end = 0, len(column)
+    while at < end:
+        count, at = signed(column, at)
+        if count > 0:
+            value, at = read(column, at)
+            runs.append((count, value))
+        elif count:
+            for _ in range(-count):
+                value, at = read(column, at)
+                runs.append((1, value))
+        else:
+            count, at = unsigned(column, at)
+            runs.append((count, None))
+    return runs
+
+
+def _check_rows(runs: Runs, rows: int) -> None:
+    """Insist on as many rows as there are operations; an absent column is all nulls."""
+    if runs and sum([count for count, _ in runs]) != rows:
+        raise ChangeRefused("a change whose columns differ in length")
+
+
+def _count_actions(column: bytes) -> int:
+    runs = _runs(column)
+    rows = sum([count for count, _ in runs])
+    if not 1 <= rows <= CHANGE_OPERATIONS_MAX:
+        raise ChangeRefused(
+            f"a change of {rows} operations, 1 to {CHANGE_OPERATIONS_MAX} are allowed"
+        )
+    for _, action in runs:
+        if action is None or action >= _ACTIONS:
+            raise ChangeRefused(f"an operation of kind {action}, which no record has")
+    return rows
+
+
+def _check_objects(
+    columns: dict[int, bytes], rows: int, actors: int, *, may_write_root: bool
+) -> None:
+    authors = _runs(columns[_OBJECT_ACTOR])
+    _check_rows(authors, rows)
+    _check_actors(authors, actors)
+    counters = _runs(columns[_OBJECT_COUNTER])
+    _check_rows(counters, rows)
+    if not may_write_root and (not counters or any(value is None for _, value in counters)):
+        raise ChangeRefused("a change that writes to the root of a record that exists")
+    for _, counter in counters:
+        if counter is not None and counter > OPERATION_COUNTER_MAX:
+            raise ChangeRefused(f"an object numbered {counter}")
+
+
+def _check_actors(runs: Runs, actors: int) -> None:
+    for _, actor in runs:
+        if actor is not None and actor >= actors:
+            raise ChangeRefused(f"actor {actor} of {actors}")
+
+
+def _check_keys(columns: dict[int, bytes], rows: int, actors: int) -> None:
+    authors = _runs(columns[_KEY_ACTOR])
+    _check_rows(authors, rows)
+    _check_actors(authors, actors)
+    counters = _runs(columns[_KEY_COUNTER], signed)
+    _check_rows(counters, rows)
+    _check_deltas(counters)
+    _check_rows(_runs(columns[_KEY_STRING], _key), rows)
+
+
+def _check_deltas(runs: Runs) -> None:
+    """Follow a column of differences: within a run it only grows or only shrinks."""
+    counter = 0
+    for count, delta in runs:
+        if delta is not None:
+            counter += count * delta
+            if not 0 <= counter <= OPERATION_COUNTER_MAX:
+                raise ChangeRefused(f"an operation numbered {counter}")
+
+
+def _key(column: bytes, at: int) -> tuple[int, int]:
+    """Read past a key; its value does not matter here, its length and encoding do."""
+    length, at = unsigned(column, at)
+    stop = at + length
+    if not 0 < length <= _KEY_BYTES_MAX or stop > len(column):
+        raise ChangeRefused(f"a key of {length} bytes")
+    _check_utf8(column[at:stop])
+    return length, stop
+
+
+def _check_utf8(data: bytes) -> None:
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        raise ChangeRefused("a string that is not UTF-8") from error
+
+
+def _check_inserts(column: bytes, rows: int) -> None:
+    """Check a column of truth values: lengths of alternating runs."""
+    at = total = 0
+    while at < len(column):
+        count, at = unsigned(column, at)
+        total += count
+    if total != rows:
+        raise ChangeRefused("a change whose columns differ in length")
+
+
+def _check_values(meta: bytes, raw: bytes, rows: int) -> None:
+    """Check every value against what a record can hold; `raw` has one after the other."""
+    runs = _runs(meta)
+    if sum([count for count, _ in runs]) != rows:
+        raise ChangeRefused("a change whose columns differ in length")
+    at = 0
+    for count, tag in runs:
+        if tag is None or tag & 15 not in _VALUE_CHECKS:
+            raise ChangeRefused(f"a value of kind {tag}, which no record holds")
+        length, check = tag >> 4, _VALUE_CHECKS[tag & 15]
+        if length > SCALAR_BYTES_MAX or at + count * length > len(raw):
+            raise ChangeRefused(f"a value of {length} bytes, or fewer than it says")
+        if check is not None:
+            for start in range(at, at + count * length, length) if length else (at,):
+                check(raw[start : start + length])
+        at += count * length
+    if at != len(raw):
+        raise ChangeRefused("a change with bytes behind its values")
+
+
+def _check_empty(data: bytes) -> None:
+    if data:
+        raise ChangeRefused("a null or truth value with bytes of its own")
+
+
+def _check_unsigned(data: bytes) -> None:
+    value, stop = unsigned(data, 0)
+    if stop != len(data) or value > INTEGER_MAX:
+        raise ChangeRefused("an integer that does not fit into 64 bits with a sign")
+
+
+def _check_signed(data: bytes) -> None:
+    if signed(data, 0)[1] != len(data):
+        raise ChangeRefused("bytes behind an integer")
+
+
+def _check_float(data: bytes) -> None:
+    if len(data) != 8 or not math.isfinite(struct.unpack("<d", data)[0]):
+        raise ChangeRefused("a float that is not a finite number")
+
+
+def _check_timestamp(data: bytes) -> None:
+    value, stop = signed(data, 0)
+    if stop != len(data) or not TIMESTAMP_MS_MIN <= value <= TIMESTAMP_MS_MAX:
+        raise ChangeRefused("a time outside the years 1 to 9999")
+
+
+_VALUE_CHECKS: Final[dict[int, Callable[[bytes], None] | None]] = {
+    0: _check_empty,
+    1: _check_empty,
+    2: _check_empty,
+    3: _check_unsigned,
+    4: _check_signed,
+    5: _check_float,
+    6: _check_utf8,
+    7: None,
+    9: _check_timestamp,
+}
+"""Null, false, true, uint, int, float, string, bytes, timestamp; 8 is a counter."""
+
+
+def _check_predecessors(columns: dict[int, bytes], rows: int, actors: int) -> None:
+    """Check which operations are overwritten: a number for each row, and as many references."""
+    counts = _runs(columns[_PREDECESSOR_COUNT])
+    _check_rows(counts, rows)
+    total = sum([count * (number or 0) for count, number in counts])
+    if total > CHANGE_PREDECESSORS_MAX:
+        raise ChangeRefused(f"a change that overwrites {total} operations")
+    authors = _runs(columns[_PREDECESSOR_ACTOR])
+    counters = _runs(columns[_PREDECESSOR_COUNTER], signed)
+    for runs in (authors, counters):
+        if sum([count for count, _ in runs]) != total:
+            raise ChangeRefused("a change whose columns differ in length")
+    _check_actors(authors, actors)
+    _check_deltas(counters)

@@ -1,0 +1,314 @@
+"""One record: a mergeable value with a path, and the changes that made it.
+
+A record is created by one change, edited by commits that hold the least that leads to the wanted
+value, and brought up to date by applying other devices' changes, always all at once. Changes are
+a pure function of the edits and the author: the engine's change time stays at zero.
+
+Every write happens on a fork, which becomes the record when all went well. So whatever fails, the
+record is what it was before. This module must not know who sent a change or where it is stored.
+
+Deletion is a flag that merges like any value, and a record counts as deleted when the flag is
+true at every head. An edit that did not know of a deletion is a head without the flag, so the
+edit wins; whoever edits on top of both writes the flag back to false.
+"""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Final
+
+from p2pvault.crdt import engine, schema, values
+from p2pvault.crdt.engine import MAP, Document, Entry, ObjectId, shield
+from p2pvault.crdt.layout import Layout, flag, read_layout, write_layout
+from p2pvault.crdt.prefilter import Change
+from p2pvault.crdt.reader import read, read_entries, read_map
+from p2pvault.crdt.values import Value, freeze
+from p2pvault.crdt.writer import Writer
+from p2pvault.errors import BadValue, CrdtError
+from p2pvault.limits import (
+    CHANGE_BYTES_MAX,
+    CHANGE_INFLATED_BYTES_MAX,
+    DEFLATE_BYTES_MIN,
+    RECORD_BYTES_MAX,
+)
+from p2pvault.types import AuthorId, ChangeHash, Heads
+
+_TOO_LARGE: Final = "Make it in several steps, or keep large content in a file."
+
+
+class Record:
+    """One automerge document with the layout of `schema`."""
+
+    __slots__ = ("_actor", "_document", "_heads", "_layout", "_size")
+
+    def __init__(self, actor: AuthorId, document: Document, layout: Layout, size: int) -> None:
+        self._actor = actor
+        self._adopt(document, layout, size)
+
+    @classmethod
+    def create(
+        cls, actor: AuthorId, collection: str, name: str, data: dict[str, Value]
+    ) -> tuple["Record", bytes]:
+        """Make a record, in one change.
+
+        Args:
+            actor: The author of this and of every later commit.
+            collection: 1 to COLLECTION_CHARACTERS_MAX characters, no slash.
+            name: 1 to NAME_CHARACTERS_MAX characters.
+            data: The fields.
+
+        Returns:
+            The record, and the change chunk that made it.
+
+        Raises:
+            BadPath: A collection or a name outside its bounds.
+            BadValue: Fields that a record cannot hold, or too large for one change.
+        """
+        schema.check_path_parts(collection, name)
+        values.check(data)
+        document = engine.new(actor)
+        layout = write_layout(document, collection, name, data)
+        chunk = _last_chunk(document)
+        return cls(actor, document, layout, len(chunk)), chunk
+
+    @classmethod
+    def load(cls, actor: AuthorId, chunks: Iterable[bytes], heads: Heads) -> "Record":
+        """Load a record from what the store holds.
+
+        Args:
+            actor: The author of later commits.
+            chunks: A snapshot, changes, or both.
+            heads: What the chunks must add up to.
+
+        Raises:
+            CrdtError: The engine refused, the heads differ, or it is no record.
+        """
+        whole = b"".join(chunks)
+        document = engine.load(actor, whole)
+        if engine.heads(document) != heads:
+            raise CrdtError("the chunks of a record do not add up to its heads")
+        with shield:
+            layout = read_layout(document)
+        return cls(actor, document, layout, len(whole))
+
+    @classmethod
+    def receive(cls, actor: AuthorId, changes: Sequence[Change]) -> "Record":
+        """Make a record from another device's changes, the one that created it among them.
+
+        Raises:
+            CrdtError: Not one creating change, missing dependencies, or no record.
+        """
+        if sum(not change.deps for change in changes) != 1:
+            raise CrdtError("a record is created by exactly one change")
+        whole = b"".join(change.chunk for change in changes)
+        document = engine.load(actor, whole)
+        _check_taken(document, (), changes)
+        with shield:
+            layout = read_layout(document)
+        return cls(actor, document, layout, len(whole))
+
+    @property
+    def heads(self) -> Heads:
+        """The changes that nothing follows yet, sorted."""
+        return self._heads
+
+    @property
+    def collection(self) -> str:
+        """The collection that the record belongs to."""
+        return self._layout.collection
+
+    @property
+    def name(self) -> str:
+        """Its name there."""
+        return self._layout.name
+
+    @property
+    def size(self) -> int:
+        """Bytes of the chunks that it was made of, which is what loading it reads."""
+        return self._size
+
+    @property
+    def deleted(self) -> bool:
+        """Whether the record is deleted: at every head, not only when merged."""
+        if not self._layout.flagged or len(self._heads) == 1:
+            return self._layout.flagged
+        with shield:
+            return all(self._flag_at(head) for head in self._heads)
+
+    def _flag_at(self, head: ChangeHash) -> bool:
+        return flag(self._document.get(self._layout.meta, schema.DELETED, [head]))
+
+    def value(self) -> dict[str, Value]:
+        """Return the fields.
+
+        Raises:
+            CrdtError: The engine failed, or a change from elsewhere nested values too deep.
+        """
+        with shield:
+            return read_map(self._document, self._layout.data)
+
+    def snapshot(self) -> bytes:
+        """Return one chunk that holds the whole history, after loading it as a test.
+
+        Raises:
+            CrdtError: What was saved does not load to the same heads.
+        """
+        with shield:
+            saved = self._document.save()
+        Record.load(self._actor, (saved,), self._heads)
+        return saved
+
+    def changed_fields(self, before: Heads, after: Heads) -> tuple[str, ...]:
+        """Return which fields differ between two moments of this record's history.
+
+        Args:
+            before: Heads that this record had, or () for before it was created.
+            after: Heads that it had later.
+
+        Returns:
+            Names, sorted; those of nested maps joined by dots (`address.city`).
+        """
+        old, new = list[bytes](before), list[bytes](after)
+        with shield:
+            return tuple(sorted(self._differing(self._layout.data, old, new, "")))
+
+    def _differing(
+        self, obj: ObjectId, before: list[bytes], after: list[bytes], prefix: str
+    ) -> Iterator[str]:
+        old = read_entries(self._document, obj, before)
+        new = read_entries(self._document, obj, after)
+        for key in old.keys() | new.keys():
+            left, right = old.get(key), new.get(key)
+            if left is not None and left == right and left[0] == MAP:
+                yield from self._differing(left[1], before, after, f"{prefix}{key}.")
+            elif self._frozen(left, before) != self._frozen(right, after):
+                yield prefix + key
+
+    def _frozen(self, entry: Entry | None, heads: list[bytes]) -> Hashable:
+        return entry and freeze(read(self._document, entry, heads))
+
+    def commit(self, wanted: dict[str, Value]) -> bytes | None:
+        """Bring the fields to the wanted value with as few operations as possible.
+
+        A deleted record is there again afterwards.
+
+        Args:
+            wanted: All fields; one that is missing is removed.
+
+        Returns:
+            The change chunk, or None when there was nothing to change.
+
+        Raises:
+            BadValue: Values that a record cannot hold, or an edit too large for one change.
+        """
+        values.check(wanted)
+        return self._write(lambda writer: self._bring(writer, wanted))
+
+    def _bring(self, writer: Writer, wanted: dict[str, Value]) -> bool:
+        writer.change_map(self._layout.data, wanted)
+        if self._layout.flagged and (writer.operations or self.deleted):
+            writer.put(self._layout.meta, schema.DELETED, value=False)
+            return False
+        return self._layout.flagged
+
+    def delete(self) -> bytes | None:
+        """Delete the record; its fields stay readable, and a commit brings it back.
+
+        Returns:
+            The change chunk, or None when it is deleted already.
+        """
+        if self.deleted:
+            return None
+        return self._write(self._flag)
+
+    def _flag(self, writer: Writer) -> bool:
+        if self._layout.flagged:
+            # The merged flag is true already, and the engine drops a put that changes nothing.
+            writer.put(self._layout.meta, schema.DELETED, value=False)
+        writer.put(self._layout.meta, schema.DELETED, value=True)
+        return True
+
+    def _write(self, edit: Callable[[Writer], bool]) -> bytes | None:
+        """Run an edit, which returns the new merged flag, as one change on a fork."""
+        document = engine.fork(self._actor, self._document)
+        with engine.transaction(document) as transaction:
+            flagged = edit(Writer(transaction))
+        if engine.heads(document) == self._heads:
+            return None
+        chunk = _last_chunk(document)
+        if self._size + len(chunk) > RECORD_BYTES_MAX:
+            raise BadValue(f"a record of more than {RECORD_BYTES_MAX} bytes")
+        self._adopt(document, self._layout._replace(flagged=flagged), self._size + len(chunk))
+        return chunk
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Apply other devices' changes, all or none; those that are in it already do nothing.
+
+        Args:
+            changes: All there are for this record, in any order.
+
+        Raises:
+            CrdtError: Missing dependencies, a second creation, a broken layout, or the engine
+                refused. The record is then what it was before.
+        """
+        created = {change.hash for change in changes if not change.deps}
+        if created and not created <= engine.hashes(self._document, ()):
+            raise CrdtError("a second change that creates the same record")
+        document = engine.fork(self._actor, self._document)
+        engine.receive(document, [change.chunk for change in changes])
+        _check_taken(document, self._heads, changes)
+        with shield:
+            layout = read_layout(document)
+        added = sum(len(change.chunk) for change in changes)
+        self._adopt(document, layout, self._size + added)
+
+    def _adopt(self, document: Document, layout: Layout, size: int) -> None:
+        self._document = document
+        self._heads = engine.heads(document)
+        self._layout = layout
+        self._size = size
+
+
+def heads_after(heads: Heads, changes: Sequence[Change]) -> Heads:
+    """Return the heads that new changes lead to, none of which was there before.
+
+    Args:
+        heads: The heads before.
+        changes: All new changes, in any order.
+    """
+    followed = {dep for change in changes for dep in change.deps}
+    return tuple(sorted({*heads, *(change.hash for change in changes)} - followed))
+
+
+def _last_chunk(document: Document) -> bytes:
+    """Return the change that was just committed, deflated where that is worth it.
+
+    Raises:
+        BadValue: Longer than a change may be.
+    """
+    with shield:
+        change = document.get_last_local_change()
+        assert change is not None, "something was committed"
+        chunk = change.raw_bytes
+        if len(chunk) > CHANGE_INFLATED_BYTES_MAX:
+            raise BadValue(f"an edit of {len(chunk)} bytes", hint=_TOO_LARGE)
+        if len(chunk) >= DEFLATE_BYTES_MIN:
+            chunk = change.bytes
+    if len(chunk) > CHANGE_BYTES_MAX:
+        raise BadValue(f"an edit of {len(chunk)} bytes, deflated", hint=_TOO_LARGE)
+    return chunk
+
+
+def _check_taken(document: Document, known: Heads, changes: Sequence[Change]) -> None:
+    """Insist that a document has taken changes, and gives them back as they were.
+
+    The engine stores columns of its own and encodes a change anew when asked for it. One that was
+    encoded otherwise gets another hash then: a snapshot with it inside would never load again.
+
+    Raises:
+        CrdtError: Their dependencies are missing, or their encoding is not the engine's.
+    """
+    hashes = {change.hash for change in changes}
+    if hashes <= engine.hashes(document, known):
+        return
+    # Some were there before, or some were not taken: only the whole history can tell.
+    if not hashes <= engine.hashes(document, ()):
+        raise CrdtError("changes whose dependencies are missing, or in a foreign encoding")
