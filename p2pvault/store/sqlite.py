@@ -1,0 +1,265 @@
+"""The store on disk: SQLCipher, one writer, and readers beside it.
+
+A batch is one transaction in write-ahead mode with `synchronous=FULL`, so `persist` returns when
+the batch is on the disk. A reader has a connection of its own and sees batch boundaries only. A
+connection belongs to the thread that opened it; `worker.py` keeps it there.
+"""
+
+import os
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Final
+
+from p2pvault.errors import NoSuchRecord, NoVault
+from p2pvault.store import rows, schema
+from p2pvault.store.cipher import Connection, connect, transaction
+from p2pvault.store.faults import os_fault, translated
+from p2pvault.store.home import FILE_MODE, HomeFiles, make_home
+from p2pvault.store.lock import ExclusiveLock
+from p2pvault.store.writes import last_arrival, write
+from p2pvault.types import (
+    AuthorId,
+    Batch,
+    Fingerprint,
+    JournalHead,
+    RecordId,
+    RecordRow,
+    StoredEntry,
+    StoredOperation,
+    StoredRecord,
+    StoreState,
+)
+
+_ID_HEX_DIGITS: Final = 32
+_ROWS: Final = "SELECT id, collection, name, deleted, heads FROM records "
+_RECORD: Final = """
+    SELECT id, collection, name, deleted, heads, data
+    FROM records JOIN chunks ON chunks.record = records.pk WHERE id = ? ORDER BY chunks.pk
+"""
+
+
+class SqliteReader:
+    """Reads over one connection; `port.Reader` says what each method promises."""
+
+    def __init__(self, path: Path, connection: Connection) -> None:
+        self._path = path
+        self._connection = connection
+
+    def state(self) -> StoreState:
+        """See `port.Reader`."""
+        execute = self._connection.execute
+        with translated(self._path), transaction(self._connection, "DEFERRED"):
+            return StoreState(
+                meta=dict(execute("SELECT name, value FROM meta")),
+                journals=[
+                    JournalHead(*row)
+                    for row in execute("SELECT author, n, hash FROM journals ORDER BY author")
+                ],
+                fingerprints=self._fingerprints(),
+                operations=[
+                    StoredOperation(*row)
+                    for row in execute("SELECT hash, data FROM operations ORDER BY position")
+                ],
+                peers=[rows.peer(row) for row in execute("SELECT * FROM peers ORDER BY device")],
+                last_arrival=last_arrival(self._connection),
+            )
+
+    def records(self, ids: Sequence[RecordId]) -> list[StoredRecord]:
+        """See `port.Reader`."""
+        with translated(self._path), transaction(self._connection, "DEFERRED"):
+            found = (self._record(identifier) for identifier in ids)
+            return [record for record in found if record is not None]
+
+    def find(self, collection: str, name: str) -> list[RecordRow]:
+        """See `port.Reader`."""
+        return self._rows(
+            "WHERE collection = ? AND name = ? ORDER BY deleted, id", collection, name
+        )
+
+    def with_id_prefix(self, prefix_hex: str, limit: int) -> list[RecordRow]:
+        """See `port.Reader`."""
+        first = bytes.fromhex(prefix_hex.ljust(_ID_HEX_DIGITS, "0"))
+        last = bytes.fromhex(prefix_hex.ljust(_ID_HEX_DIGITS, "f"))
+        return self._rows("WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?", first, last, limit)
+
+    def rows(
+        self,
+        collection: str | None,
+        after: RecordId | None,
+        limit: int,
+        *,
+        deleted: bool = False,
+    ) -> list[RecordRow]:
+        """See `port.Reader`."""
+        start = ("", "", b"") if after is None else self._place(after)
+        if collection is None:
+            return self._page("", start, (deleted, limit))
+        start = max(start, (collection, "", b""))
+        return self._page("AND collection <= ? ", start, (collection, deleted, limit))
+
+    def collections(self) -> list[Fingerprint]:
+        """See `port.Reader`."""
+        with translated(self._path):
+            return self._fingerprints()
+
+    def entries(self, after_arrival: int, bytes_max: int) -> list[StoredEntry]:
+        """See `port.Reader`."""
+        found: list[StoredEntry] = []
+        size = 0
+        query = (
+            "SELECT arrival, author, n, hash, data FROM entries WHERE arrival > ? ORDER BY arrival"
+        )
+        with (
+            translated(self._path),
+            closing(self._connection.execute(query, (after_arrival,))) as cursor,
+        ):
+            for row in cursor:
+                entry = StoredEntry(*row)
+                size += len(entry.data)
+                if found and size > bytes_max:
+                    break
+                found.append(entry)
+        return found
+
+    def first_arrival(self, author: AuthorId, n: int) -> int | None:
+        """See `port.Reader`."""
+        return self._number(
+            "SELECT arrival FROM entries WHERE author = ? AND n >= ? ORDER BY n LIMIT 1", author, n
+        )
+
+    def count(self) -> int:
+        """See `port.Reader`."""
+        return self._number("SELECT count(*) FROM records WHERE NOT deleted") or 0
+
+    def close(self) -> None:
+        """See `port.Reader`."""
+        with translated(self._path):
+            self._connection.close()
+
+    def _page(
+        self, bound: str, start: tuple[str, str, bytes], parameters: tuple[object, ...]
+    ) -> list[RecordRow]:
+        return self._rows(
+            f"WHERE (collection, name, id) > (?, ?, ?) {bound}AND deleted = ? "
+            "ORDER BY collection, name, id LIMIT ?",
+            *start,
+            *parameters,
+        )
+
+    def _rows(self, where: str, *parameters: object) -> list[RecordRow]:
+        with translated(self._path):
+            return [
+                rows.record_row(row) for row in self._connection.execute(_ROWS + where, parameters)
+            ]
+
+    def _record(self, identifier: RecordId) -> StoredRecord | None:
+        found = self._connection.execute(_RECORD, (identifier,)).fetchall()
+        if not found:
+            return None
+        return StoredRecord(rows.record_row(found[0][:-1]), tuple(row[-1] for row in found))
+
+    def _place(self, identifier: RecordId) -> tuple[str, str, bytes]:
+        found = self._rows("WHERE id = ?", identifier)
+        if not found:
+            raise NoSuchRecord(f"no record {identifier.hex()} to go on from")
+        return found[0].collection, found[0].name, identifier
+
+    def _fingerprints(self) -> list[Fingerprint]:
+        query = "SELECT collection, total, count FROM fingerprints ORDER BY collection"
+        return [rows.fingerprint(row) for row in self._connection.execute(query)]
+
+    def _number(self, query: str, *parameters: object) -> int | None:
+        with translated(self._path):
+            row = self._connection.execute(query, parameters).fetchone()
+        return None if row is None else int(row[0])
+
+
+class SqliteStore(SqliteReader):
+    """The writer; `port.Store` says what each method promises."""
+
+    def __init__(self, path: Path, connection: Connection, lock: ExclusiveLock) -> None:
+        super().__init__(path, connection)
+        self._lock = lock
+
+    def persist(self, batch: Batch) -> None:
+        """See `port.Store`."""
+        with translated(self._path), transaction(self._connection):
+            write(self._connection, batch)
+
+    def close(self) -> None:
+        """See `port.Reader`. Folds the log file into the database, then lets others in."""
+        try:
+            super().close()
+        finally:
+            self._lock.release()
+
+
+def open_store(home: Path, key: bytes, *, create: bool = False) -> SqliteStore:
+    """Open the vault's store for writing, and keep every other process out of it.
+
+    Args:
+        home: The directory of the device.
+        key: 32 bytes, `schedule.store_key`.
+        create: Whether to make directory and store where they are missing.
+
+    Raises:
+        NoVault: There is no store and `create` is not set.
+        StoreInUse: Another process has it open.
+        StoreCorrupt: Wrong key, or damaged.
+        StoreUnwritable: The directory or a file cannot be made or opened for writing.
+        StoreFull: No room for the first pages.
+        SchemaTooNew: A newer P2PVault wrote it.
+    """
+    files = make_home(home) if create else _existing(home)
+    with ExitStack() as on_failure:
+        lock = ExclusiveLock(files.lock)
+        on_failure.callback(lock.release)
+        if create:
+            _make_file(files.database)
+        with translated(files.database):
+            connection = connect(files.database, key, writable=True)
+            on_failure.callback(connection.close)
+            if not create:
+                _refuse_empty(files.database, connection)
+            schema.migrate(connection)
+        on_failure.pop_all()
+    return SqliteStore(files.database, connection, lock)
+
+
+def open_reader(home: Path, key: bytes) -> SqliteReader:
+    """Open a second, read-only connection to a store that this process has open for writing.
+
+    Raises:
+        NoVault: There is no store.
+        StoreCorrupt: Wrong key, or damaged.
+        StoreUnwritable: The file cannot be opened.
+    """
+    files = _existing(home)
+    with ExitStack() as on_failure, translated(files.database):
+        connection = connect(files.database, key, writable=False)
+        on_failure.callback(connection.close)
+        _refuse_empty(files.database, connection)
+        on_failure.pop_all()
+    return SqliteReader(files.database, connection)
+
+
+def _existing(home: Path) -> HomeFiles:
+    files = HomeFiles(home)
+    if not files.database.exists():
+        raise NoVault(f"there is no vault in {home}")
+    return files
+
+
+def _refuse_empty(path: Path, connection: Connection) -> None:
+    # A crash between making the file and making the tables leaves this; it holds nothing.
+    if schema.version(connection) == 0:
+        raise NoVault(f"{path} was never filled")
+
+
+def _make_file(path: Path) -> None:
+    """Make the file before SQLite does, with our mode; `-wal` and `-shm` inherit it."""
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+    except OSError as error:
+        raise os_fault(f"cannot make {path}", error) from error

@@ -1,0 +1,113 @@
+"""How a batch becomes rows, inside a transaction that the caller holds.
+
+It checks what only the store can know, that entries continue what is held, and trusts the caller
+with everything else. Values are bound as parameters throughout; no SQL is built from data.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from p2pvault.store import rows
+from p2pvault.store.cipher import Connection
+from p2pvault.types import (
+    AuthorId,
+    Batch,
+    EntryHash,
+    RecordWrite,
+    StoredEntry,
+)
+
+_PUT_RECORD: Final = """
+    INSERT INTO records (id, collection, name, deleted, heads) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET collection = excluded.collection, name = excluded.name,
+        deleted = excluded.deleted, heads = excluded.heads
+"""
+_DROP_CHUNKS: Final = "DELETE FROM chunks WHERE record = (SELECT pk FROM records WHERE id = ?)"
+_ADD_CHUNK: Final = "INSERT INTO chunks (record, data) SELECT pk, ? FROM records WHERE id = ?"
+
+
+def write(connection: Connection, batch: Batch) -> None:
+    """Write every part of a batch.
+
+    Raises:
+        AssertionError: An entry does not continue its journal or the order of arrival.
+        sqlcipher3.dbapi2.Error: See `faults.translated`.
+    """
+    _write_entries(connection, batch.entries)
+    _write_records(connection, batch.records)
+    connection.executemany(
+        "INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?)",
+        map(rows.from_fingerprint, batch.fingerprints),
+    )
+    connection.executemany(
+        "INSERT INTO operations (hash, data) VALUES (?, ?)",
+        [(operation.hash, operation.data) for operation in batch.operations],
+    )
+    _write_meta(connection, batch.meta)
+    connection.executemany(
+        "INSERT OR REPLACE INTO peers VALUES (?, ?, ?, ?)", map(rows.from_peer, batch.peers)
+    )
+
+
+def _write_entries(connection: Connection, entries: Sequence[StoredEntry]) -> None:
+    if not entries:
+        return
+    _check_arrivals(connection, entries)
+    heads: dict[AuthorId, tuple[int, EntryHash]] = {}
+    for entry in entries:
+        last = heads[entry.author][0] if entry.author in heads else _last(connection, entry.author)
+        if entry.n != last + 1:
+            raise AssertionError(f"entry {entry.n} does not follow entry {last} of its journal")
+        heads[entry.author] = entry.n, entry.hash
+    connection.executemany(
+        "INSERT INTO entries VALUES (?, ?, ?, ?, ?)",
+        [(entry.arrival, entry.author, entry.n, entry.hash, entry.data) for entry in entries],
+    )
+    connection.executemany(
+        "INSERT OR REPLACE INTO journals VALUES (?, ?, ?)",
+        [(author, n, hash_) for author, (n, hash_) in heads.items()],
+    )
+
+
+def _check_arrivals(connection: Connection, entries: Sequence[StoredEntry]) -> None:
+    last = last_arrival(connection)
+    for entry in entries:
+        if entry.arrival <= last:
+            raise AssertionError(f"arrival {entry.arrival} does not come after arrival {last}")
+        last = entry.arrival
+
+
+def last_arrival(connection: Connection) -> int:
+    """Return the highest arrival number, 0 when there are no entries."""
+    row = connection.execute("SELECT max(arrival) FROM entries").fetchone()
+    return 0 if row is None or row[0] is None else int(row[0])
+
+
+def _last(connection: Connection, author: AuthorId) -> int:
+    row = connection.execute("SELECT n FROM journals WHERE author = ?", (author,)).fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def _write_records(connection: Connection, writes: Sequence[RecordWrite]) -> None:
+    if len({item.row.id for item in writes}) != len(writes):
+        raise AssertionError("a record appears twice in one batch")
+    connection.executemany(
+        _PUT_RECORD,
+        [
+            (row.id, row.collection, row.name, row.deleted, rows.from_heads(row.heads))
+            for row in (item.row for item in writes)
+        ],
+    )
+    connection.executemany(_DROP_CHUNKS, [(item.row.id,) for item in writes if item.replaces])
+    connection.executemany(_ADD_CHUNK, [(item.chunk, item.row.id) for item in writes])
+
+
+def _write_meta(connection: Connection, meta: Mapping[str, bytes | None]) -> None:
+    connection.executemany(
+        "INSERT OR REPLACE INTO meta VALUES (?, ?)",
+        [(name, value) for name, value in meta.items() if value is not None],
+    )
+    connection.executemany(
+        "DELETE FROM meta WHERE name = ?",
+        [(name,) for name, value in meta.items() if value is None],
+    )
