@@ -1,0 +1,248 @@
+"""Journal entries: what a device signs when it changes records.
+
+An entry is one commit: changes to one or several records that arrive whole or not at all. The
+entries of one journal are numbered 1, 2, 3, ... and each names the hash of the one before, so a
+journal cannot be cut, reordered or continued by anyone but its author.
+
+    entry     = pack([body, signature])
+    body      = pack([format, vault, device, journal, n, previous, heads, wall_ms, changes])
+    changes   = [[record id, change chunk], ...]
+    hash      = BLAKE2b-256("p2pv-entry", body)
+    signature = Ed25519 over the hash
+
+This module knows bytes and numbers; whether the author is a member, and whether the changes are
+good, is decided above it. docs/protocol/journal.md is the specification.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from p2pvault.crypto.hashing import digest
+from p2pvault.crypto.keys import DeviceKeys, author_id, sign, verify
+from p2pvault.errors import MalformedMessage, UnexpectedMessage
+from p2pvault.limits import (
+    CHANGE_BYTES_MAX,
+    ENTRY_BYTES_MAX,
+    ENTRY_CHANGES_MAX,
+    INTEGER_MAX,
+    MEMBERSHIP_HEADS_MAX,
+)
+from p2pvault.types import (
+    EMPTY_HASH,
+    AuthorId,
+    DeviceId,
+    EntryHash,
+    JournalHead,
+    JournalId,
+    OperationHash,
+    RecordId,
+    VaultId,
+)
+from p2pvault.wire.codec import Tree, pack, unpack
+from p2pvault.wire.shape import (
+    binary,
+    exactly,
+    pair,
+    sequence,
+    signed,
+    structure,
+    to_tree,
+    unsigned,
+)
+
+FORMAT: Final = 1
+"""Version of the entry format; another one is refused, never guessed at."""
+
+ENTRY_OVERHEAD_BYTES: Final = 1_024
+"""Room for everything in an entry but its changes: 9 fields, 8 heads of 32 bytes, a signature."""
+
+CHANGE_OVERHEAD_BYTES: Final = 24
+"""What one change adds besides its own bytes: array, record id and length headers."""
+
+RecordChange = tuple[RecordId, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """The journal that this store instance writes.
+
+    Attributes:
+        vault: The vault it belongs to.
+        device: The author's device.
+        id: Random, new for every store instance.
+    """
+
+    vault: VaultId
+    device: DeviceId
+    id: JournalId
+
+    @property
+    def author(self) -> AuthorId:
+        """The author id: also the CRDT actor of every change in this journal."""
+        return author_id(self.device, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Our own journal, and the keys that sign its entries."""
+
+    journal: Journal
+    keys: DeviceKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The signed part of an entry, field by field as it is packed."""
+
+    format: int
+    vault: VaultId
+    device: DeviceId
+    journal: JournalId
+    n: int
+    previous: EntryHash
+    heads: tuple[OperationHash, ...]
+    wall_ms: int
+    changes: tuple[RecordChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A decoded entry with its bytes and its identity.
+
+    Attributes:
+        body: The signed fields.
+        author: Derived from device and journal, so that nobody can write in another's name.
+        hash: What the next entry names.
+        signature: 64 bytes over `hash`, not yet checked.
+        data: The entry as it travels and is stored.
+    """
+
+    body: Body
+    author: AuthorId
+    hash: EntryHash
+    signature: bytes
+    data: bytes
+
+    @property
+    def head(self) -> JournalHead:
+        """The state of the journal once this entry is in it."""
+        return JournalHead(self.author, self.body.n, self.hash)
+
+    def verify(self, signing_key: bytes) -> None:
+        """Check the signature.
+
+        Raises:
+            SealBroken: It is not that device's signature.
+        """
+        verify(signing_key, self.hash, self.signature)
+
+    def follows(self, head: JournalHead | None) -> bool:
+        """Tell whether this is the entry right after `head`, or a journal's first one."""
+        if head is None:
+            return self.body.n == 1 and self.body.previous == EMPTY_HASH
+        return self.body.n == head.n + 1 and self.body.previous == head.hash
+
+
+_read_envelope = pair(binary(ENTRY_BYTES_MAX), exactly(64))
+_read_body = structure(
+    Body,
+    unsigned(INTEGER_MAX),
+    exactly(32),
+    exactly(32),
+    exactly(16),
+    unsigned(INTEGER_MAX),
+    exactly(32),
+    sequence(exactly(32), MEMBERSHIP_HEADS_MAX),
+    signed,
+    sequence(pair(exactly(16), binary(CHANGE_BYTES_MAX)), ENTRY_CHANGES_MAX),
+)
+
+
+def decode_entry(data: bytes, vault: VaultId) -> Entry:
+    """Read an entry of one vault; the signature is left to `Entry.verify`.
+
+    Args:
+        data: One entry as it travels.
+        vault: The vault that it must belong to.
+
+    Returns:
+        The entry.
+
+    Raises:
+        MalformedMessage: Not an entry, another format, or without changes.
+        LimitExceeded: Larger than `limits` allows.
+        UnexpectedMessage: An entry of another vault.
+    """
+    packed, signature = _read_envelope(unpack(data, ENTRY_BYTES_MAX))
+    body = _read_body(unpack(packed, ENTRY_BYTES_MAX))
+    if body.format != FORMAT:
+        raise MalformedMessage(f"an entry of format {body.format}, this version reads {FORMAT}")
+    if body.vault != vault:
+        raise UnexpectedMessage("an entry of another vault")
+    if body.n == 0 or not body.changes:
+        raise MalformedMessage("an entry without number or without changes")
+    author = author_id(body.device, body.journal)
+    return Entry(body, author, _hash(packed), signature, data)
+
+
+def write_entry(
+    writer: Writer,
+    after: JournalHead | None,
+    heads: Sequence[OperationHash],
+    wall_ms: int,
+    changes: Sequence[RecordChange],
+) -> Entry:
+    """Make and sign the entry that follows `after` in our own journal.
+
+    Args:
+        writer: Our journal and the keys that sign it.
+        after: The journal's last entry, None before the first.
+        heads: The membership heads that we know.
+        wall_ms: Display time.
+        changes: At most ENTRY_CHANGES_MAX; see `split_changes`.
+
+    Returns:
+        The signed entry, within the bounds that `decode_entry` checks.
+    """
+    body = Body(
+        format=FORMAT,
+        vault=writer.journal.vault,
+        device=writer.journal.device,
+        journal=writer.journal.id,
+        n=1 if after is None else after.n + 1,
+        previous=EMPTY_HASH if after is None else after.hash,
+        heads=tuple(heads),
+        wall_ms=wall_ms,
+        changes=tuple(changes),
+    )
+    packed = pack(to_tree(body))
+    entry_hash = _hash(packed)
+    signature = sign(writer.keys.signing, entry_hash)
+    envelope: Tree = [packed, signature]
+    data = pack(envelope)
+    assert len(data) <= ENTRY_BYTES_MAX, "split_changes keeps entries below their bound"
+    return Entry(body, writer.journal.author, entry_hash, signature, data)
+
+
+def split_changes(changes: Iterable[RecordChange]) -> list[list[RecordChange]]:
+    """Cut a list of changes into parts that fit one entry each, in order.
+
+    A commit within the bounds stays one part and so one entry, which arrives whole or not at all.
+    """
+    parts: list[list[RecordChange]] = []
+    room_bytes = room_changes = 0
+    for record, change in changes:
+        size = len(change) + CHANGE_OVERHEAD_BYTES
+        if size > room_bytes or room_changes == 0:
+            parts.append([])
+            room_bytes = ENTRY_BYTES_MAX - ENTRY_OVERHEAD_BYTES
+            room_changes = ENTRY_CHANGES_MAX
+        parts[-1].append((record, change))
+        room_bytes -= size
+        room_changes -= 1
+    return parts
+
+
+def _hash(packed_body: bytes) -> EntryHash:
+    return EntryHash(digest(b"p2pv-entry", packed_body))

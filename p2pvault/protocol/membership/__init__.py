@@ -1,0 +1,49 @@
+"""Who belongs to the vault: a signed log, its evaluation, and the epochs that follow from it.
+
+    bytes --decode--> Operation --add--> MembershipLog --evaluate--> Membership
+                                              |
+                       found, admit, revoke, rename, ... (write)
+
+The log is a value: `add` and the writing functions return a new one, and the caller makes it
+durable before it uses it. Evaluation is a pure function of the set of operations. Nothing here
+knows links, journals' content or time; docs/protocol/membership.md is the specification.
+"""
+
+from p2pvault.protocol.membership.epoch import epoch_id, open_epochs
+from p2pvault.protocol.membership.evaluate import evaluate
+from p2pvault.protocol.membership.log import Addition, MembershipLog
+from p2pvault.protocol.membership.operation import DeviceCard
+from p2pvault.protocol.membership.state import Epoch, Member, Membership, Removal
+from p2pvault.protocol.membership.write import (
+    Author,
+    Written,
+    admit,
+    change_role,
+    found,
+    rename,
+    revoke,
+    start_epoch,
+    state_accepted,
+)
+
+__all__ = [
+    "Addition",
+    "Author",
+    "DeviceCard",
+    "Epoch",
+    "Member",
+    "Membership",
+    "MembershipLog",
+    "Removal",
+    "Written",
+    "admit",
+    "change_role",
+    "epoch_id",
+    "evaluate",
+    "found",
+    "open_epochs",
+    "rename",
+    "revoke",
+    "start_epoch",
+    "state_accepted",
+]

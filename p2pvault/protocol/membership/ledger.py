@@ -1,0 +1,110 @@
+"""What a log has learnt from its operations, kept up to date one operation at a time.
+
+`record` is the only way in, and it trusts its argument: what may enter is decided in `log`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Self
+
+from p2pvault.protocol.membership.authority import Authority, Rulings
+from p2pvault.protocol.membership.history import EMPTY, History, Mask
+from p2pvault.protocol.membership.operation import (
+    Accepted,
+    Add,
+    Genesis,
+    NewEpoch,
+    Operation,
+    Recovery,
+    Remove,
+    SetRole,
+)
+from p2pvault.types import DeviceId, EpochId, Role
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The operations of one log and the sets that questions are answered from.
+
+    Attributes:
+        history: The operations and their ancestry.
+        rulings: Which of them make or end authority.
+        signers: The signing key of every device and recovery key ever introduced.
+        introduced: For each of these, the operations that did so.
+        written: For each author, its operations.
+        epochs: For each epoch, the operations that start it.
+        statements: The statements on removals that count.
+        latest: The authority that was computed last; the next one asked for is often the same.
+    """
+
+    history: History = field(default_factory=History)
+    rulings: Rulings = field(default_factory=Rulings)
+    signers: dict[DeviceId, bytes] = field(default_factory=dict)
+    introduced: dict[DeviceId, Mask] = field(default_factory=dict)
+    written: dict[DeviceId, Mask] = field(default_factory=dict)
+    epochs: dict[EpochId, Mask] = field(default_factory=dict)
+    statements: Mask = EMPTY
+    latest: tuple[Mask, Authority] | None = None
+
+    def copy(self) -> Self:
+        """Return an independent copy, without the computed authority: that looks at this one."""
+        return type(self)(
+            self.history.copy(),
+            self.rulings.copy(),
+            self.signers.copy(),
+            self.introduced.copy(),
+            self.written.copy(),
+            self.epochs.copy(),
+            self.statements,
+        )
+
+    def authority(self, scope: Mask) -> Authority:
+        """Return the authority in a causally closed scope; only rulings make a difference."""
+        key = scope & self.rulings.all
+        if self.latest is None or self.latest[0] != key:
+            self.latest = key, Authority(self.history, self.rulings, key)
+        return self.latest[1]
+
+    def record(self, operation: Operation) -> None:
+        """Take in an operation that the log has admitted."""
+        number = self.history.append(operation)
+        self.written[operation.author] = self.written.get(operation.author, EMPTY) | 1 << number
+        match operation.content:
+            case Genesis(first=card) as genesis:
+                self._introduce(card.id, card.public.signing, number)
+                self.rulings.add_setting(card.id, number)
+                if genesis.recovery is not None:
+                    self._introduce(genesis.recovery.id, genesis.recovery.signing, number)
+            case Add(device=card):
+                self._introduce(card.id, card.public.signing, number)
+                self.rulings.add_setting(card.id, number)
+            case SetRole(device=device):
+                self.rulings.add_setting(device, number)
+            case Remove(device=device) if self._removes(operation, device, number):
+                self.rulings.add_removal(device, number)
+            case Accepted(removal=removal) if self._stood(operation, number) is not None:
+                if self.rulings.all >> self.history.number(removal) & 1:
+                    self.statements |= 1 << number
+            case NewEpoch(id=epoch):
+                self.epochs[epoch] = self.epochs.get(epoch, EMPTY) | 1 << number
+            case Recovery(keys=keys):
+                self._introduce(keys.id, keys.signing, number)
+            case _:
+                pass
+
+    def _introduce(self, signer: DeviceId, signing: bytes, number: int) -> None:
+        self.signers[signer] = signing
+        self.introduced[signer] = self.introduced.get(signer, EMPTY) | 1 << number
+
+    def _removes(self, operation: Operation, device: DeviceId, number: int) -> bool:
+        """Return whether a removal applies: its author is an admin and knew of none before.
+
+        A repeated one could not void more than the first did, and would only cost time.
+        """
+        if self.rulings.removals.get(device, EMPTY) & self.history.past(number):
+            return False
+        return self._stood(operation, number) is Role.ADMIN
+
+    def _stood(self, operation: Operation, number: int) -> Role | None:
+        """Return what the author was in the operation's own past: settled now, for ever."""
+        past = self.history.past(number)
+        return self.authority(past).role(operation.author, past)

@@ -1,0 +1,156 @@
+"""What a membership log means: the members, the removed, the epochs, the bounds.
+
+Plain values that `evaluate` makes from a set of operations; equal sets make equal values.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from p2pvault.crypto.keys import PublicKeys
+from p2pvault.limits import GATE_EPOCHS_MAX
+from p2pvault.types import AuthorId, DeviceId, EpochId, OperationHash, Role, VaultId
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A device of the vault.
+
+    Attributes:
+        device: Its id.
+        public: Its keys.
+        name: As shown; two devices may carry one name.
+        kind: Such as `laptop`.
+        role: What it may do.
+        added_by: Who admitted it; itself for the first device.
+        added_ms: When, by the wall clock of `added_by`.
+    """
+
+    device: DeviceId
+    public: PublicKeys
+    name: str
+    kind: str
+    role: Role
+    added_by: DeviceId
+    added_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """How a device left. Of several removals, the earliest in the log is described.
+
+    Attributes:
+        device: Which.
+        name: As last shown.
+        public: Its keys, by which a link of it is recognised and refused.
+        removed_by: Who removed it.
+        removed_ms: When, by the wall clock of `removed_by`.
+        reason: For people; may be empty.
+        operations: All removals of it that apply, sorted.
+    """
+
+    device: DeviceId
+    name: str
+    public: PublicKeys
+    removed_by: DeviceId
+    removed_ms: int
+    reason: str
+    operations: tuple[OperationHash, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """An epoch that counts.
+
+    Attributes:
+        id: Commits to its secret.
+        depth: Longest chain of parents; 0 for the first.
+        operation: The operation that started it.
+        parents: The epochs that it replaced.
+        closed: Whether every device that ever left is kept out of it.
+    """
+
+    id: EpochId
+    depth: int
+    operation: OperationHash
+    parents: tuple[EpochId, ...]
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """Everything that a set of operations says.
+
+    Attributes:
+        vault: The vault's id.
+        name: Its name, as shown.
+        made_ms: When it was made, by its first device's wall clock.
+        members: By id; at most `DEVICES_MAX`, the earliest in the log first.
+        removed: Devices that were removed, by id.
+        epochs: Newest first; writers use the first.
+        bounds: For each journal of a device that left, the highest entry that was stated.
+        owing: For each member, the removals about which it has made no statement yet.
+        statics: Which member, or else which removed device, links with a static key.
+    """
+
+    vault: VaultId
+    name: str
+    made_ms: int
+    members: Mapping[DeviceId, Member]
+    removed: Mapping[DeviceId, Removal]
+    epochs: tuple[Epoch, ...]
+    bounds: Mapping[AuthorId, int]
+    owing: Mapping[DeviceId, tuple[OperationHash, ...]]
+    statics: Mapping[bytes, DeviceId]
+
+    def is_member(self, device: DeviceId) -> bool:
+        """Return whether a device belongs to the vault now."""
+        return device in self.members
+
+    def is_admin(self, device: DeviceId) -> bool:
+        """Return whether a device may change the membership now."""
+        member = self.members.get(device)
+        return member is not None and member.role is Role.ADMIN
+
+    def member_by_static(self, static: bytes) -> Member | None:
+        """Return the member that links with this X25519 key, or None."""
+        device = self.statics.get(static)
+        return None if device is None else self.members.get(device)
+
+    def removed_by_static(self, static: bytes) -> Removal | None:
+        """Return the removed device that links with this X25519 key, or None."""
+        device = self.statics.get(static)
+        return None if device is None else self.removed.get(device)
+
+    def acceptance(self, device: DeviceId, author: AuthorId) -> int | None:
+        """Return up to which entry a journal counts.
+
+        Args:
+            device: Whose journal it is.
+            author: The journal.
+
+        Returns:
+            None without a bound, for a member; otherwise the highest `n` that anybody entitled
+            stated to have accepted, 0 where nobody did. It never shrinks while the device is out.
+        """
+        return None if device in self.members else self.bounds.get(author, 0)
+
+    @property
+    def current(self) -> Epoch | None:
+        """The epoch that writers use; None where every epoch fell with its author."""
+        return self.epochs[0] if self.epochs else None
+
+    @property
+    def needs_epoch(self) -> bool:
+        """Whether an admin has to start an epoch, since the current one is open to the removed."""
+        return self.current is None or not self.current.closed
+
+    @property
+    def tips(self) -> tuple[EpochId, ...]:
+        """The epochs that no other one replaces, newest first: the parents of the next."""
+        replaced = {parent for epoch in self.epochs for parent in epoch.parents}
+        return tuple(epoch.id for epoch in self.epochs if epoch.id not in replaced)
+
+    def gates(self, secrets: Mapping[EpochId, bytes]) -> tuple[EpochId, ...]:
+        """Return the newest epochs whose secret is known here, at most `GATE_EPOCHS_MAX`."""
+        known = tuple(epoch.id for epoch in self.epochs if epoch.id in secrets)
+        return known[:GATE_EPOCHS_MAX]

@@ -1,0 +1,203 @@
+"""Replication over one link: what the peer holds, what it lacks, and the proof of equality.
+
+Messages, by kind on the channel (bodies are packed arrays):
+
+    HAVE     [[[author, n, hash], ...], content]   at first all journals, later those that moved
+    ENTRIES  [entry, ...]                          entries in the sender's order of arrival
+
+`content` is a digest over the fingerprints of all collections as of those journals. Both sides
+send HAVE when the link comes up and whenever their durable state moves; a heartbeat is a HAVE
+with nothing moved. Equal journals with equal content prove equal vaults; equal journals with
+different content are a fault that is never kept quiet.
+
+A `Peer` is what one side knows of the other on one link. It decides which entries to send; loading
+and storing them is the core's work. docs/protocol/journal.md is the specification.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from p2pvault.crypto.hashing import digest
+from p2pvault.errors import LimitExceeded, UnexpectedMessage
+from p2pvault.limits import (
+    ENTRY_BYTES_MAX,
+    ENTRY_CHANGES_MAX,
+    INTEGER_MAX,
+    JOURNALS_MAX,
+    UNACKNOWLEDGED_BYTES_MAX,
+)
+from p2pvault.types import AuthorId, Fingerprint, JournalHead, StoredEntry
+from p2pvault.wire.codec import pack, unpack
+from p2pvault.wire.shape import binary, exactly, sequence, structure, to_tree, unsigned
+
+Journals = Mapping[AuthorId, JournalHead]
+"""What a device holds: the head of every journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Have:
+    """What a device holds, or what moved since it last said so."""
+
+    journals: tuple[JournalHead, ...]
+    content: bytes
+
+
+_read_have = structure(
+    Have,
+    sequence(structure(JournalHead, exactly(16), unsigned(INTEGER_MAX), exactly(32)), JOURNALS_MAX),
+    exactly(32),
+)
+_read_entries = sequence(binary(ENTRY_BYTES_MAX), ENTRY_CHANGES_MAX)
+
+
+def encode_have(have: Have) -> bytes:
+    """Return the body of a HAVE message."""
+    return pack(to_tree(have))
+
+
+def decode_have(body: bytes) -> Have:
+    """Read the body of a HAVE message; raises `RemoteProtocolError` kinds."""
+    return _read_have(unpack(body))
+
+
+def encode_entries(entries: Iterable[bytes]) -> bytes:
+    """Return the body of an ENTRIES message."""
+    return pack(list(entries))
+
+
+def decode_entries(body: bytes) -> tuple[bytes, ...]:
+    """Read the body of an ENTRIES message; raises `RemoteProtocolError` kinds."""
+    return _read_entries(unpack(body))
+
+
+def content_digest(fingerprints: Iterable[Fingerprint]) -> bytes:
+    """Return 32 bytes that are equal on two devices when all their collections are.
+
+    A collection that never held a record has a total of zero and is left out, so that knowing of
+    an empty collection makes no difference.
+    """
+    held = sorted((f.collection, f.total) for f in fingerprints if f.total)
+    parts = (part for name, total in held for part in (name.encode(), total.to_bytes(32, "big")))
+    return digest(b"p2pv-content", *parts)
+
+
+class Verdict(Enum):
+    """What comparing the peer's state with ours says."""
+
+    EQUAL = auto()
+    """Same journals and same content: proved."""
+
+    APART = auto()
+    """One side holds entries that the other lacks; they are on their way."""
+
+    CONTRADICTION = auto()
+    """Same journals and different content, or one entry number with two hashes: a fault."""
+
+
+@dataclass(slots=True)
+class Peer:
+    """One side's knowledge of the other during one link.
+
+    Attributes:
+        journals: What the peer holds, as far as it said or as we received from it.
+        content: Its content digest at its last HAVE, None before the first.
+        in_flight: Entries sent and not yet acknowledged: author, number, bytes.
+        in_flight_bytes: Their sum; bounded by UNACKNOWLEDGED_BYTES_MAX plus one entry.
+        sent_up_to: Highest number sent of each journal; at least what the peer will hold.
+    """
+
+    journals: dict[AuthorId, JournalHead] = field(default_factory=dict)
+    content: bytes | None = None
+    in_flight: deque[tuple[AuthorId, int, int]] = field(default_factory=deque)
+    in_flight_bytes: int = 0
+    sent_up_to: dict[AuthorId, int] = field(default_factory=dict)
+
+    def heard(self, have: Have) -> None:
+        """Take in a HAVE: the peer's state moves forward and acknowledges what we sent.
+
+        Raises:
+            UnexpectedMessage: A journal went backwards or changed its hash at the same number.
+            LimitExceeded: More journals than a vault can have.
+        """
+        for head in have.journals:
+            known = self.journals.get(head.author)
+            if known and (head.n < known.n or (head.n == known.n and head.hash != known.hash)):
+                raise UnexpectedMessage("a journal of the peer went backwards")
+            self.journals[head.author] = head
+        if len(self.journals) > JOURNALS_MAX:
+            raise LimitExceeded(f"more than {JOURNALS_MAX} journals")
+        self.content = have.content
+        self._acknowledge()
+
+    def received(self, head: JournalHead) -> None:
+        """Note that the peer sent us an entry, hence holds it."""
+        known = self.journals.get(head.author)
+        if known is None or known.n < head.n:
+            self.journals[head.author] = head
+
+    def lacks(self, entry: StoredEntry) -> bool:
+        """Tell whether the peer neither holds this entry nor has it on its way."""
+        return entry.n > self.reached(entry.author)
+
+    def reached(self, author: AuthorId) -> int:
+        """Return the highest number of a journal that the peer holds or that is in flight."""
+        return max(self._held(author), self.sent_up_to.get(author, 0))
+
+    def sent(self, entry: StoredEntry) -> None:
+        """Note that an entry is on its way."""
+        self.in_flight.append((entry.author, entry.n, len(entry.data)))
+        self.in_flight_bytes += len(entry.data)
+        self.sent_up_to[entry.author] = entry.n
+
+    @property
+    def window_bytes(self) -> int:
+        """How much more may be sent before an acknowledgement; not below zero."""
+        return max(0, UNACKNOWLEDGED_BYTES_MAX - self.in_flight_bytes)
+
+    def compare(self, journals: Journals, content: bytes) -> Verdict:
+        """Compare the peer's last word with our durable state."""
+        if self.content is None:
+            return Verdict.APART
+        for author, head in self.journals.items():
+            ours = journals.get(author)
+            if ours and ours.n == head.n and ours.hash != head.hash:
+                return Verdict.CONTRADICTION
+        if any(journals.get(author) != head for author, head in self.journals.items()):
+            return Verdict.APART
+        if len(journals) != len(self.journals):
+            return Verdict.APART
+        return Verdict.EQUAL if content == self.content else Verdict.CONTRADICTION
+
+    def missing_there(self, journals: Journals) -> int:
+        """Count the entries that we hold and the peer, as far as it said, does not."""
+        return sum(max(0, head.n - self._held(author)) for author, head in journals.items())
+
+    def missing_here(self, journals: Journals) -> int:
+        """Count the entries that the peer holds and we do not."""
+        return sum(
+            max(0, head.n - (journals[author].n if author in journals else 0))
+            for author, head in self.journals.items()
+        )
+
+    def _held(self, author: AuthorId) -> int:
+        head = self.journals.get(author)
+        return head.n if head else 0
+
+    def _acknowledge(self) -> None:
+        while self.in_flight:
+            author, n, size = self.in_flight[0]
+            if n > self._held(author):
+                return
+            self.in_flight.popleft()
+            self.in_flight_bytes -= size
+
+
+def first_missing(ours: Journals, peer: Peer) -> list[tuple[AuthorId, int]]:
+    """Return, for each journal that the peer lacks something of, the first number it lacks."""
+    return [
+        (author, peer.reached(author) + 1)
+        for author, head in sorted(ours.items())
+        if head.n > peer.reached(author)
+    ]
