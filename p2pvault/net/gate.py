@@ -1,0 +1,110 @@
+"""Who may start a handshake: bounds on half-open streams and on the rate of each address.
+
+Pure bookkeeping with the time as an argument. The gate comes before any cryptography, so it is all
+that a flood of connections costs. Loopback is treated like any network: the bounds are wide enough
+for many devices on one machine, and a local program may not starve the daemon either.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from p2pvault.limits import (
+    HALF_OPEN_MAX,
+    HALF_OPEN_PER_NETWORK_MAX,
+    HANDSHAKE_BURST,
+    HANDSHAKE_SOURCES_MAX,
+    HANDSHAKES_PER_S,
+)
+from p2pvault.net.addresses import parse_host
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """A token bucket: how much was left at a time; it refills by itself."""
+
+    tokens: float
+    at: float
+
+    def level(self, now: float) -> float:
+        return min(float(HANDSHAKE_BURST), self.tokens + (now - self.at) * HANDSHAKES_PER_S)
+
+    def take(self, now: float) -> bool:
+        level = self.level(now)
+        taken = level >= 1.0
+        self.tokens, self.at = (level - 1.0 if taken else level), now
+        return taken
+
+
+class HalfOpenGate:
+    """Admits streams into a handshake.
+
+    The order of the checks matters: a stream that finds no place does not cost its address a token,
+    so a full gate does not punish those who wait.
+    """
+
+    def __init__(self) -> None:
+        self._open: Counter[str] = Counter()
+        self._buckets: dict[str, _Bucket] = {}
+
+    def admit(self, host: str, now: float) -> bool:
+        """Decide on a stream that was just accepted.
+
+        Args:
+            host: Literal IP address of its other end.
+            now: Monotonic time in seconds.
+
+        Returns:
+            Whether it may start a handshake. If so, `release` is owed once; if not, the stream is
+            closed without a word.
+        """
+        network = network_of(host)
+        if self._open.total() >= HALF_OPEN_MAX:
+            return False
+        if self._open[network] >= HALF_OPEN_PER_NETWORK_MAX:
+            return False
+        if not self._take(_source_of(host), now):
+            return False
+        self._open[network] += 1
+        return True
+
+    def release(self, host: str) -> None:
+        """Give back the place of an admitted stream whose handshake is over, well or badly."""
+        network = network_of(host)
+        assert self._open[network] > 0, "released more than was admitted"
+        self._open[network] -= 1
+        if not self._open[network]:
+            del self._open[network]
+
+    def _take(self, source: str, now: float) -> bool:
+        if source not in self._buckets and not self._make_room(now):
+            return False
+        bucket = self._buckets.setdefault(source, _Bucket(float(HANDSHAKE_BURST), now))
+        return bucket.take(now)
+
+    def _make_room(self, now: float) -> bool:
+        """Forget full buckets, which say nothing, when the table is full."""
+        if len(self._buckets) >= HANDSHAKE_SOURCES_MAX:
+            self._buckets = {
+                source: bucket
+                for source, bucket in self._buckets.items()
+                if bucket.level(now) < HANDSHAKE_BURST
+            }
+        return len(self._buckets) < HANDSHAKE_SOURCES_MAX
+
+
+def network_of(host: str) -> str:
+    """Return the network that an address counts towards: its /24 (IPv4) or /64 (IPv6).
+
+    Args:
+        host: Literal IP address, as the socket of an accepted stream gives it.
+    """
+    parsed = parse_host(host)
+    assert parsed is not None, "the other end of a stream has a literal address"
+    return str(ip_network((parsed, 24 if parsed.version == 4 else 64), strict=False))
+
+
+def _source_of(host: str) -> str:
+    # One machine has a whole /64 of IPv6 addresses; Linux's WireGuard counts by it too
+    # (drivers/net/wireguard/ratelimiter.c).
+    return network_of(host) if ":" in host else host
