@@ -1,0 +1,70 @@
+"""What is said on links: messages in, and what they lead to.
+
+Every message is handled by what its kind says, on a link whose peer is a member; before that a
+peer may only introduce itself. Whatever breaks a rule raises, and the device ends that link.
+"""
+
+from p2pvault.core.introductions import Introductions
+from p2pvault.core.io import Effect
+from p2pvault.core.kinds import Kind
+from p2pvault.core.link import Link, Phase
+from p2pvault.core.members import Learned
+from p2pvault.core.pipeline import EntriesJob, Pipeline
+from p2pvault.core.replication import Replication
+from p2pvault.crypto.envelope import Message
+from p2pvault.errors import UnexpectedMessage
+from p2pvault.types import Instant
+
+
+class Conversation:
+    """Reads messages and tells replication and introductions."""
+
+    def __init__(
+        self, introductions: Introductions, replication: Replication, pipeline: Pipeline
+    ) -> None:
+        self._introductions = introductions
+        self._replication = replication
+        self._pipeline = pipeline
+
+    def begin(self, now: Instant, link: Link) -> list[Effect]:
+        """Open the conversation with a member: greeting, membership, journals, all at once."""
+        effects = self._introductions.begin(now, link)
+        return effects + self._replication.begin(link, self._pipeline.durable)
+
+    def ask(self, link: Link) -> list[Effect]:
+        """Open the conversation with a peer that may be a new member."""
+        return self._introductions.ask(link)
+
+    def hear_stranger(self, link: Link, message: Message) -> Learned | None:
+        """Take a message of a peer that is no member yet; anything but operations waits."""
+        if message.kind == Kind.OPERATIONS:
+            return self._introductions.heard_operations(message.body)
+        link.hold(message)
+        return None
+
+    def hear(
+        self, now: Instant, link: Link, message: Message
+    ) -> list[Effect] | Learned | EntriesJob:
+        """Take a message of a member.
+
+        Returns:
+            Effects to perform, or something learned or received that has to be made durable.
+        """
+        assert link.phase is Phase.UP, "strangers are heard elsewhere"
+        content = self._pipeline.durable
+        match message.kind:
+            case Kind.GREETING:
+                self._introductions.heard_greeting(now, link, message.body)
+                return []
+            case Kind.KNOWN:
+                return self._introductions.heard_known(link, message.body)
+            case Kind.OPERATIONS:
+                return self._introductions.heard_operations(message.body)
+            case Kind.SECRETS:
+                return self._introductions.heard_secrets(message.body)
+            case Kind.HAVE:
+                return self._replication.heard_have(now, link, message.body, content)
+            case Kind.ENTRIES:
+                return self._replication.heard_entries(link, message.body)
+            case _:
+                raise UnexpectedMessage(f"a message of the unknown kind {message.kind}")

@@ -1,0 +1,474 @@
+"""The device: one input in, an ordered list of effects out.
+
+It composes the parts and decides nothing that one of them can decide: links carry conversations,
+replication and introductions read and write them, the pipeline changes the vault, members know
+who belongs to it, the dialer and the beacon find peers, pairing admits new ones.
+
+Whatever a peer does wrong ends its link here, in one place. Whatever the person asks that cannot
+be done becomes a `Refuse`. Everything else is a bug and is not caught.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from p2pvault.core import io
+from p2pvault.core.beacon import Beacon
+from p2pvault.core.book import Book
+from p2pvault.core.commit import read_wishes
+from p2pvault.core.conversation import Conversation
+from p2pvault.core.dialer import Dialer
+from p2pvault.core.introductions import Introductions
+from p2pvault.core.io import Effect, Input
+from p2pvault.core.link import Link, Phase
+from p2pvault.core.links import Links
+from p2pvault.core.members import Learned, Members
+from p2pvault.core.pairing import AdmitDevice, Outcome, Pairing
+from p2pvault.core.pipeline import (
+    Circumstances,
+    Done,
+    EditJob,
+    EntriesJob,
+    Failed,
+    Pipeline,
+    PlainJob,
+    Step,
+)
+from p2pvault.core.replication import Replication
+from p2pvault.crypto.entropy import Entropy
+from p2pvault.crypto.envelope import Message
+from p2pvault.errors import (
+    AuthenticationError,
+    CrdtError,
+    CryptoError,
+    Refused,
+    RemoteProtocolError,
+    RevokedDevice,
+    UnknownDevice,
+    VaultError,
+)
+from p2pvault.limits import EDITS_QUEUED_MAX, RETRY_S
+from p2pvault.types import Address, Batch, Instant, LinkId
+
+REMOTE_FAULTS = (RemoteProtocolError, AuthenticationError, CryptoError, CrdtError)
+"""What a peer can make happen; it ends that peer's link and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Awaited:
+    """What to do when a plain job is durable.
+
+    Attributes:
+        learned: What peers are told then.
+        answer: A local request to answer, with the device that it was about.
+        admits: Whether the pairing session waits for it.
+    """
+
+    learned: Learned
+    answer: io.Answer | None = None
+    admits: bool = False
+
+
+class Device:
+    """One device of the vault. See `handle`."""
+
+    def __init__(self, members: Members, book: Book, pipeline: Pipeline, entropy: Entropy) -> None:
+        self.members = members
+        self.book = book
+        self.pipeline = pipeline
+        self._entropy = entropy
+        self._dialer = Dialer(entropy)
+        self.links = Links(members, book, self._dialer, entropy)
+        self._introductions = Introductions(members, book)
+        self._replication = Replication(members.vault, book)
+        self._conversation = Conversation(self._introductions, self._replication, pipeline)
+        self._beacon = Beacon(members, entropy)
+        self._pairing = Pairing(members, entropy)
+        self._awaited: dict[int, _Awaited] = {}
+        self._retries: list[PlainJob] = []
+        self._retry_at = float("inf")
+        self._serial = 0
+        self._wake_at: float | None = None
+        self._stopping = False
+
+    def handle(self, now: Instant, given: Input) -> list[Effect]:
+        """Take one input.
+
+        Args:
+            now: Both clocks.
+            given: What happened.
+
+        Returns:
+            What to do, in this order.
+        """
+        effects = self._dispatch(now, given)
+        if not self._stopping:
+            effects += self._dialer.plan(now.monotonic, self.links.unlinked())
+            effects += self._schedule()
+        return effects
+
+    def _dispatch(self, now: Instant, given: Input) -> list[Effect]:  # noqa: C901, PLR0911, PLR0912
+        # One line an input: the whole table of what a device reacts to, in one place.
+        match given:
+            case io.BytesReceived():
+                return self._received(now, given)
+            case io.Persisted(batch):
+                return self._step(now, self.pipeline.persisted(batch))
+            case io.RecordsLoaded():
+                return self._step(now, self.pipeline.loaded(given, self._circumstances(now)))
+            case io.EntriesLoaded(link):
+                return self._on(now, link, lambda it: self._feed_loaded(it, given))
+            case io.Writable(link):
+                return self._on(now, link, self._writable)
+            case io.EditRequested():
+                return self._asked(given.request, lambda: self._edit(now, given))
+            case io.LinkUp():
+                return self.links.begin(now, given)
+            case io.LinkDown(link):
+                return self._down(now, link)
+            case io.DialFailed(attempt):
+                self._dialer.failed(attempt)
+                return []
+            case io.PeerSeen():
+                return self._seen(now, given)
+            case io.Woken():
+                return self._wake(now)
+            case io.NetworkChanged(addresses):
+                return self._network_changed(now, addresses)
+            case io.AdvertiseFailed():
+                return self._beacon.taken(now)
+            case io.PersistFailed(batch, error):
+                return self._step(now, self.pipeline.persist_failed(batch, error))
+            case io.LoadFailed(error, link):
+                return self._load_failed(now, error, link)
+            case io.WatchersChanged(watched):
+                self.pipeline.watched = watched
+                return []
+            case io.RenameRequested():
+                return self._asked(given.request, lambda: self._rename(now, given))
+            case io.RevokeRequested():
+                return self._asked(given.request, lambda: self._revoke(now, given))
+            case io.AddressGiven():
+                return self._asked(given.request, lambda: self._address(now, given))
+            case io.PairingRequested():
+                return self._asked(given.request, lambda: self._pairing.open(now, given))
+            case io.PairingStreamUp(link):
+                return self._paired(now, self._pairing.stream_up(now, link))
+            case io.WordsTyped(request, words):
+                return self._asked(
+                    request,
+                    lambda: self._paired(now, self._pairing.type_words(now, request, words)),
+                )
+            case io.PairingCancelled(request):
+                return self._paired(now, self._pairing.cancel(now, request))
+            case io.Stop():
+                return self._stop()
+            case _:
+                assert_never(given)
+
+    # Links -------------------------------------------------------------------------------
+
+    def _received(self, now: Instant, given: io.BytesReceived) -> list[Effect]:
+        if self._pairing.owns(given.link):
+            return self._paired(now, self._pairing.receive(now, given.data))
+        return self._on(now, given.link, lambda link: self._hear_all(now, link, given.data))
+
+    def _on(self, now: Instant, link: LinkId, act: Callable[[Link], list[Effect]]) -> list[Effect]:
+        """Do something on a link, if it is still there; the one place where faults end links."""
+        it = self.links[link]
+        if it is None or it.phase is Phase.CLOSED:
+            return []
+        try:
+            return act(it)
+        except REMOTE_FAULTS as error:
+            return self.links.fail(it, error)
+
+    def _hear_all(self, now: Instant, link: Link, data: bytes) -> list[Effect]:
+        was = link.phase
+        effects, messages = self.links.receive(now, link, data)
+        if was is Phase.HANDSHAKE and link.phase is Phase.INTRODUCING:
+            effects += self._recognise(now, link)
+            if link.phase is Phase.INTRODUCING:
+                effects += self._conversation.ask(link)
+        for message in messages:
+            effects += self._hear(now, link, message)
+        if link.phase is not Phase.CLOSED and link.peer_closed:
+            effects += self.links.close(link)
+        return effects
+
+    def _hear(self, now: Instant, link: Link, message: Message) -> list[Effect]:
+        if link.phase is Phase.CLOSED:
+            return []
+        if link.phase is Phase.INTRODUCING:
+            learned = self._conversation.hear_stranger(link, message)
+            return self._learn(now, learned) if learned is not None else []
+        heard = self._conversation.hear(now, link, message)
+        match heard:
+            case Learned():
+                return self._learn(now, heard)
+            case EntriesJob():
+                return self._step(now, self.pipeline.submit(heard))
+            case _:
+                return heard
+
+    def _recognise(self, now: Instant, link: Link) -> list[Effect]:
+        recognised = self.links.recognise(now, link)
+        if recognised is None:
+            return []
+        effects, held = recognised
+        if link.phase is Phase.UP:
+            effects += self._conversation.begin(now, link)
+        for message in held:
+            effects += self._hear(now, link, message)
+        return effects
+
+    def _feed_loaded(self, link: Link, answer: io.EntriesLoaded) -> list[Effect]:
+        return self._replication.loaded(link, answer, self.pipeline.durable)
+
+    def _writable(self, link: Link) -> list[Effect]:
+        link.feed.untaken_bytes = 0
+        if link.phase is not Phase.UP:
+            return []
+        return self._replication.feed(link, self.pipeline.durable)
+
+    def _down(self, now: Instant, link: LinkId) -> list[Effect]:
+        if self._pairing.owns(link):
+            return self._paired(now, self._pairing.stream_down(now))
+        gone = self.links[link]
+        device = gone.device if gone is not None else None
+        effects = self.links.down(link)
+        if device is not None:
+            effects += self._save(Batch(peers=(self.book[device].row,)))
+        return effects
+
+    # The pipeline ------------------------------------------------------------------------
+
+    def _step(self, now: Instant, step: Step) -> list[Effect]:
+        effects = list(step.effects)
+        if step.done is not None:
+            effects += self._done(now, step.done)
+        for failed in step.failed:
+            effects += self._failed(now, failed)
+        return effects
+
+    def _circumstances(self, now: Instant) -> Circumstances:
+        return Circumstances(now, self.members.membership, self.members.heads)
+
+    def _done(self, now: Instant, done: Done) -> list[Effect]:
+        effects: list[Effect] = []
+        if done.staged.changes:
+            effects.append(io.Publish(done.staged.changes))
+        effects += [io.Answer(request, edited) for request, edited in done.answers]
+        if done.link is not None:
+            self._took_in(done.link, done)
+        if done.staged.entries:
+            effects += self._announce(now, done)
+        if done.plain is not None:
+            effects += self._plain_done(now, self._awaited.pop(done.plain))
+        return effects
+
+    def _took_in(self, link: LinkId, done: Done) -> None:
+        it = self.links[link]
+        if it is not None:
+            it.inbound_bytes -= done.received_bytes
+            self._replication.took_in(it, done.staged.entries)
+
+    def _announce(self, now: Instant, done: Done) -> list[Effect]:
+        effects: list[Effect] = []
+        entries = done.staged.entries
+        for link in self.links.up():
+            link.schedule_beat(now, self._entropy)
+            effects += self._replication.announce(now, link, done.staged.content, entries)
+        return effects
+
+    def _failed(self, now: Instant, failed: Failed) -> list[Effect]:
+        match failed.job:
+            case EditJob(request=request):
+                return [io.Refuse(request, failed.error)]
+            case EntriesJob(link=link):
+                it = self.links[link]
+                return self.links.fail(it, failed.error) if it is not None else []
+            case PlainJob(name=name):
+                return self._plain_failed(now, failed.job, self._awaited[name], failed.error)
+
+    def _load_failed(self, now: Instant, error: VaultError, link: LinkId | None) -> list[Effect]:
+        report = io.Report("error", "load_failed", {"reason": error.code})
+        if link is None:
+            return [report, *self._step(now, self.pipeline.load_failed(error))]
+        it = self.links[link]
+        return [report, *(self.links.close(it) if it is not None else [])]
+
+    # Plain jobs: membership, keys, addresses ----------------------------------------------
+
+    def _save(self, batch: Batch, awaited: _Awaited | None = None) -> list[Effect]:
+        self._serial += 1
+        self._awaited[self._serial] = awaited or _Awaited(Learned((), {}))
+        step = self.pipeline.submit(PlainJob(self._serial, batch))
+        assert step.done is None, "nothing is durable the moment it is asked for"
+        return list(step.effects)
+
+    def _plain_done(self, now: Instant, awaited: _Awaited) -> list[Effect]:
+        effects: list[Effect] = []
+        if awaited.learned.operations:
+            for link in self.links.up():
+                effects += self._introductions.tell(link, awaited.learned.operations)
+        if awaited.admits:
+            effects += self._paired(now, self._pairing.admitted(now))
+        if awaited.answer is not None:
+            effects.append(awaited.answer)
+        return [*effects, io.StatusChanged()]
+
+    def _plain_failed(
+        self, now: Instant, job: PlainJob, awaited: _Awaited, error: VaultError
+    ) -> list[Effect]:
+        """Try again later: what was learned is in force here already and must become durable."""
+        self._retries.append(job)
+        self._retry_at = now.monotonic + RETRY_S
+        report = io.Report("error", "persist_failed", {"reason": error.code})
+        if awaited.answer is None:
+            return [report]
+        self._awaited[job.name] = _Awaited(awaited.learned, None, awaited.admits)
+        return [report, io.Refuse(awaited.answer.request, error)]
+
+    def _retry(self, now: Instant) -> list[Effect]:
+        if now.monotonic < self._retry_at:
+            return []
+        self._retry_at = float("inf")
+        retries, self._retries = self._retries, []
+        return [effect for job in retries for effect in self.pipeline.submit(job).effects]
+
+    # Membership --------------------------------------------------------------------------
+
+    def _learn(
+        self,
+        now: Instant,
+        learned: Learned,
+        answer: io.Answer | None = None,
+        *,
+        admits: bool = False,
+    ) -> list[Effect]:
+        """Take what became known into force, and make it durable."""
+        if learned.is_nothing and answer is None:
+            return []
+        effects = self._save(learned.batch, _Awaited(learned, answer, admits))
+        settled = self.members.settle(now, self._entropy, self.pipeline.newest)
+        if not settled.is_nothing:
+            effects += self._save(settled.batch, _Awaited(settled))
+        effects += self.links.end_removed()
+        for link in self.links:
+            if link.phase is Phase.INTRODUCING:
+                effects += self._on(now, link.id, lambda it: self._recognise(now, it))
+        return effects + self._beacon.refresh(now)
+
+    def _rename(self, now: Instant, asked: io.RenameRequested) -> list[Effect]:
+        member = self.members.find(asked.device)
+        learned = self.members.rename(now, self._entropy, member.device, asked.name)
+        name = self.members.name_of(member.device)
+        return self._learn(now, learned, io.Answer(asked.request, (member.device, name)))
+
+    def _revoke(self, now: Instant, asked: io.RevokeRequested) -> list[Effect]:
+        member = self.members.find(asked.device)
+        content = self.pipeline.newest
+        learned = self.members.revoke(now, self._entropy, member.device, content)
+        return self._learn(now, learned, io.Answer(asked.request, (member.device, member.name)))
+
+    def _paired(self, now: Instant, outcomes: Sequence[Outcome]) -> list[Effect]:
+        effects: list[Effect] = []
+        for outcome in outcomes:
+            if isinstance(outcome, AdmitDevice):
+                effects += self._admit(now, outcome)
+            else:
+                effects.append(outcome)
+        return effects
+
+    def _admit(self, now: Instant, asked: AdmitDevice) -> list[Effect]:
+        try:
+            learned = self.members.admit(now, self._entropy, asked.card, asked.role)
+        except VaultError as error:
+            return self._paired(now, self._pairing.admission_failed(now, error))
+        return self._learn(now, learned, admits=True)
+
+    # Local requests ----------------------------------------------------------------------
+
+    def _asked(self, request: int, act: Callable[[], list[Effect]]) -> list[Effect]:
+        try:
+            self._check_member()
+            return act()
+        except VaultError as error:
+            return [io.Refuse(request, error)]
+
+    def _check_member(self) -> None:
+        if not self.members.is_member:
+            raise RevokedDevice("this device was removed from the vault, which is read-only here")
+
+    def _edit(self, now: Instant, asked: io.EditRequested) -> list[Effect]:
+        if self.pipeline.backlog >= EDITS_QUEUED_MAX:
+            raise Refused("too many edits are waiting for the disk", hint="Try again in a moment.")
+        job = EditJob(asked.request, read_wishes(asked.edits))
+        return self._step(now, self.pipeline.submit(job))
+
+    def _address(self, now: Instant, asked: io.AddressGiven) -> list[Effect]:
+        member = self.members.find(asked.device)
+        if member.device == self.members.device:
+            raise Refused("this is the device itself, which needs no address to reach itself")
+        standing = self.book[member.device]
+        others = tuple(address for address in standing.given if address != asked.address)
+        standing.given = others if asked.forget else (asked.address, *others)
+        self._dialer.sighted(now.monotonic, member.device, standing.given)
+        answer = io.Answer(asked.request, (member.device, member.name))
+        return self._save(Batch(peers=(standing.row,)), _Awaited(Learned((), {}), answer))
+
+    # The network and time ----------------------------------------------------------------
+
+    def _seen(self, now: Instant, seen: io.PeerSeen) -> list[Effect]:
+        recognised = self._beacon.recognise(seen)
+        if recognised is None:
+            return [io.Report("debug", "sighting_ignored")]
+        device, addresses = recognised
+        self._dialer.sighted(now.monotonic, device, addresses)
+        return []
+
+    def _network_changed(self, now: Instant, addresses: tuple[Address, ...]) -> list[Effect]:
+        self._introductions.listening = self._pairing.listening = addresses
+        self._dialer.hurry(now.monotonic)
+        return self._beacon.listen_on(now, addresses)
+
+    def _wake(self, now: Instant) -> list[Effect]:
+        self._wake_at = None
+        effects = self._paired(now, self._pairing.wake(now)) + self._retry(now)
+        if now.monotonic >= self._beacon.next_slot_at:
+            effects += self._beacon.rotate(now)
+        for link in self.links:
+            effects += self._tend(now, link)
+        return effects
+
+    def _tend(self, now: Instant, link: Link) -> list[Effect]:
+        if now.monotonic < link.deadline:
+            return []
+        if link.is_dead(now):
+            error = UnknownDevice("nobody admits this peer")
+            silent = RemoteProtocolError("the peer fell silent")
+            return self.links.fail(link, error if link.phase is Phase.INTRODUCING else silent)
+        if now.monotonic >= link.renew_at and link.origin.dialled is not None:
+            return self._renew(now, link)
+        link.schedule_beat(now, self._entropy)
+        return self._replication.beat(link, self.pipeline.durable)
+
+    def _renew(self, now: Instant, link: Link) -> list[Effect]:
+        assert link.device is not None, "only links that are up grow old"
+        link.schedule_renewal(now, self._entropy)
+        return list(self._dialer.again(link.device, link.origin.remote))
+
+    def _schedule(self) -> list[Effect]:
+        times = [link.deadline for link in self.links]
+        times += [self._pairing.deadline, self._beacon.next_slot_at, self._retry_at]
+        earliest = min([*times, self._dialer.deadline()])
+        at = None if earliest == float("inf") else earliest
+        if at == self._wake_at:
+            return []
+        self._wake_at = at
+        return [io.WakeAt(at)]
+
+    def _stop(self) -> list[Effect]:
+        self._stopping = True
+        return [effect for link in self.links for effect in self.links.close(link)]

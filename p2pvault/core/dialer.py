@@ -1,0 +1,138 @@
+"""Whom to dial, where, and when: rounds over the known addresses with a growing pause.
+
+A round tries every address of a device, a few at a time, freshest first. When all have failed the
+device is left alone for a while, longer each time; a sighting on the network, or a change of our
+own addresses, starts a new round at once.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from p2pvault.core.io import Dial
+from p2pvault.core.link import jittered
+from p2pvault.crypto.entropy import Entropy
+from p2pvault.limits import (
+    ADDRESSES_PER_PEER_MAX,
+    BACKOFF_MAX_S,
+    BACKOFF_MIN_S,
+    DIALS_MAX,
+    DIALS_PER_DEVICE_MAX,
+)
+from p2pvault.types import Address, DeviceId
+
+
+@dataclass(slots=True)
+class _Target:
+    """One device that we want to reach.
+
+    Attributes:
+        sighted: Addresses that discovery vouches for, newest first.
+        pending: What is left of the present round.
+        failures: Rounds in a row without success.
+        next_round: Earliest start of the next round.
+        last_round: Start of the present round.
+    """
+
+    sighted: tuple[Address, ...] = ()
+    pending: list[Address] = field(default_factory=list)
+    failures: int = 0
+    next_round: float = 0.0
+    last_round: float = float("-inf")
+
+
+class Dialer:
+    """Keeps the rounds of all devices, and names every attempt."""
+
+    def __init__(self, entropy: Entropy) -> None:
+        self._entropy = entropy
+        self._targets: dict[DeviceId, _Target] = {}
+        self._attempts: dict[int, tuple[DeviceId, Address]] = {}
+        self._serial = 0
+
+    def plan(self, now: float, wanted: Mapping[DeviceId, Iterable[Address]]) -> list[Dial]:
+        """Return the dials that are due.
+
+        Args:
+            now: Monotonic seconds.
+            wanted: Every device without a link, and where it may be.
+        """
+        for gone in self._targets.keys() - wanted.keys():
+            del self._targets[gone]
+        dials: list[Dial] = []
+        for device, addresses in wanted.items():
+            target = self._targets.setdefault(device, _Target())
+            if self._is_due(now, device, target):
+                self._begin_round(now, target, addresses)
+            dials += self._next_dials(device, target)
+        return dials
+
+    def again(self, device: DeviceId, address: Address) -> list[Dial]:
+        """Dial a device that is linked, to replace an old link by a new one."""
+        if self._is_dialling(device) or not self._has_room():
+            return []
+        return [self._dial(device, address)]
+
+    def deadline(self) -> float:
+        """Return when `plan` may have something to do, if nothing else happens."""
+        idle = (t.next_round for d, t in self._targets.items() if not self._is_dialling(d))
+        return min(idle, default=float("inf"))
+
+    def taken(self, attempt: int) -> tuple[DeviceId, Address]:
+        """Forget an attempt because a stream came of it; return whom it was for."""
+        return self._attempts.pop(attempt)
+
+    def failed(self, attempt: int) -> None:
+        """Forget an attempt that came to nothing."""
+        self._attempts.pop(attempt, None)
+
+    def reached(self, device: DeviceId) -> None:
+        """Take note that a link to a device is up."""
+        self._targets.pop(device, None)
+
+    def sighted(self, now: float, device: DeviceId, addresses: tuple[Address, ...]) -> None:
+        """Take note of addresses that discovery vouches for, and try them soon."""
+        target = self._targets.setdefault(device, _Target())
+        target.sighted = addresses[:ADDRESSES_PER_PEER_MAX]
+        self._hurry(now, target)
+
+    def hurry(self, now: float) -> None:
+        """Start over with every device: our own network is another one."""
+        for target in self._targets.values():
+            self._hurry(now, target)
+
+    def _hurry(self, now: float, target: _Target) -> None:
+        target.failures = 0
+        target.next_round = max(now, target.last_round + BACKOFF_MIN_S)
+
+    def _is_due(self, now: float, device: DeviceId, target: _Target) -> bool:
+        return now >= target.next_round and not target.pending and not self._is_dialling(device)
+
+    def _begin_round(self, now: float, target: _Target, addresses: Iterable[Address]) -> None:
+        known = dict.fromkeys([*target.sighted, *addresses])
+        target.pending = list(known)[:ADDRESSES_PER_PEER_MAX]
+        target.last_round = now
+        target.next_round = now + self._pause_s(target.failures)
+        target.failures += 1
+
+    def _pause_s(self, failures: int) -> float:
+        doubled: float = BACKOFF_MIN_S * 2 ** min(failures, 16)
+        return jittered(min(doubled, BACKOFF_MAX_S), self._entropy)
+
+    def _next_dials(self, device: DeviceId, target: _Target) -> list[Dial]:
+        dials: list[Dial] = []
+        under_way = sum(1 for dialled, _ in self._attempts.values() if dialled == device)
+        while target.pending and under_way < DIALS_PER_DEVICE_MAX and self._has_room():
+            under_way += 1
+            dials.append(self._dial(device, target.pending.pop(0)))
+        return dials
+
+    def _dial(self, device: DeviceId, address: Address) -> Dial:
+        self._serial += 1
+        self._attempts[self._serial] = (device, address)
+        return Dial(self._serial, device, address)
+
+    def _has_room(self) -> bool:
+        return len(self._attempts) < DIALS_MAX
+
+    def _is_dialling(self, device: DeviceId) -> bool:
+        return any(dialled == device for dialled, _ in self._attempts.values())

@@ -1,0 +1,86 @@
+"""What peers tell each other of the membership: operations, epochs, and where they can be reached.
+
+Everything here is idempotent and may be repeated on every link; a device that learns something
+tells all its other links once it is durable.
+"""
+
+from p2pvault.core.book import Book
+from p2pvault.core.io import Effect, Write
+from p2pvault.core.kinds import Kind
+from p2pvault.core.link import Link
+from p2pvault.core.members import Learned, Members
+from p2pvault.limits import ADDRESSES_PER_PEER_MAX
+from p2pvault.protocol.introduction import (
+    Greeting,
+    Known,
+    decode_greeting,
+    decode_known,
+    decode_operations,
+    decode_secrets,
+    encode,
+    encode_operations,
+    encode_secrets,
+)
+from p2pvault.types import Address, Instant, StoredOperation
+
+
+class Introductions:
+    """The first messages of a link, and membership news on all of them."""
+
+    def __init__(self, members: Members, book: Book) -> None:
+        self._members = members
+        self._book = book
+        self.listening: tuple[Address, ...] = ()
+
+    def ask(self, link: Link) -> list[Effect]:
+        """Ask a peer that no operation admits yet for its operations, revealing none of ours."""
+        return [_write(link, Kind.KNOWN, encode(Known((), ())))]
+
+    def begin(self, now: Instant, link: Link) -> list[Effect]:
+        """Greet a member and say how far we know the membership."""
+        greeting = Greeting(now.wall_ms, self.listening[:ADDRESSES_PER_PEER_MAX])
+        known = Known(self._members.heads, tuple(sorted(self._members.secrets)))
+        return [
+            _write(link, Kind.GREETING, encode(greeting)),
+            _write(link, Kind.KNOWN, encode(known)),
+        ]
+
+    def heard_greeting(self, now: Instant, link: Link, body: bytes) -> bool:
+        """Note where the peer can be reached; return whether the address book changed."""
+        greeting = decode_greeting(body)
+        assert link.device is not None, "only members are listened to"
+        standing = self._book[link.device]
+        standing.heard(now)
+        return standing.note_seen(greeting.addresses)
+
+    def heard_known(self, link: Link, body: bytes) -> list[Effect]:
+        """Send the peer the operations and epoch secrets that it lacks."""
+        known = decode_known(body)
+        operations = self._members.log.since(known.heads)
+        effects = self.tell(link, operations)
+        held = set(known.epochs)
+        secrets = tuple(
+            (epoch, secret)
+            for epoch, secret in sorted(self._members.secrets.items())
+            if epoch not in held
+        )
+        if secrets:
+            effects.append(_write(link, Kind.SECRETS, encode_secrets(secrets)))
+        return effects
+
+    def tell(self, link: Link, operations: tuple[StoredOperation, ...]) -> list[Effect]:
+        """Send operations to a peer."""
+        bodies = encode_operations(operation.data for operation in operations)
+        return [_write(link, Kind.OPERATIONS, body) for body in bodies]
+
+    def heard_operations(self, body: bytes) -> Learned:
+        """Take in a peer's operations; raises `RemoteProtocolError` kinds."""
+        return self._members.learn(decode_operations(body))
+
+    def heard_secrets(self, body: bytes) -> Learned:
+        """Take in epoch secrets; those that are not what they claim to be are refused."""
+        return self._members.learn_secrets(decode_secrets(body))
+
+
+def _write(link: Link, kind: Kind, body: bytes) -> Effect:
+    return Write(link.id, link.seal(kind, body))

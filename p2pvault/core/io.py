@@ -1,0 +1,503 @@
+"""Everything that goes into a device and everything that comes out: two closed unions.
+
+Effects are performed in the order in which they stand. A `Persist` is durable before any effect
+that depends on it is even emitted: those follow its `Persisted`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from p2pvault.crdt.values import Value
+from p2pvault.errors import VaultError
+from p2pvault.types import (
+    Address,
+    AuthorId,
+    Batch,
+    DeviceId,
+    LinkId,
+    RecordId,
+    StoredEntry,
+    StoredRecord,
+)
+
+FieldPath = tuple[str, ...]
+"""Where a value stands in a record: the names of the maps on the way and of the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A wish to change one record; the record is made when none has the path.
+
+    Attributes:
+        selector: `COLLECTION/NAME`, or `id:` and a unique prefix.
+        puts: Values to set, by field path.
+        deletes: Fields to take away.
+        remove: Delete the whole record instead.
+    """
+
+    selector: str
+    puts: Sequence[tuple[FieldPath, Value]] = ()
+    deletes: Sequence[FieldPath] = ()
+    remove: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """What became of an edit; `fields` is empty when nothing changed."""
+
+    id: RecordId
+    path: str
+    created: bool
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A durable change of one record, for local watchers."""
+
+    id: RecordId
+    path: str
+    kind: Literal["new", "edit", "delete"]
+    device: DeviceId
+    fields: tuple[str, ...]
+
+
+# Inputs ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class EditRequested:
+    """A local program asks for edits, to be committed as one."""
+
+    request: int
+    edits: Sequence[Edit]
+
+
+@dataclass(frozen=True, slots=True)
+class Persisted:
+    """The batch is durable."""
+
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersistFailed:
+    """Nothing of the batch was written."""
+
+    batch: int
+    error: VaultError
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsLoaded:
+    """The answer to LoadRecords: the records found, by id and by path."""
+
+    load: int
+    records: Sequence[StoredRecord]
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesLoaded:
+    """The answer to LoadEntries; empty at the end of the log."""
+
+    link: LinkId
+    entries: Sequence[StoredEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadFailed:
+    """The store could not answer a load, of records or (`link`) of entries."""
+
+    error: VaultError
+    link: LinkId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """A stream exists: one that came of a Dial (`attempt`), or one that was accepted (None)."""
+
+    link: LinkId
+    attempt: int | None
+    remote: Address
+
+
+@dataclass(frozen=True, slots=True)
+class DialFailed:
+    """No stream came of a Dial."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class BytesReceived:
+    """The peer sent bytes on a stream."""
+
+    link: LinkId
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """A stream ended, in whatever way; nothing more comes from it."""
+
+    link: LinkId
+
+
+@dataclass(frozen=True, slots=True)
+class Writable:
+    """All that was written on a stream has been taken by the operating system."""
+
+    link: LinkId
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSeen:
+    """Discovery resolved one of the expected names."""
+
+    instance: str
+    addresses: tuple[Address, ...]
+    port: int
+    tag: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AdvertiseFailed:
+    """Somebody else on the network holds the advertised name."""
+
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkChanged:
+    """Addresses of this machine, or the ports that it listens on, are these from now on."""
+
+    addresses: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """The time asked for by WakeAt has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairingRequested:
+    """A local program opens a pairing window.
+
+    Attributes:
+        request: Names the window.
+        admin: Whether the new device may change the membership.
+        listening: Where the pairing listener accepts.
+    """
+
+    request: int
+    admin: bool
+    listening: tuple[Address, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PairingStreamUp:
+    """A stream arrived on the pairing listener."""
+
+    link: LinkId
+
+
+@dataclass(frozen=True, slots=True)
+class WordsTyped:
+    """The person typed the two words that the new device shows."""
+
+    request: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairingCancelled:
+    """The local program that opened the window is gone."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class RenameRequested:
+    """A local program gives a device another name."""
+
+    request: int
+    device: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class RevokeRequested:
+    """A local program removes a device from the vault."""
+
+    request: int
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddressGiven:
+    """A local program notes an address by hand, or takes one back."""
+
+    request: int
+    device: str
+    address: Address
+    forget: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WatchersChanged:
+    """Whether anybody follows changes; if not, nothing is computed for them."""
+
+    watched: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """The daemon ends: close every link properly."""
+
+
+Input = (
+    EditRequested
+    | Persisted
+    | PersistFailed
+    | RecordsLoaded
+    | EntriesLoaded
+    | LoadFailed
+    | LinkUp
+    | DialFailed
+    | BytesReceived
+    | LinkDown
+    | Writable
+    | PeerSeen
+    | AdvertiseFailed
+    | NetworkChanged
+    | Woken
+    | PairingRequested
+    | PairingStreamUp
+    | WordsTyped
+    | PairingCancelled
+    | RenameRequested
+    | RevokeRequested
+    | AddressGiven
+    | WatchersChanged
+    | Stop
+)
+
+
+# Effects -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Persist:
+    """Make a batch durable, then say Persisted; never two at a time."""
+
+    id: int
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class LoadRecords:
+    """Read records by id and by path, then say RecordsLoaded."""
+
+    load: int
+    ids: tuple[RecordId, ...]
+    paths: tuple[tuple[str, str], ...]
+    prefixes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadEntries:
+    """Read journal entries for a link, then say EntriesLoaded.
+
+    Attributes:
+        link: The link they are for.
+        after: Read entries that arrived after this one; None to start at `first`.
+        first: The earliest of these entries is where reading starts.
+        bytes_max: Read about this much, at least one entry.
+    """
+
+    link: LinkId
+    after: int | None
+    first: tuple[tuple[AuthorId, int], ...]
+    bytes_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Open a stream to an address, then say LinkUp or DialFailed with this attempt."""
+
+    attempt: int
+    device: DeviceId
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Send bytes on a stream; say Writable once all are taken."""
+
+    link: LinkId
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Hangup:
+    """Close a stream after what was written; its LinkDown still comes."""
+
+    link: LinkId
+
+
+@dataclass(frozen=True, slots=True)
+class Advertise:
+    """Announce this name on the network instead of the one before.
+
+    Attributes:
+        instance: The name of the service instance.
+        host_label: The name of the host, for this instance only.
+        addresses: Where this device accepts links; one port.
+        tag: Verifies that the announcement is genuine and for these addresses.
+    """
+
+    instance: str
+    host_label: str
+    addresses: tuple[Address, ...]
+    tag: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """Resolve these names when they are seen, and no others."""
+
+    names: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class AdvertisePairing:
+    """Announce a pairing window under this name, or (None) no longer."""
+
+    instance: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Say Woken at this monotonic time; replaces every earlier wish. None: not at all."""
+
+    at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Tell local watchers about durable changes."""
+
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The outcome of a local request.
+
+    Attributes:
+        request: Which one.
+        result: A tuple of `Edited`, or the device that a membership request was about.
+    """
+
+    request: int
+    result: tuple[Edited, ...] | tuple[DeviceId, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """A local request failed, and why."""
+
+    request: int
+    error: VaultError
+
+
+@dataclass(frozen=True, slots=True)
+class CodeMade:
+    """The code to show, the same as a URI, and how long they live."""
+
+    code: str = field(repr=False)
+    uri: str = field(repr=False)
+    expires_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """Somebody tried, with a wrong code or not to the end; the code is still good."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinerNamed:
+    """A device that knows the code says its name; its words have to be typed now."""
+
+    name: str
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class WordsUnclear:
+    """What was typed are not two words that a device could show; it is asked for again."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairingDone:
+    """The new device is a member and has stored the vault's keys."""
+
+    device: DeviceId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairingOver:
+    """The window closed without a new member."""
+
+    error: VaultError
+
+
+News = CodeMade | AttemptFailed | JoinerNamed | WordsUnclear | PairingDone | PairingOver
+
+
+@dataclass(frozen=True, slots=True)
+class PairingNews:
+    """Something happened in the pairing window that a request opened."""
+
+    request: int
+    news: News
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A line for the log. Fields never hold values, names, codes or keys."""
+
+    level: Literal["debug", "info", "warning", "error"]
+    event: str
+    fields: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChanged:
+    """Something that `status` shows is different now."""
+
+
+Effect = (
+    Persist
+    | LoadRecords
+    | LoadEntries
+    | Dial
+    | Write
+    | Hangup
+    | Advertise
+    | Expect
+    | AdvertisePairing
+    | WakeAt
+    | Publish
+    | Answer
+    | Refuse
+    | PairingNews
+    | Report
+    | StatusChanged
+)

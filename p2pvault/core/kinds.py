@@ -1,0 +1,14 @@
+"""The kinds of messages on a link between members; docs/protocol/link.md lists their bodies."""
+
+from enum import IntEnum
+
+
+class Kind(IntEnum):
+    """The number that a channel carries with each message."""
+
+    GREETING = 1
+    KNOWN = 2
+    OPERATIONS = 3
+    SECRETS = 4
+    HAVE = 5
+    ENTRIES = 6

@@ -1,0 +1,229 @@
+"""One link: from the first byte of the handshake to the close.
+
+A link authenticates, then is in one of two phases. *Introducing*: the peer knows the vault's gate
+key, but no operation that we hold admits it; nothing is revealed to it, and its messages wait
+while its operations are looked at. *Up*: it is a member. Deadlines are checked by `overdue`, so
+the device keeps one timer for everything.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+from p2pvault.core.kinds import Kind
+from p2pvault.crypto.channel import Channel
+from p2pvault.crypto.entropy import Entropy
+from p2pvault.crypto.envelope import Message
+from p2pvault.errors import LimitExceeded
+from p2pvault.limits import (
+    FEED_BYTES_MAX,
+    HANDSHAKE_FIRST_S,
+    HANDSHAKE_S,
+    HEARTBEAT_S,
+    HELD_MESSAGES_MAX,
+    IDLE_S,
+    INBOUND_BYTES_MAX,
+    LINK_AGE_MAX_S,
+    RENEWAL_RETRY_S,
+)
+from p2pvault.protocol.handshake import Established, Initiator, Responder
+from p2pvault.protocol.reconcile import Peer
+from p2pvault.types import Address, DeviceId, Instant, LinkId
+
+
+class Phase(Enum):
+    """How far a link has come."""
+
+    HANDSHAKE = auto()
+    INTRODUCING = auto()
+    UP = auto()
+    CLOSED = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """How a stream came about: where it leads, and for whom we dialled it (None: accepted)."""
+
+    remote: Address
+    dialled: DeviceId | None
+
+
+@dataclass(slots=True)
+class Feed:
+    """How far the log has been sent on a link.
+
+    Attributes:
+        cursor: Arrival number of the last entry that was sent or passed over; None before the
+            first load.
+        at_tail: Everything durable has been sent, so that new entries go out at once.
+        loading: The store is reading for this link.
+        untaken_bytes: Entries that the operating system has not taken yet, sealed.
+    """
+
+    cursor: int | None = None
+    at_tail: bool = False
+    loading: bool = False
+    untaken_bytes: int = 0
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the stream has enough to carry already."""
+        return self.untaken_bytes > FEED_BYTES_MAX
+
+
+@dataclass(slots=True)
+class Link:
+    """The state of one link.
+
+    Attributes:
+        id: Names the stream.
+        origin: How it came about.
+        device: Whom the peer proved to be, once it did.
+        static: The peer's static key, once it proved to hold it.
+        peer: What replication knows of it.
+        feed: How far we have sent.
+        inbound_bytes: Received entries that are not applied yet.
+        held: Messages that wait until the peer is admitted.
+        greeted: Whether we have sent our part of the introduction.
+    """
+
+    id: LinkId
+    origin: Origin
+    started: float
+    handshake: Initiator | Responder
+    phase: Phase = Phase.HANDSHAKE
+    device: DeviceId | None = None
+    static: bytes = b""
+    peer: Peer = field(default_factory=Peer)
+    feed: Feed = field(default_factory=Feed)
+    inbound_bytes: int = 0
+    held: list[Message] = field(default_factory=list)
+    last_heard: float = 0.0
+    next_beat: float = 0.0
+    renew_at: float = 0.0
+    _channel: Channel | None = None
+
+    @property
+    def channel(self) -> Channel:
+        """The sealed transport; there is one from the end of the handshake on."""
+        assert self._channel is not None, "no message moves before the handshake is over"
+        return self._channel
+
+    @property
+    def peer_closed(self) -> bool:
+        """Whether the peer has said that nothing more comes."""
+        return self._channel is not None and self._channel.peer_closed
+
+    def begin(self) -> bytes:
+        """Return what opens the handshake."""
+        return self.handshake.start()
+
+    def receive(self, now: Instant, data: bytes) -> tuple[bytes, list[Message]]:
+        """Take bytes; return what to write at once and the messages that they complete.
+
+        Raises:
+            AuthenticationError, RemoteProtocolError: The link is over.
+        """
+        self.last_heard = now.monotonic
+        if self.phase is not Phase.HANDSHAKE:
+            return b"", self.channel.receive(data)
+        progress = self.handshake.receive(data)
+        if progress.established is None:
+            return progress.send, []
+        self._establish(progress.established)
+        return progress.send, self.channel.receive(progress.established.leftover)
+
+    def seal(self, kind: Kind, body: bytes) -> bytes:
+        """Return one sealed message."""
+        return self.channel.seal(kind, body)
+
+    def close(self) -> bytes:
+        """Return the last bytes of the link: its close, if there is a channel to close."""
+        speaks = self._channel is not None and self.phase is not Phase.CLOSED
+        self.phase = Phase.CLOSED
+        return self.channel.close() if speaks else b""
+
+    def come_up(self, now: Instant, device: DeviceId, entropy: Entropy) -> list[Message]:
+        """Take note that the peer is a member; return the messages that waited for it."""
+        self.phase = Phase.UP
+        self.device = device
+        self.renew_at = now.monotonic + jittered(LINK_AGE_MAX_S, entropy)
+        self.schedule_beat(now, entropy)
+        held, self.held = self.held, []
+        return held
+
+    def hold(self, message: Message) -> None:
+        """Keep a message until the peer is admitted.
+
+        Raises:
+            LimitExceeded: It sends more than an introduction.
+        """
+        if len(self.held) >= HELD_MESSAGES_MAX:
+            raise LimitExceeded("a peer that is no member sends more than an introduction")
+        self.held.append(message)
+
+    def schedule_beat(self, now: Instant, entropy: Entropy) -> None:
+        """Put the next heartbeat off: something was just sent."""
+        self.next_beat = now.monotonic + jittered(HEARTBEAT_S, entropy)
+
+    def schedule_renewal(self, now: Instant, entropy: Entropy) -> None:
+        """Put the replacement of this link off: a new one is being dialled."""
+        self.renew_at = now.monotonic + jittered(RENEWAL_RETRY_S, entropy)
+
+    def take_in(self, size: int) -> None:
+        """Count received bytes that wait to be applied.
+
+        Raises:
+            LimitExceeded: The peer does not wait for acknowledgements.
+        """
+        self.inbound_bytes += size
+        if self.inbound_bytes > INBOUND_BYTES_MAX:
+            raise LimitExceeded("more entries than the peer may send unacknowledged")
+
+    @property
+    def deadline(self) -> float:
+        """When to look at this link again, on the monotonic clock."""
+        match self.phase:
+            case Phase.HANDSHAKE:
+                return self.started + (HANDSHAKE_S if self.last_heard else HANDSHAKE_FIRST_S)
+            case Phase.INTRODUCING:
+                return self.started + 2 * HANDSHAKE_S
+            case Phase.UP:
+                return min(self.last_heard + IDLE_S, self.next_beat, self.renew_at)
+            case Phase.CLOSED:
+                return float("inf")
+
+    def is_dead(self, now: Instant) -> bool:
+        """Tell whether the peer has let a deadline pass."""
+        if self.phase is Phase.UP:
+            return now.monotonic >= self.last_heard + IDLE_S
+        return now.monotonic >= self.deadline
+
+    def _establish(self, established: Established) -> None:
+        self._channel = established.channel
+        self.static = established.remote_static
+        self.phase = Phase.INTRODUCING
+
+
+def jittered(seconds: float, entropy: Entropy) -> float:
+    """Return a time within a fifth of `seconds`, so that devices do not act in step."""
+    return seconds * (0.8 + 0.4 * entropy(1)[0] / 255)
+
+
+def survivor(now: Instant, ours: DeviceId, links: Sequence[Link]) -> Link:
+    """Return the one of two links to the same peer that stays; both sides choose the same.
+
+    Links that came up within the time of a handshake were dialled by both at once: the one that
+    the smaller device id dialled stays. Otherwise the newer one does, because the side that
+    dialled it has lost the older.
+    """
+    older, newer = sorted(links, key=lambda link: link.started)
+    simultaneous = newer.started - older.started < HANDSHAKE_S
+    if not simultaneous or _dialler(older, ours) == _dialler(newer, ours):
+        return newer
+    return min(links, key=lambda link: _dialler(link, ours))
+
+
+def _dialler(link: Link, ours: DeviceId) -> DeviceId:
+    assert link.device is not None, "only links that are up compete"
+    return ours if link.origin.dialled is not None else link.device

@@ -1,0 +1,169 @@
+"""All links of a device: how they begin, whom they turn out to lead to, and how they end.
+
+A link that breaks a rule, falls silent or leads to a removed device ends alone. What members say
+to each other on a link is the business of `conversation`.
+"""
+
+from collections.abc import Iterator
+
+from p2pvault.core.book import Book, Standing
+from p2pvault.core.dialer import Dialer
+from p2pvault.core.io import Effect, Hangup, LinkUp, Report, StatusChanged, Write
+from p2pvault.core.link import Link, Origin, Phase, survivor
+from p2pvault.core.members import Members
+from p2pvault.crypto.entropy import Entropy
+from p2pvault.crypto.envelope import Message
+from p2pvault.errors import RevokedDevice, VaultError
+from p2pvault.protocol.handshake import Initiator, Responder
+from p2pvault.types import Address, DeviceId, Instant, LinkId
+
+
+class Links:
+    """The table of links, by stream and by peer."""
+
+    def __init__(self, members: Members, book: Book, dialer: Dialer, entropy: Entropy) -> None:
+        self._members = members
+        self._book = book
+        self._dialer = dialer
+        self._entropy = entropy
+        self._links: dict[LinkId, Link] = {}
+        self._gate_turns: dict[DeviceId, int] = {}
+
+    def __getitem__(self, link: LinkId) -> Link | None:
+        return self._links.get(link)
+
+    def __iter__(self) -> Iterator[Link]:
+        return iter(list(self._links.values()))
+
+    def up(self) -> list[Link]:
+        """Return the links to members, in the order in which they began."""
+        return [link for link in self._links.values() if link.phase is Phase.UP]
+
+    def unlinked(self) -> dict[DeviceId, tuple[Address, ...]]:
+        """Return every member without a link, and where it may be; nobody once we are removed."""
+        if not self._members.is_member:
+            return {}
+        linked = {link.device for link in self.up()}
+        return {d: self._book[d].addresses for d in self._members.others if d not in linked}
+
+    # Beginning ---------------------------------------------------------------------------
+
+    def begin(self, now: Instant, stream: LinkUp) -> list[Effect]:
+        """Start the handshake on a new stream."""
+        device = None
+        if stream.attempt is not None:
+            device, _ = self._dialer.taken(stream.attempt)
+        secret = self._members.keys.static
+        gates = self._members.gates()
+        if not gates:
+            return [Hangup(stream.link)]
+        handshake: Initiator | Responder
+        if device is None:
+            handshake = Responder(secret, gates, self._entropy)
+        else:
+            gate = gates[self._gate_turns.get(device, 0) % len(gates)]
+            handshake = Initiator(secret, gate, self._entropy)
+        link = Link(stream.link, Origin(stream.remote, device), now.monotonic, handshake)
+        self._links[link.id] = link
+        opening = link.begin()
+        return [Write(link.id, opening)] if opening else []
+
+    def receive(self, now: Instant, link: Link, data: bytes) -> tuple[list[Effect], list[Message]]:
+        """Take bytes of a link; raises what ends it."""
+        was = link.phase
+        send, messages = link.receive(now, data)
+        effects: list[Effect] = [Write(link.id, send)] if send else []
+        if was is Phase.HANDSHAKE and link.phase is Phase.INTRODUCING:
+            self._refuse_removed(link)
+            self._gate_turns.pop(link.origin.dialled or DeviceId(b""), None)
+        return effects, messages
+
+    def recognise(self, now: Instant, link: Link) -> tuple[list[Effect], list[Message]] | None:
+        """Bring a link up if its peer is a member; return the messages that waited, else None."""
+        member = self._members.membership.member_by_static(link.static)
+        if member is None:
+            return None
+        held = link.come_up(now, member.device, self._entropy)
+        self._dialer.reached(member.device)
+        effects = self._end_rival(now, link, member.device)
+        if link.phase is Phase.UP:
+            self._note_up(now, link, self._book[member.device])
+        fields: dict[str, str | bool] = {
+            "device": member.device.hex(),
+            "dialled": link.origin.dialled is not None,
+        }
+        return [*effects, Report("info", "link_up", fields), StatusChanged()], held
+
+    def _end_rival(self, now: Instant, link: Link, device: DeviceId) -> list[Effect]:
+        rivals = [other for other in self.up() if other.device == device and other is not link]
+        effects: list[Effect] = []
+        for rival in rivals:
+            stays = survivor(now, self._members.device, [rival, link])
+            effects += self.close(rival if stays is link else link)
+        return effects
+
+    def _note_up(self, now: Instant, link: Link, standing: Standing) -> None:
+        standing.link = link.id
+        standing.address = link.origin.remote
+        standing.heard(now)
+        if link.origin.dialled is not None:
+            standing.note_seen([link.origin.remote])
+
+    def _refuse_removed(self, link: Link) -> None:
+        if self._members.membership.removed_by_static(link.static) is not None:
+            raise RevokedDevice("a device that was removed from the vault")
+
+    # Ending ------------------------------------------------------------------------------
+
+    def close(self, link: Link) -> list[Effect]:
+        """End a link properly."""
+        effects: list[Effect] = []
+        if link.phase is not Phase.CLOSED:
+            last = link.close()
+            effects += [Write(link.id, last)] if last else []
+            effects.append(Hangup(link.id))
+        return effects + self._forget_standing(link)
+
+    def fail(self, link: Link, error: VaultError) -> list[Effect]:
+        """End a link that broke a rule: no word to the peer, one line in the log."""
+        if link.phase is Phase.HANDSHAKE and link.origin.dialled is not None:
+            self._gate_turns[link.origin.dialled] = self._gate_turns.get(link.origin.dialled, 0) + 1
+        fields = {"reason": error.code, "phase": link.phase.name.lower()}
+        if link.device is not None:
+            fields["device"] = link.device.hex()
+        report = Report(
+            "debug" if link.phase is Phase.HANDSHAKE else "warning", "link_failed", fields
+        )
+        link.phase = Phase.CLOSED
+        return [report, Hangup(link.id), *self._forget_standing(link)]
+
+    def down(self, link: LinkId) -> list[Effect]:
+        """Take note that a stream is gone."""
+        gone = self._links.pop(link, None)
+        if gone is None:
+            return []
+        effects = self._forget_standing(gone)
+        if gone.phase is Phase.HANDSHAKE and gone.origin.dialled is not None:
+            turn = self._gate_turns.get(gone.origin.dialled, 0)
+            self._gate_turns[gone.origin.dialled] = turn + 1
+        gone.phase = Phase.CLOSED
+        return effects
+
+    def end_removed(self) -> list[Effect]:
+        """End every link to a device that is no member any more; all, if this one is not."""
+        effects: list[Effect] = []
+        for link in self:
+            removed = self._members.membership.removed_by_static(link.static)
+            if removed is not None or not self._members.is_member:
+                effects += self.close(link)
+        return effects
+
+    def _forget_standing(self, link: Link) -> list[Effect]:
+        if link.device is None:
+            return []
+        standing = self._book[link.device]
+        if standing.link != link.id:
+            return []
+        standing.link = standing.address = None
+        fields = {"device": link.device.hex()}
+        return [Report("info", "link_down", fields), StatusChanged()]

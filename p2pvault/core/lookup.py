@@ -1,0 +1,73 @@
+"""Finding records for a job: in the cache, in batches under way, or freshly loaded."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from p2pvault.core.replica import Replica, Replicas, replica_of
+from p2pvault.core.selector import IdPrefix, Path, Selector, path_of
+from p2pvault.types import AuthorId, RecordId, StoredRecord
+
+
+class Lookup:
+    """Everything that one job may refer to.
+
+    Attributes:
+        loaded: What the store found, which may be older than the cache.
+        made: Records by path that batches under way made when the store was asked.
+    """
+
+    def __init__(
+        self,
+        actor: AuthorId,
+        replicas: Replicas,
+        loaded: Iterable[StoredRecord],
+        made: Iterable[tuple[str, RecordId]],
+    ) -> None:
+        self._actor = actor
+        self._replicas = replicas
+        self._loaded: Mapping[RecordId, StoredRecord] = {each.row.id: each for each in loaded}
+        self._made: dict[str, list[RecordId]] = {}
+        for path, record in made:
+            self.note_made(path, record)
+
+    def note_made(self, path: str, record: RecordId) -> None:
+        """Make a record that this job created known to the rest of the job."""
+        self._made.setdefault(path, []).append(record)
+
+    def replica(self, record: RecordId) -> Replica | None:
+        """Return a record from the cache, or load it from what the store found.
+
+        Raises:
+            CrdtError: The stored chunks do not make the stored heads.
+        """
+        replica = self._replicas.get(record)
+        if replica is None and record in self._loaded:
+            replica = replica_of(self._actor, self._loaded[record])
+            self._replicas.put(replica)
+        return replica
+
+    def matching(self, selector: Selector) -> list[RecordId]:
+        """Return the live records that a selector means, newest state counted."""
+        ids = dict.fromkeys([*self._stored(selector), *self._under_way(selector)])
+        return [record for record in ids if self._is_live(record)]
+
+    def _stored(self, selector: Selector) -> Sequence[RecordId]:
+        rows = (each.row for each in self._loaded.values())
+        match selector:
+            case Path():
+                return [row.id for row in rows if path_of(row) == str(selector)]
+            case IdPrefix(digits):
+                return [row.id for row in rows if row.id.hex().startswith(digits)]
+
+    def _under_way(self, selector: Selector) -> Sequence[RecordId]:
+        match selector:
+            case Path():
+                return self._made.get(str(selector), [])
+            case IdPrefix(digits):
+                made = (record for ids in self._made.values() for record in ids)
+                return [record for record in made if record.hex().startswith(digits)]
+
+    def _is_live(self, record: RecordId) -> bool:
+        replica = self._replicas.get(record)
+        if replica is not None:
+            return not replica.record.deleted
+        return not self._loaded[record].row.deleted

@@ -1,0 +1,249 @@
+"""Who belongs to the vault, as this device knows it, and the keys that follow from it.
+
+The newest log is used for decisions at once, durable or not: to believe a removal too early is
+safe. It is told to others only when durable. Whatever is learned comes back as a batch to persist.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from p2pvault.core.content import Content
+from p2pvault.crypto.entropy import Entropy
+from p2pvault.crypto.keys import DeviceKeys, device_id
+from p2pvault.crypto.schedule import discovery_key, gate_key
+from p2pvault.errors import AmbiguousDevice, MalformedMessage, NoSuchDevice
+from p2pvault.limits import DEVICE_PREFIX_DIGITS_MIN, MEMBERSHIP_HEADS_MAX
+from p2pvault.protocol.membership import (
+    Author,
+    DeviceCard,
+    Member,
+    Membership,
+    MembershipLog,
+    Removal,
+    Written,
+    admit,
+    epoch_id,
+    evaluate,
+    open_epochs,
+    rename,
+    revoke,
+    start_epoch,
+    state_accepted,
+)
+from p2pvault.types import (
+    AuthorId,
+    Batch,
+    DeviceId,
+    EpochId,
+    Instant,
+    OperationHash,
+    Role,
+    StoredOperation,
+    VaultId,
+)
+
+EPOCH_SECRET = "epoch/"  # noqa: S105  # a prefix of names, not a secret
+"""Prefix of the store's named values that hold epoch secrets; the epoch in hex follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What became known: operations to pass on, and everything to persist."""
+
+    operations: tuple[StoredOperation, ...]
+    secrets: Mapping[EpochId, bytes]
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether all of it was known before."""
+        return not self.operations and not self.secrets
+
+    @property
+    def batch(self) -> Batch:
+        """What makes it durable."""
+        meta = {EPOCH_SECRET + epoch.hex(): secret for epoch, secret in self.secrets.items()}
+        return Batch(operations=self.operations, meta=meta)
+
+
+class Members:
+    """The membership log, what it means, and this device's part in it.
+
+    Attributes:
+        keys: This device's.
+        device: This device's id.
+        log: Every operation known here.
+        membership: What they mean.
+        secrets: The epoch secrets that this device holds.
+    """
+
+    def __init__(self, keys: DeviceKeys, log: MembershipLog, secrets: dict[EpochId, bytes]) -> None:
+        self.keys = keys
+        self.device = device_id(keys.public)
+        self.log = log
+        self.membership: Membership = evaluate(log)
+        self.secrets = secrets
+
+    # What is known -----------------------------------------------------------------------
+
+    @property
+    def vault(self) -> VaultId:
+        """The vault's id."""
+        return self.membership.vault
+
+    @property
+    def heads(self) -> tuple[OperationHash, ...]:
+        """The newest operations, as many as a message names."""
+        return self.log.heads[:MEMBERSHIP_HEADS_MAX]
+
+    @property
+    def is_member(self) -> bool:
+        """Whether this device still belongs to the vault."""
+        return self.membership.is_member(self.device)
+
+    @property
+    def others(self) -> tuple[DeviceId, ...]:
+        """Every member but this device."""
+        return tuple(device for device in self.membership.members if device != self.device)
+
+    def gates(self) -> list[bytes]:
+        """Return the gate keys of the newest epochs, newest first."""
+        return [gate_key(self.secrets[epoch]) for epoch in self.membership.gates(self.secrets)]
+
+    def discovery_keys(self) -> list[bytes]:
+        """Return the discovery keys of the two newest epochs, newest first."""
+        newest = self.membership.gates(self.secrets)[:2]
+        return [discovery_key(self.secrets[epoch]) for epoch in newest]
+
+    def name_of(self, device: DeviceId) -> str:
+        """Return a device's name, also if it was removed."""
+        known = self._holder(device)
+        return known.name if known else device.hex()[:8]
+
+    def find(self, selector: str) -> Member:
+        """Return the member that a person means: by name, id, or the beginning of the id.
+
+        Raises:
+            NoSuchDevice: Nobody goes by that.
+            AmbiguousDevice: Several do.
+        """
+        members = self.membership.members.values()
+        found = [m for m in members if selector in (m.name, m.device.hex())]
+        if not found and len(selector) >= DEVICE_PREFIX_DIGITS_MIN:
+            found = [m for m in members if m.device.hex().startswith(selector.lower())]
+        if not found:
+            raise NoSuchDevice(f"no device of this vault is called “{selector}”")
+        if len(found) > 1:
+            ids = ", ".join(member.device.hex()[:8] for member in found)
+            raise AmbiguousDevice(f"“{selector}” means several devices: {ids}")
+        return found[0]
+
+    def _holder(self, device: DeviceId) -> Member | Removal | None:
+        membership = self.membership
+        return membership.members.get(device) or membership.removed.get(device)
+
+    # What is learned ---------------------------------------------------------------------
+
+    def learn(self, operations: Iterable[bytes]) -> Learned:
+        """Take in operations from elsewhere; raises `RemoteProtocolError` kinds."""
+        addition = self.log.add(operations)
+        return self._adopt(addition.log, addition.added, {})
+
+    def learn_secrets(self, secrets: Sequence[tuple[bytes, bytes]]) -> Learned:
+        """Take in epoch secrets that a member handed over.
+
+        Raises:
+            MalformedMessage: A secret that is not the one of its epoch.
+        """
+        epochs = {epoch.id for epoch in self.membership.epochs}
+        new: dict[EpochId, bytes] = {}
+        for epoch, secret in secrets:
+            if epoch_id(self.vault, secret) != epoch:
+                raise MalformedMessage("an epoch secret that is not the one of its epoch")
+            if epoch in epochs and epoch not in self.secrets:
+                new[EpochId(epoch)] = secret
+        self.secrets |= new
+        return Learned((), new)
+
+    # What this device writes -------------------------------------------------------------
+
+    def admit(self, now: Instant, entropy: Entropy, card: DeviceCard, role: Role) -> Learned:
+        """Admit a device; raises what `membership.admit` raises."""
+        author = self._author(now, entropy)
+        return self._written(admit(self.log, author, card, role, self.secrets))
+
+    def rename(self, now: Instant, entropy: Entropy, device: DeviceId, name: str) -> Learned:
+        """Rename a device; raises what `membership.rename` raises."""
+        return self._written(rename(self.log, self._author(now, entropy), device, name))
+
+    def revoke(self, now: Instant, entropy: Entropy, device: DeviceId, content: Content) -> Learned:
+        """Remove a device and start an epoch without it; raises what `membership.revoke` does."""
+        seen = accepted(content, device)
+        return self._written(revoke(self.log, self._author(now, entropy), device, seen))
+
+    def settle(self, now: Instant, entropy: Entropy, content: Content) -> Learned:
+        """Write what this device owes after something was learned.
+
+        That is a statement about each removal, of how far it had accepted the removed device's
+        journals, and an epoch where the present one is open to a removed device.
+        """
+        learned = Learned((), {})
+        for removal in self.membership.owing.get(self.device, ()):
+            bounds = self._bounds(content)
+            author = self._author(now, entropy)
+            learned = _both(
+                learned, self._written(state_accepted(self.log, author, removal, bounds))
+            )
+        if self.membership.needs_epoch and self.membership.is_admin(self.device):
+            author = self._author(now, entropy)
+            learned = _both(learned, self._written(start_epoch(self.log, author)))
+        return learned
+
+    def _bounds(self, content: Content) -> dict[AuthorId, int]:
+        removed = [d for d in self.membership.removed if not self.membership.is_member(d)]
+        return {author: n for device in removed for author, n in accepted(content, device).items()}
+
+    def _author(self, now: Instant, entropy: Entropy) -> Author:
+        return Author(self.keys, entropy, now.wall_ms)
+
+    def _written(self, written: Written) -> Learned:
+        return self._adopt(written.log, written.added, written.secrets)
+
+    def _adopt(
+        self,
+        log: MembershipLog,
+        added: tuple[StoredOperation, ...],
+        secrets: Mapping[EpochId, bytes],
+    ) -> Learned:
+        if not added:
+            return Learned((), {})
+        self.log = log
+        self.membership = evaluate(log)
+        self.secrets |= secrets
+        opened = open_epochs(log, self.membership, self.device, self.keys.box, self.secrets)
+        self.secrets |= opened
+        return Learned(added, {**secrets, **opened})
+
+
+def accepted(content: Content, device: DeviceId) -> dict[AuthorId, int]:
+    """Return the last entry held of each journal of a device."""
+    return {head.author: head.n for head in content.journals_of(device)}
+
+
+def _both(first: Learned, second: Learned) -> Learned:
+    return Learned(first.operations + second.operations, {**first.secrets, **second.secrets})
+
+
+def members_of(
+    keys: DeviceKeys, operations: Iterable[StoredOperation], meta: Mapping[str, bytes]
+) -> Members:
+    """Return the membership as a store holds it.
+
+    Raises:
+        RemoteProtocolError: The stored operations do not make a log; the store is corrupt.
+    """
+    secrets = {
+        EpochId(bytes.fromhex(name.removeprefix(EPOCH_SECRET))): secret
+        for name, secret in meta.items()
+        if name.startswith(EPOCH_SECRET)
+    }
+    return Members(keys, MembershipLog.load(each.data for each in operations), secrets)

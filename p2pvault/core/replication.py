@@ -1,0 +1,151 @@
+"""Keeping linked peers equal: say what we hold, send what they lack, take in what we lack.
+
+Durable first: nothing is said or sent that a crash could take back, and nothing is acknowledged
+before it is durable. A peer that does not keep up is fed from the store at its own pace, within
+its window; one that does gets new entries the moment they are durable.
+"""
+
+from collections.abc import Iterable
+
+from p2pvault.core.book import Book, Standing
+from p2pvault.core.content import Content
+from p2pvault.core.io import Effect, EntriesLoaded, LoadEntries, Report, StatusChanged, Write
+from p2pvault.core.kinds import Kind
+from p2pvault.core.link import Link
+from p2pvault.core.pipeline import EntriesJob
+from p2pvault.limits import ENTRIES_MESSAGE_BYTES_MAX, FEED_BYTES_MAX
+from p2pvault.protocol.journal import decode_entry
+from p2pvault.protocol.reconcile import (
+    Have,
+    Verdict,
+    decode_entries,
+    decode_have,
+    encode_entries,
+    encode_have,
+    first_missing,
+)
+from p2pvault.types import Instant, JournalHead, StoredEntry, VaultId
+
+
+class Replication:
+    """What all links share of replication. One link's state is in the link."""
+
+    def __init__(self, vault: VaultId, book: Book) -> None:
+        self._vault = vault
+        self._book = book
+
+    def begin(self, link: Link, content: Content) -> list[Effect]:
+        """Say all that we hold; what the peer lacks follows once it has said the same."""
+        heads = tuple(content.journals[author] for author in sorted(content.journals))
+        return [_have(link, heads, content)]
+
+    def beat(self, link: Link, content: Content) -> list[Effect]:
+        """Give a sign of life, which is also a fresh proof."""
+        return [_have(link, (), content)]
+
+    def heard_have(self, now: Instant, link: Link, body: bytes, content: Content) -> list[Effect]:
+        """Take in what the peer holds; it may be the first word, an acknowledgement, a beat."""
+        link.peer.heard(decode_have(body))
+        effects = self._compare(now, link, content)
+        return effects + self.feed(link, content)
+
+    def heard_entries(self, link: Link, body: bytes) -> EntriesJob:
+        """Read entries and count them until they are durable."""
+        entries = tuple(decode_entry(data, self._vault) for data in decode_entries(body))
+        link.take_in(sum(len(entry.data) for entry in entries))
+        return EntriesJob(link.id, entries)
+
+    def took_in(self, link: Link, entries: Iterable[StoredEntry]) -> None:
+        """Take note that entries of this link are durable here; the peer has them of course."""
+        for entry in entries:
+            link.peer.received(JournalHead(entry.author, entry.n, entry.hash))
+
+    def announce(
+        self, now: Instant, link: Link, content: Content, entries: tuple[StoredEntry, ...]
+    ) -> list[Effect]:
+        """Tell a peer that our durable state moved: new entries first, then where we stand."""
+        effects: list[Effect] = []
+        if link.feed.at_tail:
+            effects += self._send_live(link, content, entries)
+        moved = sorted({entry.author for entry in entries})
+        heads = tuple(content.journals[author] for author in moved)
+        effects.append(_have(link, heads, content))
+        return effects + self._compare(now, link, content)
+
+    def feed(self, link: Link, content: Content) -> list[Effect]:
+        """Ask the store for what the peer lacks, if it may be sent now."""
+        feed, peer = link.feed, link.peer
+        if feed.at_tail or feed.loading or peer.content is None:
+            return []
+        if feed.is_blocked or peer.window_bytes == 0:
+            return []
+        first = tuple(first_missing(content.journals, peer)) if feed.cursor is None else ()
+        if feed.cursor is None and not first:
+            feed.cursor, feed.at_tail = content.last_arrival, True
+            return []
+        feed.loading = True
+        return [LoadEntries(link.id, feed.cursor, first, min(peer.window_bytes, FEED_BYTES_MAX))]
+
+    def loaded(self, link: Link, answer: EntriesLoaded, content: Content) -> list[Effect]:
+        """Send loaded entries that the peer lacks, and go on."""
+        link.feed.loading = False
+        if answer.entries:
+            link.feed.cursor = answer.entries[-1].arrival
+        link.feed.at_tail = link.feed.cursor == content.last_arrival
+        lacking = [entry for entry in answer.entries if link.peer.lacks(entry)]
+        return _send(link, lacking) + self.feed(link, content)
+
+    def _send_live(
+        self, link: Link, content: Content, entries: tuple[StoredEntry, ...]
+    ) -> list[Effect]:
+        lacking = [entry for entry in entries if link.peer.lacks(entry)]
+        size = sum(len(entry.data) for entry in lacking)
+        if lacking and (size > link.peer.window_bytes or link.feed.is_blocked):
+            link.feed.at_tail = False
+            link.feed.cursor = entries[0].arrival - 1
+            return self.feed(link, content)
+        link.feed.cursor = content.last_arrival
+        return _send(link, lacking)
+
+    def _compare(self, now: Instant, link: Link, content: Content) -> list[Effect]:
+        assert link.device is not None, "only members are compared with"
+        standing = self._book[link.device]
+        standing.journals = link.peer.journals
+        before, standing.verdict = (
+            standing.verdict,
+            link.peer.compare(content.journals, content.digest),
+        )
+        if standing.verdict is Verdict.EQUAL:
+            standing.proved_at = now.monotonic
+        return _news(standing, before)
+
+
+def _news(standing: Standing, before: Verdict | None) -> list[Effect]:
+    if standing.verdict is before:
+        return []
+    effects: list[Effect] = [StatusChanged()]
+    if standing.verdict is Verdict.CONTRADICTION:
+        peer = standing.device.hex()
+        effects.append(Report("error", "content_differs", {"device": peer}))
+    return effects
+
+
+def _have(link: Link, heads: tuple[JournalHead, ...], content: Content) -> Effect:
+    body = encode_have(Have(heads, content.digest))
+    return Write(link.id, link.seal(Kind.HAVE, body))
+
+
+def _send(link: Link, entries: Iterable[StoredEntry]) -> list[Effect]:
+    """Seal entries into messages of a handy size; a large entry travels alone."""
+    messages: list[list[bytes]] = []
+    room_bytes = 0
+    for entry in entries:
+        link.peer.sent(entry)
+        if len(entry.data) > room_bytes:
+            messages.append([])
+            room_bytes = ENTRIES_MESSAGE_BYTES_MAX
+        messages[-1].append(entry.data)
+        room_bytes -= len(entry.data)
+    sealed = [link.seal(Kind.ENTRIES, encode_entries(message)) for message in messages]
+    link.feed.untaken_bytes += sum(len(each) for each in sealed)
+    return [Write(link.id, each) for each in sealed]

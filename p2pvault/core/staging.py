@@ -1,0 +1,135 @@
+"""A batch in the making: what one commit or one load of entries changes, all or nothing.
+
+A staging works on the shared replicas and on the newest content. If it fails half way, the
+pipeline throws it and the replicas away; nothing of it was durable or visible.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from p2pvault.core.content import JOURNAL_OWNER, Content, Tally
+from p2pvault.core.io import Change
+from p2pvault.core.replica import Replica, Replicas
+from p2pvault.core.selector import path_of
+from p2pvault.protocol.journal import Entry
+from p2pvault.types import (
+    AuthorId,
+    Batch,
+    DeviceId,
+    Heads,
+    JournalHead,
+    RecordId,
+    RecordRow,
+    StoredEntry,
+)
+
+
+@dataclass(slots=True)
+class Touched:
+    """One record within a batch: where it stood before, and what came since."""
+
+    replica: Replica
+    before: RecordRow | None
+    heads_before: Heads
+    device: DeviceId
+    changes: list[bytes] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A finished staging.
+
+    Attributes:
+        batch: What to persist.
+        content: What the device holds once that is durable.
+        entries: The new entries, in order of arrival.
+        changes: For watchers; empty when nobody watches.
+        touched: The records that stay pinned until the batch is durable.
+        made: Paths of records that the store does not know before.
+    """
+
+    batch: Batch
+    content: Content
+    entries: tuple[StoredEntry, ...]
+    changes: tuple[Change, ...]
+    touched: frozenset[RecordId]
+    made: Mapping[str, RecordId]
+
+
+class Staging:
+    """Collects entries and record changes on top of a content."""
+
+    def __init__(self, content: Content, replicas: Replicas, fingerprint_key: bytes) -> None:
+        self._content = content
+        self._replicas = replicas
+        self._tally = Tally(fingerprint_key, content.fingerprints)
+        self._journals: dict[AuthorId, JournalHead] = dict(content.journals)
+        self._owners: dict[AuthorId, DeviceId] = {}
+        self._entries: list[StoredEntry] = []
+        self._touched: dict[RecordId, Touched] = {}
+
+    def head(self, author: AuthorId) -> JournalHead | None:
+        """Return where a journal stands, entries of this batch included."""
+        return self._journals.get(author)
+
+    def append(self, entry: Entry) -> None:
+        """Add an entry to the log; its changes are applied by the caller."""
+        arrival = self._content.last_arrival + len(self._entries) + 1
+        self._journals[entry.author] = entry.head
+        if entry.author not in self._content.devices:
+            self._owners[entry.author] = entry.body.device
+        self._entries.append(
+            StoredEntry(arrival, entry.author, entry.body.n, entry.hash, entry.data)
+        )
+
+    def touch(self, replica: Replica, device: DeviceId) -> Touched:
+        """Take a record into the batch before it changes."""
+        touched = self._touched.get(replica.id)
+        if touched is None:
+            row = replica.row
+            touched = Touched(replica, row, row.heads if row else (), device)
+            self._touched[replica.id] = touched
+            self._replicas.put(replica)
+        touched.device = device
+        return touched
+
+    def finish(self, *, watched: bool) -> Staged:
+        """Return the batch and what it leads to."""
+        writes = []
+        changed = [each for each in self._touched.values() if each.changes]
+        for touched in changed:
+            writes.append(touched.replica.write(b"".join(touched.changes)))
+            self._tally.replace(touched.before, writes[-1].row)
+        entries = tuple(self._entries)
+        return Staged(
+            batch=Batch(
+                entries=entries,
+                records=tuple(writes),
+                fingerprints=self._tally.touched(),
+                meta={JOURNAL_OWNER + a.hex(): device for a, device in self._owners.items()},
+            ),
+            content=Content(
+                journals=self._journals,
+                devices={**self._content.devices, **self._owners},
+                fingerprints=self._tally.merged(),
+                last_arrival=self._content.last_arrival + len(entries),
+            ),
+            entries=entries,
+            changes=tuple(_changes(changed)) if watched else (),
+            touched=frozenset(self._touched),
+            made={path_of(t.replica.state()): t.replica.id for t in changed if not t.before},
+        )
+
+
+def _changes(touched: Iterable[Touched]) -> Iterable[Change]:
+    for each in touched:
+        row = each.replica.state()
+        fields = tuple(each.replica.record.changed_fields(each.heads_before, row.heads))
+        yield Change(row.id, path_of(row), _kind(each.before, row), each.device, fields)
+
+
+def _kind(before: RecordRow | None, row: RecordRow) -> Literal["new", "edit", "delete"]:
+    if row.deleted:
+        return "delete"
+    return "edit" if before and not before.deleted else "new"

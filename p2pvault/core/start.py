@@ -1,0 +1,115 @@
+"""How a device begins: from what its store holds, or with the first batch of a new store."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from p2pvault.core.book import Book
+from p2pvault.core.content import content_of
+from p2pvault.core.device import Device
+from p2pvault.core.members import EPOCH_SECRET, members_of
+from p2pvault.core.pipeline import Pipeline
+from p2pvault.crypto.entropy import Entropy
+from p2pvault.crypto.keys import DeviceKeys, device_id
+from p2pvault.crypto.schedule import fingerprint_key
+from p2pvault.errors import CryptoError, MalformedMessage, RemoteProtocolError, StoreCorrupt
+from p2pvault.protocol.handover import decode_handover
+from p2pvault.protocol.journal import Journal, Writer
+from p2pvault.protocol.membership import Author, MembershipLog, epoch_id, evaluate, found
+from p2pvault.types import (
+    Batch,
+    DeviceId,
+    EpochId,
+    Instant,
+    JournalId,
+    PeerRow,
+    StoreState,
+    VaultId,
+)
+
+_KEYS = "device-keys"
+_JOURNAL = "journal"
+_JOURNAL_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class NewVault:
+    """A vault that is about to be on this device, and the batch that puts it there."""
+
+    vault: VaultId
+    vault_name: str
+    device: DeviceId
+    device_name: str
+    batch: Batch
+
+
+def found_vault(
+    now: Instant, entropy: Entropy, vault_name: str, device_name: str, kind: str
+) -> NewVault:
+    """Make a vault with this device as its first.
+
+    Raises:
+        BadValue: A name that cannot be used.
+    """
+    keys = DeviceKeys.generate(entropy)
+    written = found(Author(keys, entropy, now.wall_ms), vault_name, device_name, kind)
+    return _new_vault(keys, entropy, written.log, written.secrets, ())
+
+
+def join_vault(keys: DeviceKeys, entropy: Entropy, package: bytes, sponsor: DeviceId) -> NewVault:
+    """Take over a vault that a sponsor handed to this device.
+
+    Args:
+        keys: The keys under which this device was admitted.
+        entropy: Where randomness comes from.
+        package: What came out of the pairing.
+        sponsor: The device that handed it over.
+
+    Raises:
+        MalformedMessage: The package does not make this device a member, or a secret is wrong.
+        RemoteProtocolError: It is no package, or its operations make no log.
+    """
+    handover = decode_handover(package)
+    log = MembershipLog.load(handover.operations)
+    if not evaluate(log).is_member(device_id(keys.public)):
+        raise MalformedMessage("the vault that was handed over does not know this device")
+    secrets = {EpochId(epoch): secret for epoch, secret in handover.secrets}
+    if any(epoch_id(log.vault, secret) != epoch for epoch, secret in secrets.items()):
+        raise MalformedMessage("an epoch secret that is not the one of its epoch")
+    peers = (PeerRow(sponsor, seen=handover.addresses),)
+    return _new_vault(keys, entropy, log, secrets, peers)
+
+
+def _new_vault(
+    keys: DeviceKeys,
+    entropy: Entropy,
+    log: MembershipLog,
+    secrets: Mapping[EpochId, bytes],
+    peers: tuple[PeerRow, ...],
+) -> NewVault:
+    membership, device = evaluate(log), device_id(keys.public)
+    meta: dict[str, bytes | None] = {
+        _KEYS: keys.to_bytes(),
+        _JOURNAL: entropy(_JOURNAL_BYTES),
+        **{EPOCH_SECRET + epoch.hex(): secret for epoch, secret in secrets.items()},
+    }
+    batch = Batch(operations=log.operations, meta=meta, peers=peers)
+    name = membership.members[device].name
+    return NewVault(log.vault, membership.name, device, name, batch)
+
+
+def device_of(state: StoreState, entropy: Entropy) -> Device:
+    """Return the device whose store holds `state`.
+
+    Raises:
+        StoreCorrupt: What it holds does not make a device.
+    """
+    try:
+        keys = DeviceKeys.from_bytes(state.meta[_KEYS])
+        members = members_of(keys, state.operations, state.meta)
+        journal = Journal(members.vault, members.device, JournalId(state.meta[_JOURNAL]))
+    except (KeyError, CryptoError, RemoteProtocolError) as error:
+        raise StoreCorrupt("the store lacks the device's keys or its membership") from error
+    pipeline = Pipeline(
+        content_of(state), Writer(journal, keys), fingerprint_key(members.vault), entropy
+    )
+    return Device(members, Book(state.peers), pipeline, entropy)
