@@ -1,0 +1,123 @@
+"""`set --stdin`: read JSON lines and write them, one commit for every thousand records."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import BinaryIO, Final
+
+import click
+
+from p2pvault.cli.session import Session
+from p2pvault.cli.wording import count
+from p2pvault.control.messages import Json, JsonObject, decode_object, error_from, fault_from
+from p2pvault.control.schema import BULK_RECORD
+from p2pvault.errors import BadPath, BadValue, RemoteProtocolError, VaultError
+from p2pvault.limits import CONTROL_LINE_BYTES_MAX, EDIT_RECORDS_MAX
+
+_BATCH_BYTES_MAX: Final = CONTROL_LINE_BYTES_MAX // 2
+"""Input bytes of one batch; encoded again it may be a little longer, and must fit one line."""
+
+_LINE_HINT: Final = 'A line is {"path": "contacts/ada", "value": {"name": "Ada"}}.'
+
+
+@dataclass(slots=True)
+class Batch:
+    """Records that become one commit, and the input lines that they stand on."""
+
+    first_line: int
+    last_line: int = 0
+    size_bytes: int = 0
+    records: list[Json] = field(default_factory=list)
+
+
+def write_lines(session: Session, source: BinaryIO) -> JsonObject:
+    """Write every record that `source` names.
+
+    Args:
+        session: Where the daemon is.
+        source: Lines of `{"path", "value"}`; empty ones are skipped.
+
+    Returns:
+        How many `records` were read, and how many of them `changed`.
+
+    Raises:
+        VaultError: A line is wrong, or the daemon refused a batch. Nothing of that batch is
+            written; the batches before it are, as the hint says.
+    """
+    records = changed = 0
+    try:
+        for batch in read_batches(source):
+            result = _write(session, batch)
+            records += len(batch.records)
+            changed += _number(result, "changed")
+            _progress(session, records)
+    except VaultError as error:
+        before = f"The {count(records, 'record')} before are written." if records else ""
+        fault = fault_from(error)
+        raise error_from(replace(fault, hint=f"{fault.hint} {before}".strip())) from error
+    return {"records": records, "changed": changed}
+
+
+def read_batches(source: BinaryIO) -> Iterator[Batch]:
+    """Cut the input into batches that fit one commit and one control message.
+
+    Raises:
+        BadValue: A line is not what `write_lines` takes; says which.
+        BadPath: A path is not of the form COLLECTION/NAME; says where.
+    """
+    batch = Batch(first_line=1)
+    for number, line in enumerate(_lines(source), start=1):
+        too_large = batch.size_bytes + len(line) > _BATCH_BYTES_MAX
+        if batch.records and (too_large or len(batch.records) == EDIT_RECORDS_MAX):
+            yield batch
+            batch = Batch(first_line=number)
+        if line.strip():
+            batch.records.append(_read_record(line, number))
+            batch.size_bytes += len(line)
+            batch.last_line = number
+    if batch.records:
+        yield batch
+
+
+def _lines(source: BinaryIO) -> Iterator[bytes]:
+    while line := source.readline(CONTROL_LINE_BYTES_MAX + 1):
+        yield line
+
+
+def _read_record(line: bytes, number: int) -> JsonObject:
+    try:
+        record = decode_object(line)
+    except RemoteProtocolError as error:
+        raise BadValue(f"line {number}: {error}", hint=_LINE_HINT) from error
+    if problem := BULK_RECORD.problem(record, "") or _value_problem(record):
+        raise BadValue(f"line {number}: {problem}", hint=_LINE_HINT)
+    path = str(record["path"])
+    collection, _, name = path.partition("/")
+    if not path.startswith("id:") and not (collection and name):
+        raise BadPath(f"line {number}: {path!r} is not a path")
+    return record
+
+
+def _value_problem(record: JsonObject) -> str:
+    return "" if isinstance(record["value"], dict) else "value must be an object"
+
+
+def _write(session: Session, batch: Batch) -> JsonObject:
+    try:
+        # A connection for each batch: the daemon lets go of a caller whose input is slow.
+        with session.connect() as caller:
+            return caller.call("set_many", records=batch.records)
+    except VaultError as error:
+        fault = fault_from(error)
+        where = f"lines {batch.first_line} to {batch.last_line}"
+        raise error_from(replace(fault, message=f"{where}: {fault.message}")) from error
+
+
+def _progress(session: Session, records: int) -> None:
+    if sys.stderr.isatty() and not session.as_json:
+        click.echo(f"\r{count(records, 'record')} written", nl=False, err=True)
+
+
+def _number(result: JsonObject, name: str) -> int:
+    number = result.get(name)
+    return number if isinstance(number, int) else 0

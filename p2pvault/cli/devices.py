@@ -1,0 +1,154 @@
+"""The devices of the vault and where they are: `devices` and `address` with their commands."""
+
+from collections.abc import Sequence
+from typing import Final, cast
+
+import click
+
+from p2pvault.cli.command import VaultGroup
+from p2pvault.cli.session import Session, pass_session
+from p2pvault.cli.wording import columns, one_line
+from p2pvault.control.messages import Json, JsonObject
+from p2pvault.errors import Refused
+
+_ID_CHARACTERS: Final = 8
+"""Of an id in a table; `--json` has all of it, and four select a device."""
+
+
+@click.group(cls=VaultGroup, invoke_without_command=True)
+@click.pass_context
+def devices(context: click.Context) -> None:
+    """List, rename or revoke the devices of the vault.
+
+    DEVICE is a name, an id, or the first four or more characters of an id.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_devices)
+
+
+@devices.command("list")
+@pass_session
+def list_devices(session: Session) -> None:
+    """List the devices of the vault."""
+    with session.connect() as caller:
+        answer = caller.call("devices")
+    members, removed = _objects(answer["devices"]), _objects(answer["removed"])
+    lines = columns([("DEVICE", "ROLE", "KIND", "LINK", "ADDED BY", "ID"), *map(_row, members)])
+    gone = ", ".join(one_line(str(device["name"])) for device in removed)
+    session.report.show(answer, *lines, *([f"\nRevoked: {gone}"] if gone else []))
+
+
+def _row(device: JsonObject) -> tuple[str, ...]:
+    link = "this device" if device["this"] else str(device["link"])
+    added_by = device["added_by"]
+    return (
+        one_line(str(device["name"])),
+        str(device["role"]),
+        one_line(str(device["kind"])),
+        link,
+        one_line(str(added_by)) if added_by is not None else "-",
+        str(device["id"])[:_ID_CHARACTERS],
+    )
+
+
+@devices.command()
+@click.argument("device")
+@click.argument("name")
+@pass_session
+def rename(session: Session, device: str, name: str) -> None:
+    """Give DEVICE another NAME, on all devices."""
+    with session.connect() as caller:
+        before = {str(known["id"]): known for known in _objects(caller.call("devices")["devices"])}
+        renamed = caller.call("device_rename", device=device, name=name)
+    now = cast("JsonObject", renamed["device"])
+    old, new = str(before.get(str(now["id"]), {}).get("name", device)), str(now["name"])
+    report = session.report
+    report.show(renamed, f"{report.quote(old)} is called {report.quote(new)} now.")
+    report.note(f"Take it back: {session.command('devices', 'rename', new, old)}")
+
+
+@devices.command()
+@click.argument("device")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_session
+def revoke(session: Session, device: str, yes: bool) -> None:
+    """Remove DEVICE from the vault, for good.
+
+    It keeps what it has and learns nothing new: every other device ends its links and new keys
+    are used from then on. To bring it back, pair it again; it counts as a new device then.
+    """
+    if not yes and session.may_ask():
+        question = f"Remove {session.report.quote(device)} from the vault for good? [y/N]"
+        if (session.read_line(question) or "").lower() not in {"y", "yes"}:
+            raise Refused("it was not confirmed", hint="Nothing was removed.")
+    with session.connect() as caller:
+        gone = caller.call("device_revoke", device=device)
+    name = session.report.quote(str(cast("JsonObject", gone["device"])["name"]))
+    session.report.show(gone, f"Removed {name}: it learns nothing new from now on.")
+    session.report.note(
+        "It keeps what it has. If it is lost, change the secrets that the vault holds.\n"
+        f"Bring it back as a new device: {session.command('pair')}"
+    )
+
+
+@click.group(cls=VaultGroup, invoke_without_command=True)
+@click.pass_context
+def address(context: click.Context) -> None:
+    """Say where a device is, where they do not find each other.
+
+    DEVICE is a name, an id, or the first four or more characters of an id.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_addresses)
+
+
+@address.command("list")
+@click.argument("device", required=False)
+@pass_session
+def list_addresses(session: Session, device: str | None = None) -> None:
+    """List where devices were reached, and what was added by hand."""
+    wanted: dict[str, Json] = {} if device is None else {"device": device}
+    with session.connect() as caller:
+        answer = caller.call("addresses", **wanted)
+    rows = [row for known in _objects(answer["devices"]) for row in _address_rows(known)]
+    session.report.show(answer, *columns([("DEVICE", "ADDRESS", "FROM"), *rows]))
+
+
+def _address_rows(device: JsonObject) -> list[tuple[str, str, str]]:
+    name = one_line(str(device["name"]))
+    given, seen = cast("list[str]", device["given"]), cast("list[str]", device["seen"])
+    rows = [(name, where, "added by hand") for where in given]
+    return rows + [(name, where, "a link") for where in seen if where not in given]
+
+
+@address.command()
+@click.argument("device")
+@click.argument("host_port", metavar="HOST:PORT")
+@pass_session
+def add(session: Session, device: str, host_port: str) -> None:
+    """Remember that DEVICE is at HOST:PORT, and dial it there."""
+    with session.connect() as caller:
+        answer = caller.call("address_add", device=device, address=host_port)
+    _show_addresses(session, answer, "remove", device, host_port)
+
+
+@address.command()
+@click.argument("device")
+@click.argument("host_port", metavar="HOST:PORT")
+@pass_session
+def remove(session: Session, device: str, host_port: str) -> None:
+    """Forget an address that was added by hand."""
+    with session.connect() as caller:
+        answer = caller.call("address_remove", device=device, address=host_port)
+    _show_addresses(session, answer, "add", device, host_port)
+
+
+def _show_addresses(session: Session, answer: JsonObject, back: str, *words: str) -> None:
+    name = str(cast("JsonObject", answer["device"])["name"])
+    known = ", ".join(cast("list[str]", answer["addresses"])) or "no addresses added by hand"
+    session.report.show(answer, f"{session.report.quote(name)}: {known}")
+    session.report.note(f"Take it back: {session.command('address', back, *words)}")
+
+
+def _objects(value: Json) -> Sequence[JsonObject]:
+    return cast("Sequence[JsonObject]", value)

@@ -1,0 +1,125 @@
+"""Bring a device into a vault: `pair` on one that has it, `join` on the new one."""
+
+import sys
+from collections.abc import Iterator
+from typing import Final, cast
+
+import click
+
+from p2pvault.cli.command import VaultCommand
+from p2pvault.cli.qr import qr_lines
+from p2pvault.cli.session import Session, pass_session
+from p2pvault.cli.vault import host_name
+from p2pvault.cli.wording import count, span
+from p2pvault.control.caller import Caller
+from p2pvault.control.messages import JsonObject
+from p2pvault.errors import PairingRefused
+
+_YES: Final = frozenset({"y", "yes"})
+
+
+@click.command(cls=VaultCommand)
+@click.option("--admin", is_flag=True, help="Let the new device add and remove devices too.")
+@click.option("--no-qr", is_flag=True, help="Print no QR code.")
+@pass_session
+def pair(session: Session, admin: bool, no_qr: bool) -> None:
+    """Add another of your devices to this vault.
+
+    Shows a code for `p2pvault join` on the other device, which must be on the same network. Then
+    both show that they mean each other: you type here the two words that the other one shows.
+    """
+    with session.connect() as caller:
+        events = caller.stream("pair", admin=admin)
+        for event in events:
+            _show_pair(session, event, no_qr=no_qr)
+            if event["event"] == "confirm":
+                caller.call("pair_confirm", words=_ask_words(session))
+
+
+def _show_pair(session: Session, event: JsonObject, *, no_qr: bool) -> None:
+    report = session.report
+    match event:
+        case {"event": "code"}:
+            report.show(event, *_code_lines(session, event, no_qr=no_qr))
+        case {"event": "attempt"}:
+            report.show(event, f"{report.marks.arrow} {event['message']}")
+        case {"event": "joiner"}:
+            report.show(event, f"{report.quote(str(event['name']))} has the code.")
+        case {"event": "paired", "device": dict(device)}:
+            name = str(device["name"])
+            report.show(event, f"Paired: {report.quote(name)} has this vault now.")
+            report.note(f"Take it back: {session.command('devices', 'revoke', name)}")
+        case _:
+            report.show(event)
+
+
+def _code_lines(session: Session, event: JsonObject, *, no_qr: bool) -> Iterator[str]:
+    seconds = cast("float", event["expires_s"])
+    yield f"Waiting {span(seconds)} for another of your devices. Run there:"
+    yield "\n    p2pvault join\n"
+    yield f"and type this code:  {event['code']}"
+    if not no_qr and session.report.unicode and sys.stdout.isatty():
+        yield "\nor let its camera read this:\n"
+        yield from qr_lines(str(event["uri"]))
+    yield "\nor, where the network does not let devices find each other, this address:\n"
+    yield f"    {event['uri']}\n"
+
+
+def _ask_words(session: Session) -> str:
+    words = session.read_line("Type the two words that it shows:")
+    if not words:
+        raise PairingRefused("the two words were not typed", hint="Nothing was paired.")
+    return words
+
+
+@click.command(cls=VaultCommand)
+@click.argument("code", required=False)
+@click.option("--name", metavar="NAME", help="What this device is called (its host name).")
+@click.option("--yes", is_flag=True, help="Take the vault that answers without being asked.")
+@pass_session
+def join(session: Session, code: str | None, name: str | None, yes: bool) -> None:
+    """Join the vault of the device that runs `p2pvault pair`.
+
+    CODE is what that device shows: the short code, or the p2pvault: address. Better leave it out
+    and type it when asked, because other programs of yours can read the arguments of this one.
+    """
+    typed = code or _ask_code(session)
+    with session.connect() as caller:
+        session.report.note("Looking for the other device.")
+        for event in caller.stream("join", code=typed, name=name or host_name()):
+            _show_join(session, event)
+            if event["event"] == "vault":
+                _accept(session, caller, yes=yes)
+
+
+def _ask_code(session: Session) -> str:
+    code = session.read_line("Code from the other device:")
+    if not code:
+        raise click.UsageError("No code: give it as an argument, or as one line on stdin.")
+    return code
+
+
+def _show_join(session: Session, event: JsonObject) -> None:
+    report = session.report
+    match event:
+        case {"event": "words"}:
+            report.show(event, f"Type these two words on the other device:  {event['words']}")
+        case {"event": "vault"}:
+            devices = count(cast("int", event["devices"]), "device")
+            made = str(event["made"])[:10]
+            report.show(
+                event,
+                f"It has the vault {report.quote(str(event['name']))}: {devices}, made {made}.",
+            )
+        case {"event": "paired", "vault": dict(vault)}:
+            report.show(event, f"Joined {report.quote(str(vault['name']))}.")
+            report.note(f"See how far it is: {session.command('status')}")
+        case _:
+            report.show(event)
+
+
+def _accept(session: Session, caller: Caller, *, yes: bool) -> None:
+    accepted = yes or (session.read_line("Join it? [y/N]") or "").lower() in _YES
+    caller.call("join_accept", accept=accepted)
+    if not accepted:
+        raise PairingRefused("you did not take the vault", hint="Nothing was changed here.")

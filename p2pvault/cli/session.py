@@ -1,0 +1,77 @@
+"""What the options that every command takes have said, and what follows from them."""
+
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from p2pvault.cli.report import Report
+from p2pvault.limits import CONTROL_START_S
+
+if TYPE_CHECKING:
+    from p2pvault.control.caller import Caller
+    from p2pvault.control.home import Home
+
+_ANSWER_CHARACTERS_MAX: Final = 4_096
+"""A typed line: the longest is the address that stands for a pairing code."""
+
+
+@dataclass(slots=True)
+class Session:
+    """One run of the command line. The options fill it in while they are parsed.
+
+    Attributes:
+        directory: What `--home` said.
+        as_json: `--json`.
+        debug: `--debug`.
+        no_colour: `--no-color`.
+    """
+
+    directory: Path | None = None
+    as_json: bool = False
+    debug: bool = False
+    no_colour: bool = False
+
+    @property
+    def home(self) -> "Home":
+        """The device that this run is about."""
+        from p2pvault.control.home import find_home  # noqa: PLC0415  # `--help` needs none of it
+
+        return find_home(self.directory)
+
+    @property
+    def report(self) -> Report:
+        """Where results and messages go."""
+        return Report(as_json=self.as_json, colour=not self.no_colour)
+
+    def connect(self, patience_s: float = CONTROL_START_S) -> "Caller":
+        """Connect to the daemon; see `p2pvault.control.caller.connect`."""
+        from p2pvault.control.caller import connect  # noqa: PLC0415  # `--help` needs none of it
+
+        return connect(self.home, patience_s)
+
+    def command(self, *words: str) -> str:
+        """Return a command line of ours to show, with the `--home` that this run was given."""
+        home = [] if self.directory is None else ["--home", str(self.directory)]
+        return f"`{shlex.join(['p2pvault', *home, *words])}`"
+
+    def may_ask(self) -> bool:
+        """Whether a person sits at the other end of stdin."""
+        return sys.stdin.isatty() and not self.as_json
+
+    def read_line(self, question: str) -> str | None:
+        """Read one line from stdin, asking only where a person can see the question.
+
+        Returns:
+            The line without surrounding spaces, or None at the end of the input.
+        """
+        if self.may_ask():
+            click.echo(question + " ", nl=False, err=True)
+        line = sys.stdin.readline(_ANSWER_CHARACTERS_MAX)
+        return line.strip() if line else None
+
+
+pass_session = click.make_pass_decorator(Session)

@@ -1,0 +1,177 @@
+"""How things stand: status, wait, version."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import cast
+
+import click
+
+from p2pvault import __version__
+from p2pvault.cli.command import VaultCommand
+from p2pvault.cli.report import Marked, Report
+from p2pvault.cli.session import Session, pass_session
+from p2pvault.cli.wording import columns, count, one_line, span
+from p2pvault.control.messages import Json, JsonObject
+from p2pvault.errors import DaemonUnreachable, Unreachable
+from p2pvault.limits import CONTROL_START_S, CONTROL_WAIT_S_MAX
+
+
+@click.command(cls=VaultCommand)
+@pass_session
+def status(session: Session) -> None:
+    """Show the devices, the proof of equality, and what is wrong."""
+    with session.connect() as caller:
+        answer = caller.call("status")
+    report = session.report
+    if answer["vault"] is None:
+        lines = _no_vault_lines(session)
+    else:
+        lines = [_heading(report, answer), *_peer_lines(session, answer)]
+    report.show(answer, *lines, *_problem_lines(report, answer))
+
+
+def _no_vault_lines(session: Session) -> list[str | Marked]:
+    return [
+        "There is no vault on this device yet.",
+        f"Make one with {session.command('init')}, "
+        f"or have that of another device here with {session.command('join')}.",
+    ]
+
+
+def _heading(report: Report, answer: JsonObject) -> str:
+    vault, device = cast("JsonObject", answer["vault"]), cast("JsonObject", answer["device"])
+    records = count(cast("int", vault["records"]), "record")
+    this = f"{one_line(str(device['name']))} ({device['role']})"
+    return f"Vault {report.quote(one_line(str(vault['name'])))}   {records}   this device: {this}\n"
+
+
+def _peer_lines(session: Session, answer: JsonObject) -> list[str | Marked]:
+    peers = cast("Sequence[JsonObject]", answer["peers"])
+    if not peers:
+        return [f"  No other device yet. Add one with {session.command('pair')}."]
+    marks = session.report.marks
+    heading, *rows = columns([("DEVICE", "LINK", "DATA", "LAST SEEN"), *map(_peer_row, peers)])
+    lines: list[str | Marked] = [f"    {heading}"]
+    for peer, row in zip(peers, rows, strict=True):
+        up = peer["link"] == "up"
+        mark, colour = (marks.up, "green") if up else (marks.down, "yellow")
+        lines.append(Marked(f"  {mark}", colour, row))
+    return lines
+
+
+def _peer_row(peer: JsonObject) -> tuple[str, str, str, str]:
+    up = peer["link"] == "up"
+    link = f"up, {peer['address']}" if up and peer["address"] else str(peer["link"])
+    return one_line(str(peer["name"])), one_line(link), data_cell(peer), _last_seen(peer)
+
+
+def data_cell(peer: JsonObject) -> str:
+    """Say how a peer's content compares with ours, and how old the proof of it is."""
+    proved = peer["proved_s"]
+    age = f"proved {span(proved)} ago" if isinstance(proved, int | float) else ""
+    if peer["in_sync"] is True:
+        return ", ".join(filter(None, ("same as here", age)))
+    if missing := _missing(peer):
+        return missing
+    if peer["in_sync"] is False:
+        return "not the same as here"
+    return f"was the same as here, {age}" if age else "not compared yet"
+
+
+def _missing(peer: JsonObject) -> str:
+    behind, ahead = cast("int | None", peer["behind"]), cast("int | None", peer["ahead"])
+    parts = (
+        f"{count(behind, 'change')} of it not here yet" if behind else "",
+        f"{count(ahead, 'change')} of yours not there yet" if ahead else "",
+    )
+    return ", ".join(filter(None, parts))
+
+
+def _last_seen(peer: JsonObject) -> str:
+    if peer["link"] == "up":
+        return "now"
+    if peer["last_seen"] is None:
+        return "never"
+    try:
+        moment = datetime.fromisoformat(str(peer["last_seen"]))
+    except ValueError:
+        return one_line(str(peer["last_seen"]))
+    return f"{span((datetime.now(UTC) - moment).total_seconds())} ago"
+
+
+def _problem_lines(report: Report, answer: JsonObject) -> list[Marked]:
+    discovery = cast("JsonObject", answer["discovery"])
+    problems = list(cast("Sequence[JsonObject]", answer["problems"]))
+    if discovery["problem"] is not None:
+        problems.append({"message": discovery["problem"], "hint": ""})
+    return [Marked("!", "red", _problem_text(report, problem)) for problem in problems]
+
+
+def _problem_text(report: Report, problem: JsonObject) -> str:
+    message, hint = one_line(str(problem["message"])), one_line(str(problem["hint"]))
+    return f"{message}  {report.marks.arrow} {hint}" if hint else message
+
+
+@click.command(cls=VaultCommand)
+@click.option("--ready", "what", flag_value="ready", help="Until the daemon answers.")
+@click.option(
+    "--synced", "what", flag_value="synced", help="Until content is proved the same on DEVICE."
+)
+@click.argument("device", required=False)
+@click.option(
+    "--timeout",
+    "timeout_s",
+    type=float,
+    metavar="S",
+    help="Give up after S seconds, with exit code 7.",
+)
+@pass_session
+def wait(session: Session, what: str | None, device: str | None, timeout_s: float | None) -> None:
+    """Wait for something, for scripts.
+
+    With --synced and no DEVICE, every device that is linked must be the same, and one must be.
+    Without --timeout it waits for ever.
+    """
+    if what is None or (what == "ready" and device is not None):
+        raise click.UsageError("Give either --ready, or --synced with perhaps a DEVICE.")
+    if timeout_s is not None and not timeout_s >= 0.0:  # NaN is refused with the negative ones
+        raise click.UsageError("--timeout needs a number of seconds that is not negative.")
+    wanted: dict[str, Json] = {"for": what} if device is None else {"for": what, "device": device}
+    _wait(session, wanted, time.monotonic() + (float("inf") if timeout_s is None else timeout_s))
+    session.report.show({})
+
+
+def _wait(session: Session, wanted: dict[str, Json], deadline: float) -> None:
+    """Ask the daemon to wait, again and again where it must; one that is not there yet may come."""
+    starting = wanted["for"] == "ready"
+    while True:
+        left = max(0.0, deadline - time.monotonic())
+        try:
+            with session.connect(left if starting else min(left, CONTROL_START_S)) as caller:
+                left = max(0.0, deadline - time.monotonic())
+                caller.call("wait", **wanted, timeout_s=min(left, CONTROL_WAIT_S_MAX))
+                return
+        except Unreachable:
+            if time.monotonic() >= deadline:
+                raise
+        except DaemonUnreachable as error:
+            if not starting:
+                raise
+            if time.monotonic() >= deadline:
+                raise Unreachable(f"time ran out: {error}", hint=error.hint) from error
+
+
+@click.command(cls=VaultCommand)
+@pass_session
+def version(session: Session) -> None:
+    """Show the version of this program and of the running daemon."""
+    try:
+        with session.connect(patience_s=0.0) as caller:
+            running = str(caller.call("hello")["version"])
+    except DaemonUnreachable:
+        running = None
+    lines = [f"p2pvault {__version__}"]
+    if running not in {None, __version__}:
+        lines.append(f"The daemon still runs version {running}: restart it.")
+    session.report.show({"version": __version__, "daemon": running}, *lines)

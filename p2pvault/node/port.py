@@ -1,0 +1,270 @@
+"""What a running node offers to the control endpoint: values and one abstract interface.
+
+The daemon's handlers translate JSON to these calls and back; they know nothing else of the node.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import trio
+
+from p2pvault.core.io import Edit, Edited
+from p2pvault.crdt.values import Value
+from p2pvault.errors import VaultError
+from p2pvault.types import Address, DeviceId, RecordId, Role, VaultId
+
+@dataclass(frozen=True, slots=True)
+class RecordView:
+    """A record as a person sees it."""
+
+    id: RecordId
+    path: str
+    value: Mapping[str, Value]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordListing:
+    """One page of the index, and where the next one begins (None at the end)."""
+
+    rows: Sequence[tuple[RecordId, str]]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeEvent:
+    """A record changed, here or on a peer, and the change is durable here."""
+
+    id: RecordId
+    path: str
+    kind: Literal["new", "edit", "delete"]
+    device: DeviceId
+    device_name: str
+    fields: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MissedEvents:
+    """The watcher was too slow; this many events were dropped."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """One peer as seen from here.
+
+    Attributes:
+        device: Its id.
+        name: Its name in the membership.
+        up: Whether a link is up.
+        address: Where the link leads, while it is up.
+        in_sync: Whether the last comparison proved equal content; None when there was none.
+        proved_s: Seconds since that proof.
+        behind: Entries that it has and we lack, as far as known.
+        ahead: Entries that we have and it lacks, as far as known.
+        last_seen_ms: Wall clock of the last sign of life; None for never.
+    """
+
+    device: DeviceId
+    name: str
+    up: bool
+    address: Address | None
+    in_sync: bool | None
+    proved_s: float | None
+    behind: int | None
+    ahead: int | None
+    last_seen_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something the person should know; ready to be shown."""
+
+    code: str
+    message: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """The answer to `p2pvault status`."""
+
+    vault: VaultId
+    vault_name: str
+    records: int
+    device: DeviceId
+    device_name: str
+    role: Role
+    peers: Sequence[PeerStatus]
+    listening: Sequence[Address]
+    discovery_mode: str
+    discovery_problem: str | None
+    problems: Sequence[Problem] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class MemberView:
+    """One member of the vault."""
+
+    device: DeviceId
+    name: str
+    kind: str
+    role: Role
+    this: bool
+    up: bool
+    added_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """All members, and the devices that were removed."""
+
+    members: Sequence[MemberView]
+    removed: Sequence[tuple[DeviceId, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceAddresses:
+    """The address book's page of one device."""
+
+    device: DeviceId
+    name: str
+    given: Sequence[Address]
+    seen: Sequence[Address]
+
+
+@dataclass(frozen=True, slots=True)
+class CodeShown:
+    """Pairing began: the code to type, the same as a URI for a QR code, and its life."""
+
+    code: str
+    uri: str
+    expires_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class WrongGuess:
+    """Somebody tried a wrong code."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinerKnocks:
+    """A device that knows the code asks to join; its words have to be typed now."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePaired:
+    """The new device has the vault."""
+
+    device: DeviceId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairingEnded:
+    """Pairing ended without a new member."""
+
+    error: VaultError
+
+
+PairingEvent = CodeShown | WrongGuess | JoinerKnocks | DevicePaired | PairingEnded
+
+
+class PairingSession(Protocol):
+    """An open pairing window on the device that holds the vault."""
+
+    events: trio.MemoryReceiveChannel[PairingEvent]
+
+    def type_words(self, words: str) -> None:
+        """Pass on what the person typed; the outcome arrives as an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordsShown:
+    """The joiner shows two words and two digits."""
+
+    words: str
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class VaultOffered:
+    """The joiner asks its person whether this is the vault to join."""
+
+    name: str
+    devices: int
+    made_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class VaultJoined:
+    """The vault is on this device."""
+
+    vault: VaultId
+    name: str
+
+
+JoinEvent = WordsShown | VaultOffered | VaultJoined | PairingEnded
+
+
+class JoinSession(Protocol):
+    """An attempt to join a vault from a device that has none."""
+
+    events: trio.MemoryReceiveChannel[JoinEvent]
+
+    def accept(self, *, accepted: bool) -> None:
+        """Pass on the person's answer to `VaultOffered`."""
+
+
+class Node(Protocol):
+    """A running device. Every call may raise a `VaultError`."""
+
+    async def status(self) -> NodeStatus:
+        """Describe this device and its peers."""
+
+    async def get(self, selector: str) -> RecordView:
+        """Read one record by path or `id:` prefix."""
+
+    async def edit(self, edits: Sequence[Edit]) -> Sequence[Edited]:
+        """Commit edits as one; returns when they are durable."""
+
+    async def rows(self, collection: str | None, after: str | None, limit: int) -> RecordListing:
+        """List live records by path; `after` is a previous page's `next`."""
+
+    def watch(
+        self, selector: str | None
+    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[ChangeEvent | MissedEvents]]:
+        """Follow changes of everything, one collection, or one record."""
+
+    async def members(self) -> Members:
+        """List the vault's devices."""
+
+    async def rename_device(self, device: str, name: str) -> DevicePaired:
+        """Give a device another name."""
+
+    async def revoke_device(self, device: str) -> DevicePaired:
+        """Remove a device from the vault."""
+
+    async def addresses(self, device: str | None) -> Sequence[DeviceAddresses]:
+        """Read the address book."""
+
+    async def add_address(self, device: str, address: Address) -> DeviceAddresses:
+        """Note an address by hand and dial it."""
+
+    async def remove_address(self, device: str, address: Address) -> DeviceAddresses:
+        """Forget an address that was given by hand."""
+
+    def pair(self, *, admin: bool) -> AbstractAsyncContextManager[PairingSession]:
+        """Open a pairing window; leaving the context closes it."""
+
+    async def wait_ready(self) -> None:
+        """Return once the node serves reads and writes."""
+
+    async def wait_synced(self, device: str | None) -> None:
+        """Return once a device, or every linked one, is proved equal."""
