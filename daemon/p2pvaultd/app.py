@@ -1,0 +1,100 @@
+"""Puts the daemon together: endpoint, node, signals and service manager in one tree of tasks.
+
+An error that is nobody's fault but ours ends the whole tree, loudly. What a link, a peer, a
+caller or a network does never gets that far: each ends its own branch below.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from signal import Signals
+
+import structlog
+import trio
+
+from p2pvault import __version__
+from p2pvault.errors import VaultError
+from p2pvault.limits import STOP_ORDERLY_S
+from p2pvaultd.config import Overrides, Settings, load_settings, needs_restart
+from p2pvaultd.endpoint import open_endpoint, serve_callers
+from p2pvaultd.handlers.table import methods_of
+from p2pvaultd.keeper import Keeper, open_keeper
+from p2pvaultd.logging import configure_logging
+from p2pvaultd.notify import Notifier
+from p2pvaultd.signals import watch_signals
+from p2pvaultd.source import NodeSource
+from p2pvaultd.watchdog import answer_watchdog, describe
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """All that one daemon is made of.
+
+    Attributes:
+        source: Where its node comes from.
+        socket: The control socket.
+        config_file: What SIGHUP reads again.
+        overrides: What the command line said; wins over the file, at a reload too.
+        settings: Both together, as they were at the start.
+        log_format: How log lines look.
+        notifier: The way to the service manager.
+    """
+
+    source: NodeSource
+    socket: Path
+    config_file: Path
+    overrides: Overrides
+    settings: Settings
+    log_format: str
+    notifier: Notifier
+
+    async def run(self) -> None:
+        """Serve until a signal says stop.
+
+        Raises:
+            VaultError: The daemon cannot start, perhaps in a group of exceptions.
+        """
+        with open_endpoint(self.socket) as listener:
+            async with trio.open_nursery() as nursery:
+                await self._serve(listener, nursery)
+
+    async def _serve(self, listener: trio.SocketListener, nursery: trio.Nursery) -> None:
+        stopping = trio.Event()
+
+        def stop(number: Signals) -> None:
+            _log.info("stopping", signal=number.name)
+            self.notifier.stopping()
+            stopping.set()
+
+        with trio.CancelScope() as everything:
+            async with open_keeper(self.source, self.settings) as keeper:
+
+                async def reload() -> None:
+                    await self._reload(keeper)
+
+                await nursery.start(watch_signals, reload, stop)
+                await keeper.run_existing()
+                nursery.start_soon(serve_callers, listener, lambda: methods_of(keeper))
+                nursery.start_soon(answer_watchdog, self.notifier, keeper)
+                self.notifier.ready(await describe(keeper))
+                _log.info("ready", version=__version__, pid=os.getpid())
+                await stopping.wait()
+                nursery.cancel_scope.cancel()
+                everything.shield = True
+                everything.deadline = trio.current_time() + STOP_ORDERLY_S
+        _log.info("stopped")
+
+    async def _reload(self, keeper: Keeper) -> None:
+        self.notifier.reloading()
+        try:
+            settings = load_settings(self.config_file, self.overrides)
+            for setting in needs_restart(self.settings, settings):
+                _log.warning("a changed setting needs a restart", setting=setting)
+            configure_logging(settings.log_level, self.log_format)
+            await keeper.change_settings(settings)
+            _log.info("settings read again")
+        except VaultError as error:
+            _log.warning("settings were not taken over", error=error.code)
+        self.notifier.ready(await describe(keeper))

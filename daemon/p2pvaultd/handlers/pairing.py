@@ -1,0 +1,111 @@
+"""Pairing from both sides. A ceremony belongs to the connection that began it."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import assert_never, cast
+
+from p2pvault.control.messages import JsonObject
+from p2pvault.errors import Refused
+from p2pvault.node.port import (
+    CodeShown,
+    DevicePaired,
+    JoinerKnocks,
+    JoinSession,
+    PairingEnded,
+    PairingSession,
+    VaultJoined,
+    VaultOffered,
+    WordsShown,
+    WrongGuess,
+)
+
+from p2pvaultd.handlers.words import moment, named
+from p2pvaultd.host import Host
+from p2pvaultd.methods import Events, Methods
+
+
+class PairingHandlers:
+    """`pair` and `pair_confirm`, `join` and `join_accept`."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._pairing: PairingSession | None = None
+        self._joining: JoinSession | None = None
+
+    def methods(self) -> Methods:
+        """Return the methods by name."""
+        calls = {"pair_confirm": self._confirm, "join_accept": self._accept}
+        return Methods(calls, {"pair": self._pair, "join": self._join})
+
+    @asynccontextmanager
+    async def _pair(self, params: JsonObject) -> AsyncIterator[Events]:
+        self._refuse_a_second()
+        async with self._host.node().pair(admin=cast("bool", params["admin"])) as session:
+            self._pairing = session
+            try:
+                yield _follow_pairing(session)
+            finally:
+                self._pairing = None
+
+    @asynccontextmanager
+    async def _join(self, params: JsonObject) -> AsyncIterator[Events]:
+        self._refuse_a_second()
+        code, name = cast("str", params["code"]), cast("str", params["name"])
+        async with self._host.join(code, name) as session:
+            self._joining = session
+            try:
+                yield _follow_join(session)
+            finally:
+                self._joining = None
+
+    async def _confirm(self, params: JsonObject) -> JsonObject:
+        if self._pairing is None:
+            raise Refused("no pairing of this connection waits for words")
+        self._pairing.type_words(cast("str", params["words"]))
+        return {}
+
+    async def _accept(self, params: JsonObject) -> JsonObject:
+        if self._joining is None:
+            raise Refused("no vault was offered on this connection")
+        self._joining.accept(accepted=cast("bool", params["accept"]))
+        return {}
+
+    def _refuse_a_second(self) -> None:
+        if self._pairing is not None or self._joining is not None:
+            raise Refused("this connection is pairing already")
+
+
+async def _follow_pairing(session: PairingSession) -> Events:
+    async for event in session.events:
+        match event:
+            case CodeShown(code, uri, expires_s):
+                yield {"event": "code", "code": code, "uri": uri, "expires_s": expires_s}
+            case WrongGuess(message):
+                yield {"event": "attempt", "message": message}
+            case JoinerKnocks(name):
+                yield {"event": "joiner", "name": name}
+                yield {"event": "confirm"}
+            case DevicePaired(device, name):
+                yield {"event": "paired", "device": named(device, name)}
+                return
+            case PairingEnded(error):
+                raise error
+            case _:
+                assert_never(event)
+
+
+async def _follow_join(session: JoinSession) -> Events:
+    async for event in session.events:
+        match event:
+            case WordsShown(words, digits):
+                yield {"event": "words", "words": words, "digits": digits}
+            case VaultOffered(name, devices, made_ms):
+                made = moment(made_ms)
+                yield {"event": "vault", "name": name, "devices": devices, "made": made}
+            case VaultJoined(vault, name):
+                yield {"event": "paired", "vault": named(vault, name)}
+                return
+            case PairingEnded(error):
+                raise error
+            case _:
+                assert_never(event)

@@ -1,0 +1,54 @@
+"""What the handlers see of the daemon around the node, which comes and stays once it is there."""
+
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from p2pvault.net.services import Mode
+from p2pvault.node.port import JoinSession, Node
+
+
+class Host(Protocol):
+    """A daemon with or without a vault."""
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since the daemon started."""
+        ...
+
+    @property
+    def mode(self) -> Mode:
+        """How devices are to be discovered."""
+        ...
+
+    @property
+    def running(self) -> Node | None:
+        """The node, once there is a vault."""
+        ...
+
+    def node(self) -> Node:
+        """Return the node.
+
+        Raises:
+            NoVault: There is no vault yet.
+        """
+        ...
+
+    async def wait_node(self) -> Node:
+        """Wait until there is a vault, and return its node."""
+        ...
+
+    async def make_vault(self, device_name: str, vault_name: str) -> Node:
+        """Make a vault with this device as its first member, and run its node.
+
+        Raises:
+            VaultExists: There is one already.
+        """
+        ...
+
+    def join(self, code: str, device_name: str) -> AbstractAsyncContextManager[JoinSession]:
+        """Begin to join another device's vault; leaving the context gives up.
+
+        Raises:
+            VaultExists: There is a vault already.
+        """
+        ...

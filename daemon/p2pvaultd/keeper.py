@@ -1,0 +1,136 @@
+"""Keeps the one node of this home: from the start where there is a vault, else once there is one.
+
+A daemon without a vault runs and waits, so that `init` and `join` need no restart.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from time import monotonic
+
+import trio
+
+from p2pvault.errors import NoVault, VaultError, VaultExists
+from p2pvault.net.services import Mode
+from p2pvault.node.port import JoinSession
+from p2pvaultd.config import Settings
+from p2pvaultd.source import MindedNode, NodeSource
+
+
+class Keeper:
+    """Implements `host.Host` for the handlers. Use `open_keeper` to make one."""
+
+    def __init__(self, source: NodeSource, settings: Settings, nursery: trio.Nursery) -> None:
+        self._source = source
+        self._settings = settings
+        self._nursery = nursery
+        self._started = monotonic()
+        self._node: MindedNode | None = None
+        self._running = trio.Event()
+        self._making = trio.Lock()
+        self._fault: VaultError | None = None
+
+    @property
+    def uptime_s(self) -> float:
+        """Seconds since the daemon started."""
+        return monotonic() - self._started
+
+    @property
+    def mode(self) -> Mode:
+        """How devices are to be discovered."""
+        return self._settings.discovery.mode
+
+    @property
+    def running(self) -> MindedNode | None:
+        """The node, once there is a vault."""
+        return self._node
+
+    def node(self) -> MindedNode:
+        """Return the node.
+
+        Raises:
+            NoVault: There is no vault yet.
+            VaultError: There is one, and this is why its node does not run.
+        """
+        if self._node is None:
+            raise self._fault or NoVault("this device has no vault yet")
+        return self._node
+
+    async def wait_node(self) -> MindedNode:
+        """Wait until there is a vault, and return its node."""
+        await self._running.wait()
+        return self.node()
+
+    async def make_vault(self, device_name: str, vault_name: str) -> MindedNode:
+        """Make a vault with this device as its first member, and run its node.
+
+        Raises:
+            VaultExists: There is one already.
+            VaultError: It cannot be made, or its node cannot run.
+        """
+        async with self._making:
+            self._refuse_a_second()
+            await self._source.create(device_name, vault_name)
+            return await self._run()
+
+    @asynccontextmanager
+    async def join(self, code: str, device_name: str) -> AsyncIterator[JoinSession]:
+        """Begin to join another device's vault; leaving the context gives up.
+
+        Raises:
+            VaultExists: There is a vault already.
+        """
+        async with self._making:
+            self._refuse_a_second()
+            async with self._source.join(code, device_name) as session:
+                yield session
+
+    async def run_existing(self) -> None:
+        """Run the node if there is a vault and it does not run yet.
+
+        Raises:
+            VaultError: The node cannot run.
+        """
+        if self._node is None and self._source.has_vault():
+            await self._run()
+
+    async def change_settings(self, settings: Settings) -> None:
+        """Take over what can be changed live, and try again what could not run before."""
+        changed = settings.discovery != self._settings.discovery
+        self._settings = settings
+        if self._node is not None and changed:
+            await self._node.rediscover(settings.discovery)
+        await self.run_existing()
+
+    def _refuse_a_second(self) -> None:
+        if self._source.has_vault():
+            raise VaultExists("this device has a vault already")
+
+    async def _run(self) -> MindedNode:
+        try:
+            await self._nursery.start(self._hold_open, self._source.open(self._settings))
+        except VaultError as error:
+            # The vault is there all the same; callers are told why it does not open.
+            self._fault = error
+            raise
+        return self.node()
+
+    async def _hold_open(
+        self,
+        opening: AbstractAsyncContextManager[MindedNode],
+        *,
+        task_status: trio.TaskStatus[None],
+    ) -> None:
+        async with opening as node:
+            self._node = node
+            self._fault = None
+            self._running.set()
+            task_status.started()
+            await trio.sleep_forever()
+
+
+@asynccontextmanager
+async def open_keeper(source: NodeSource, settings: Settings) -> AsyncIterator[Keeper]:
+    """Keep a node for as long as the context lasts; leaving it stops the node in order."""
+    async with trio.open_nursery() as nursery:
+        yield Keeper(source, settings, nursery)
+        nursery.cancel_scope.cancel()

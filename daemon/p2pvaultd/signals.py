@@ -1,0 +1,55 @@
+"""Signals become two values: stop, and read the configuration again.
+
+The first SIGTERM or SIGINT asks for an orderly end. The second one kills the process as if it
+had never been caught; that is safe at any moment, because whatever was acknowledged is durable.
+"""
+
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from p2pvault.limits import STOP_S
+
+import trio
+
+STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
+LISTENED = (*sorted(STOPPING), signal.SIGHUP)
+
+
+async def watch_signals(
+    reload: Callable[[], Awaitable[None]],
+    stop: Callable[[signal.Signals], None],
+    *,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Call `reload` at every SIGHUP and `stop` at the first signal to end, then return.
+
+    After `stop` was called the default actions are back, and the kernel ends the process at
+    STOP_S whatever it is doing then: a disk that hangs inside a write cannot be cancelled.
+
+    Args:
+        reload: Reads the configuration again.
+        stop: Begins the orderly end; must return at once.
+        task_status: Started once the signals are caught.
+    """
+    with trio.open_signal_receiver(*LISTENED) as received:
+        task_status.started()
+        number = await _first_to_stop(received, reload)
+    _arm_defaults()
+    stop(number)
+
+
+async def _first_to_stop(
+    received: AsyncIterator[int], reload: Callable[[], Awaitable[None]]
+) -> signal.Signals:
+    async for number in received:
+        if number in STOPPING:
+            return signal.Signals(number)
+        await reload()
+    raise AssertionError("a signal receiver never ends by itself")
+
+
+def _arm_defaults() -> None:
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    signal.setitimer(signal.ITIMER_REAL, STOP_S)

@@ -1,0 +1,176 @@
+"""Two processes in two network namespaces find each other, whatever happens to the network."""
+
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import trio
+from harness import discovery_peer, netns
+
+REASON = netns.unavailable()
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.netns,
+    pytest.mark.skipif(REASON is not None, reason=REASON or ""),
+]
+
+PATIENCE_S = 30.0
+"""Only a hang takes this long; everything here is done in 3 s."""
+
+Event = dict[str, object]
+
+
+class Peer:
+    """A running `discovery_peer` and the lines that it prints."""
+
+    def __init__(self, process: trio.Process) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self._stdout = process.stdout
+        self._rest = b""
+
+    async def until(self, wanted: Callable[[Event], bool]) -> Event:
+        """Read on to the first event that is wanted."""
+        with trio.fail_after(PATIENCE_S):
+            while True:
+                event = await self._next()
+                if wanted(event):
+                    return event
+
+    async def _next(self) -> Event:
+        while b"\n" not in self._rest:
+            received = await self._stdout.receive_some()
+            assert received, "the process ended"
+            self._rest += received
+        line, _, self._rest = self._rest.partition(b"\n")
+        event: Event = json.loads(line)
+        return event
+
+
+@pytest.fixture
+def hosts() -> Iterator[Sequence[netns.Host]]:
+    with netns.network(2) as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def running(host: netns.Host, instance: str, *expected: str) -> AsyncIterator[Peer]:
+    script = str(Path(discovery_peer.__file__))
+    command = host.command(sys.executable, script, instance, "4711", *expected)
+    process = await trio.lowlevel.open_process(command, stdout=subprocess.PIPE)
+    try:
+        yield Peer(process)
+        process.terminate()
+        with trio.fail_after(PATIENCE_S):
+            assert await process.wait() == 0
+    finally:
+        process.kill()
+        await process.wait()
+
+
+def of(name: str) -> Callable[[Event], bool]:
+    return lambda event: event["event"] == name
+
+
+def sighting_at(*addresses: str) -> Callable[[Event], bool]:
+    return lambda event: event["event"] == "sighting" and event["addresses"] == list(addresses)
+
+
+async def test_devices_find_each_other_whoever_starts_first(hosts: Sequence[netns.Host]) -> None:
+    a, b = hosts
+    async with running(a, "aaaa", "bbbb") as first:
+        await first.until(of("ready"))
+        async with running(b, "bbbb", "aaaa") as second:
+            seen = await second.until(of("sighting"))
+            assert seen == {
+                "event": "sighting",
+                "instance": "aaaa",
+                "addresses": ["10.77.0.1:4711"],
+                "text": {"a": "tag"},
+            }
+            await first.until(sighting_at("10.77.0.2:4711"))
+
+
+async def test_a_name_that_is_not_expected_is_never_sighted(hosts: Sequence[netns.Host]) -> None:
+    a, b = hosts
+    async with running(a, "stranger"), running(b, "bbbb", "aaaa") as watching:
+        await watching.until(of("ready"))
+        async with running(a, "aaaa"):
+            # The stranger was announced before; its sighting would have come first.
+            assert (await watching.until(of("sighting")))["instance"] == "aaaa"
+
+
+async def test_a_changed_address_replaces_the_old_one(hosts: Sequence[netns.Host]) -> None:
+    a, b = hosts
+    async with running(a, "aaaa", "bbbb") as watching, running(b, "bbbb") as moving:
+        await watching.until(sighting_at("10.77.0.2:4711"))
+        b.remove_address(b.address)
+        b.add_address("10.77.0.99/24")
+        await moving.until(of("change"))
+        await watching.until(sighting_at("10.77.0.99:4711"))
+
+
+async def test_a_network_that_comes_up_late_is_noticed(hosts: Sequence[netns.Host]) -> None:
+    a, b = hosts
+    b.down()
+    b.remove_address(b.address)
+    async with running(a, "aaaa", "bbbb") as first, running(b, "bbbb", "aaaa") as late:
+        ready = await late.until(of("ready"))
+        assert ready["problem"] == "no interface of a local network is up"
+        b.up()
+        b.add_address(b.address)
+        await late.until(lambda event: event["event"] == "change" and event["problem"] is None)
+        await late.until(sighting_at("10.77.0.1:4711"))
+        await first.until(sighting_at("10.77.0.2:4711"))
+
+
+async def test_a_network_of_ipv6_alone_is_enough(hosts: Sequence[netns.Host]) -> None:
+    for number, host in enumerate(hosts, start=1):
+        host.add_address(f"fd77::{number}/64")
+        host.add_address(f"fe80::{number}/64")
+        host.remove_address(host.address)
+    a, b = hosts
+    async with running(a, "aaaa", "bbbb") as first, running(b, "bbbb"):
+        seen = await first.until(of("sighting"))
+        link_local, unique_local = sorted(map(str, seen["addresses"]), reverse=True)
+        assert unique_local == "[fd77::2]:4711"
+        # The scope is this machine's number of the interface; without it nothing can be dialled.
+        assert link_local.startswith("[fe80::2%")
+
+
+async def test_a_port_that_another_program_keeps_is_a_problem_and_not_the_end(
+    hosts: Sequence[netns.Host],
+) -> None:
+    a, b = hosts
+    holder = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
+    holder += "s.bind(('', 5353)); print('held', flush=True); input()"
+    process = subprocess.Popen(
+        b.command(sys.executable, "-c", holder), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+        async with running(a, "aaaa"), running(b, "bbbb", "aaaa") as hindered:
+            ready = await hindered.until(of("ready"))
+            assert "Address already in use" in str(ready["problem"])
+            process.communicate()
+            b.add_address("10.77.0.99/24")
+            change = await hindered.until(of("change"))
+            assert change["problem"] is None
+            await hindered.until(sighting_at("10.77.0.1:4711"))
+
+
+async def test_a_lossy_network_only_takes_longer(hosts: Sequence[netns.Host]) -> None:
+    a, b = hosts
+    try:
+        b.netem("delay", "30ms", "10ms", "loss", "20%")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"needs the kernel's sch_netem: {error.stderr.strip()}")
+    async with running(a, "aaaa", "bbbb") as first, running(b, "bbbb", "aaaa") as second:
+        await first.until(sighting_at("10.77.0.2:4711"))
+        await second.until(sighting_at("10.77.0.1:4711"))

@@ -1,0 +1,40 @@
+"""The two things that answer on a control socket: the fake daemon and the real one."""
+
+import importlib.util
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+
+from harness.fake_daemon import fake_daemon
+from p2pvault.control.caller import connect
+from p2pvault.control.home import Home, private_directory
+
+Endpoint = Callable[[Home], AbstractContextManager[object]]
+"""Serves a home without a vault until its context ends."""
+
+START_S = 30.0
+STOP_S = 30.0
+
+
+@contextmanager
+def real_daemon(home: Home) -> Iterator[None]:
+    """Run `p2pvaultd` for this home on loopback, without discovery."""
+    private_directory(home.state)
+    words = ["--listen", "127.0.0.1:0", "--mode", "off", *home.arguments()]
+    with subprocess.Popen([sys.executable, "-m", "p2pvaultd", *words]) as process:
+        try:
+            connect(home, START_S).__exit__()
+            yield
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(STOP_S)
+
+
+def has_real_daemon() -> bool:
+    """Whether the daemon can be run here."""
+    return importlib.util.find_spec("p2pvaultd.__main__") is not None
+
+
+ENDPOINTS: dict[str, Endpoint] = {"fake": fake_daemon, "real": real_daemon}

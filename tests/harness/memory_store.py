@@ -1,0 +1,142 @@
+"""A store in memory that keeps the promises of `p2pvault.store.port`, but for durability.
+
+It passes the same contract suite as the store on disk, so tests of what stands above may use it.
+Its content outlives `close`, so handing the same object out again is a restart.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from p2pvault.errors import NoSuchRecord
+from p2pvault.types import (
+    AuthorId,
+    Batch,
+    DeviceId,
+    Fingerprint,
+    JournalHead,
+    PeerRow,
+    RecordId,
+    RecordRow,
+    StoredEntry,
+    StoredOperation,
+    StoredRecord,
+    StoreState,
+)
+
+
+class MemoryStore:
+    """Lists and dictionaries where the real store has tables."""
+
+    def __init__(self) -> None:
+        self._meta: dict[str, bytes] = {}
+        self._journals: dict[AuthorId, JournalHead] = {}
+        self._entries: list[StoredEntry] = []
+        self._records: dict[RecordId, StoredRecord] = {}
+        self._fingerprints: dict[str, Fingerprint] = {}
+        self._operations: list[StoredOperation] = []
+        self._peers: dict[DeviceId, PeerRow] = {}
+
+    def persist(self, batch: Batch) -> None:
+        self._check(batch)
+        for entry in batch.entries:
+            self._entries.append(entry)
+            self._journals[entry.author] = JournalHead(entry.author, entry.n, entry.hash)
+        for write in batch.records:
+            before = self._records.get(write.row.id)
+            kept = () if before is None or write.replaces else before.chunks
+            self._records[write.row.id] = StoredRecord(write.row, (*kept, write.chunk))
+        self._fingerprints.update({item.collection: item for item in batch.fingerprints})
+        self._operations.extend(batch.operations)
+        self._meta.update({name: value for name, value in batch.meta.items() if value is not None})
+        for name in [name for name, value in batch.meta.items() if value is None]:
+            self._meta.pop(name, None)
+        self._peers.update({peer.device: peer for peer in batch.peers})
+
+    def _check(self, batch: Batch) -> None:
+        arrival = self._last_arrival()
+        journals = {author: head.n for author, head in self._journals.items()}
+        for entry in batch.entries:
+            assert entry.arrival > arrival, "an arrival out of order"
+            assert entry.n == journals.get(entry.author, 0) + 1, "an entry out of order"
+            arrival, journals[entry.author] = entry.arrival, entry.n
+        assert _distinct(write.row.id for write in batch.records), "a record twice in one batch"
+        operations = [*self._operations, *batch.operations]
+        assert _distinct(operation.hash for operation in operations), "an operation twice"
+
+    def state(self) -> StoreState:
+        return StoreState(
+            meta=dict(self._meta),
+            journals=[self._journals[author] for author in sorted(self._journals)],
+            fingerprints=self.collections(),
+            operations=list(self._operations),
+            peers=[self._peers[device] for device in sorted(self._peers)],
+            last_arrival=self._last_arrival(),
+        )
+
+    def records(self, ids: Sequence[RecordId]) -> list[StoredRecord]:
+        return [self._records[identifier] for identifier in ids if identifier in self._records]
+
+    def find(self, collection: str, name: str) -> list[RecordRow]:
+        found = (row for row in self._rows() if (row.collection, row.name) == (collection, name))
+        return sorted(found, key=lambda row: (row.deleted, row.id))
+
+    def with_id_prefix(self, prefix_hex: str, limit: int) -> list[RecordRow]:
+        found = (row for row in self._rows() if row.id.hex().startswith(prefix_hex.lower()))
+        return sorted(found, key=lambda row: row.id)[:limit]
+
+    def rows(
+        self,
+        collection: str | None,
+        after: RecordId | None,
+        limit: int,
+        *,
+        deleted: bool = False,
+    ) -> list[RecordRow]:
+        if after is not None and after not in self._records:
+            raise NoSuchRecord(f"no record {after.hex()} to go on from")
+        start = ("", "", b"") if after is None else _place(self._records[after].row)
+        found = (
+            row
+            for row in self._rows()
+            if row.deleted == deleted
+            and collection in (None, row.collection)
+            and _place(row) > start
+        )
+        return sorted(found, key=_place)[:limit]
+
+    def collections(self) -> list[Fingerprint]:
+        return [self._fingerprints[name] for name in sorted(self._fingerprints)]
+
+    def entries(self, after_arrival: int, bytes_max: int) -> list[StoredEntry]:
+        found: list[StoredEntry] = []
+        for entry in self._entries:
+            if entry.arrival <= after_arrival:
+                continue
+            if found and sum(len(item.data) for item in [*found, entry]) > bytes_max:
+                break
+            found.append(entry)
+        return found
+
+    def first_arrival(self, author: AuthorId, n: int) -> int | None:
+        found = (item.arrival for item in self._entries if item.author == author and item.n >= n)
+        return next(found, None)
+
+    def count(self) -> int:
+        return sum(not row.deleted for row in self._rows())
+
+    def close(self) -> None:
+        pass
+
+    def _rows(self) -> Iterator[RecordRow]:
+        return (record.row for record in self._records.values())
+
+    def _last_arrival(self) -> int:
+        return self._entries[-1].arrival if self._entries else 0
+
+
+def _place(row: RecordRow) -> tuple[str, str, bytes]:
+    return row.collection, row.name, row.id
+
+
+def _distinct(items: Iterable[bytes]) -> bool:
+    listed = list(items)
+    return len(set(listed)) == len(listed)

@@ -1,0 +1,88 @@
+"""Programs that use a store in a process of their own, to be killed or starved by a test.
+
+Run as `python store_child.py PROGRAM HOME`; each prints what it did, line by line.
+"""
+
+import resource
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+# The directory of this file is on the path of a script, not the one above.
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+from harness.batches import numbered
+from p2pvault.errors import StoreError
+from p2pvault.store.sqlite import open_store
+
+KEY = bytes(range(32))
+
+
+def report(*items: object) -> None:
+    """Send one line to the test, at once."""
+    sys.stdout.write(" ".join(map(str, items)) + "\n")
+    sys.stdout.flush()
+
+
+def write_for_ever(home: Path) -> None:
+    """Persist numbered batches, and print each number once it is durable."""
+    store = open_store(home, KEY, create=True)
+    for n in count(store.state().last_arrival + 1):
+        store.persist(numbered(n))
+        report(n)
+
+
+def write_until_refused(home: Path, relieve: Callable[[], None]) -> None:
+    """Persist until the store refuses, relieve it, and go on with the same batch.
+
+    Prints the error, the entries held after it, and those held in the end.
+    """
+    store = open_store(home, KEY, create=True)
+    for n in count(1):
+        try:
+            store.persist(numbered(n))
+        except StoreError as error:
+            report(type(error).__name__)
+            break
+    report(n - 1, store.state().last_arrival, store.count())
+    relieve()
+    store.persist(numbered(n))
+    report(n, store.state().last_arrival, store.count())
+    store.close()
+
+
+def fill_file_size_limit(home: Path) -> None:
+    """Let no file grow beyond 1 MiB, then lift the limit. Python ignores SIGXFSZ by itself."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**20, hard))
+    write_until_refused(home, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard)))
+
+
+def fill_disk(home: Path) -> None:
+    """Fill a small disk that also holds a ballast file, then remove the ballast."""
+    ballast = home / "ballast"
+    ballast.write_bytes(bytes(2**19))
+    write_until_refused(home, ballast.unlink)
+
+
+def open_on_read_only_disk(home: Path) -> None:
+    """Fill a store, make its disk read-only, and open it again."""
+    store = open_store(home, KEY, create=True)
+    store.persist(numbered(1))
+    store.close()
+    subprocess.run(["mount", "-o", "remount,ro", str(home)], check=True)
+    try:
+        open_store(home, KEY)
+    except StoreError as error:
+        report(type(error).__name__)
+
+
+PROGRAMS = {
+    program.__name__: program
+    for program in (write_for_ever, fill_file_size_limit, fill_disk, open_on_read_only_disk)
+}
+
+if __name__ == "__main__":
+    PROGRAMS[sys.argv[1]](Path(sys.argv[2]))

@@ -1,0 +1,729 @@
+"""This input, exactly these effects: the state tables of docs/protocol/pairing.md, line by line."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from p2pvault.crypto.framing import frame
+from p2pvault.crypto.keys import device_id, sign
+from p2pvault.errors import (
+    BadValue,
+    CodeExpired,
+    CryptoError,
+    HandshakeFailed,
+    LimitExceeded,
+    LocalProtocolError,
+    MalformedMessage,
+    NoPairingDevice,
+    PairingRefused,
+    UnexpectedMessage,
+    Unreachable,
+    WrongCode,
+)
+from p2pvault.limits import (
+    HANDSHAKE_S,
+    PAIRING_BYTES_PER_S_MIN,
+    PAIRING_CONFIRM_S,
+    PAIRING_PACKAGE_BYTES_MAX,
+    PAIRING_PART_BYTES,
+    WRITE_STALL_S,
+)
+from p2pvault.protocol.code import parse_code
+from p2pvault.protocol.pairing import (
+    Admit,
+    AskWords,
+    ConfirmVault,
+    Deadline,
+    Failed,
+    Hangup,
+    Host,
+    Joiner,
+    Joining,
+    Newcomer,
+    Paired,
+    Reason,
+    Received,
+    Scanned,
+    Send,
+    Shown,
+    ShowWords,
+    Sponsor,
+    Typed,
+    ceremony,
+    fingerprint,
+    refusal,
+)
+from p2pvault.protocol.pairing import joiner as joiner_module
+from p2pvault.protocol.pairing.messages import (
+    Accept,
+    Claim,
+    Confirm,
+    Hello,
+    Introduction,
+    Offer,
+    Opening,
+    Package,
+    PairingMessage,
+    Part,
+    Presentation,
+    Stored,
+    Way,
+    encode,
+    kind_of,
+)
+from p2pvault.protocol.window import PairingWindow
+
+from harness.entropy import seeded
+from harness.pairing import (
+    CODE,
+    HOST,
+    NEWCOMER,
+    PACKAGE,
+    SHOWN,
+    VAULT,
+    End,
+    Meeting,
+    finished,
+    joiner,
+    keys,
+    run,
+    sponsor,
+)
+
+PHONE = NEWCOMER.keys.public
+OTHER_WORDS = "aardvark adroitness"
+
+
+def confirming(guest: Joiner | None = None) -> Meeting:
+    return Meeting(guest=guest).to_confirmation()
+
+
+def test_a_whole_pairing_asks_for_exactly_this() -> None:
+    meeting = run(Meeting())
+    shown = meeting.joiner.only(ShowWords)
+    assert meeting.sponsor.effects == [
+        Deadline(HANDSHAKE_S),
+        Joining(PHONE, "phone", "phone"),
+        AskWords(shown.digits),
+        Deadline(PAIRING_CONFIRM_S),
+        Admit(PHONE, "phone", "phone"),
+        Deadline(WRITE_STALL_S + len(PACKAGE) / PAIRING_BYTES_PER_S_MIN),
+        Paired(),
+        Hangup(),
+    ]
+    assert meeting.joiner.effects == [
+        Deadline(HANDSHAKE_S),
+        ShowWords(shown.words, shown.digits),
+        ConfirmVault(VAULT, "laptop"),
+        Deadline(PAIRING_CONFIRM_S + HANDSHAKE_S),
+        Deadline(WRITE_STALL_S),
+        Deadline(WRITE_STALL_S),
+        Received(PACKAGE, VAULT, HOST.keys.public),
+        Paired(),
+        Deadline(WRITE_STALL_S),
+        Hangup(),
+    ]
+
+
+def test_the_sponsor_is_not_told_the_words_that_it_asks_for() -> None:
+    meeting = confirming()
+    shown = meeting.joiner.only(ShowWords)
+    assert not any(word in repr(meeting.sponsor.effects) for word in shown.words)
+
+
+def test_a_scanned_code_pairs_too() -> None:
+    ticket = Scanned(SHOWN.scanned, fingerprint(HOST.keys.public))
+    meeting = run(Meeting(guest=joiner(ticket=ticket)))
+    assert meeting.sponsor.has(Paired)
+    assert meeting.joiner.has(Paired)
+
+
+def test_a_scanned_code_of_another_device_is_refused() -> None:
+    ticket = Scanned(SHOWN.scanned, fingerprint(keys("stranger").public))
+    meeting = Meeting(guest=joiner(ticket=ticket))
+    assert isinstance(meeting.joiner.error, HandshakeFailed)
+    assert not meeting.joiner.has(ShowWords)
+
+
+def test_the_two_answers_may_come_in_any_order() -> None:
+    meeting = confirming()
+    meeting.type_words()
+    assert not meeting.sponsor.has(Admit)
+    meeting.accept_vault()
+    assert meeting.sponsor.has(Admit)
+
+
+def test_nothing_is_admitted_before_the_words_are_typed() -> None:
+    meeting = confirming()
+    meeting.accept_vault()
+    assert not meeting.sponsor.has(Admit)
+    meeting.type_words()
+    assert meeting.sponsor.has(Admit)
+
+
+def test_words_may_be_typed_untidily() -> None:
+    meeting = confirming()
+    first, second = meeting.joiner.only(ShowWords).words
+    meeting.accept_vault()
+    meeting.type_words(f"  {first.upper()} - {second.title()} ")
+    assert meeting.sponsor.has(Admit)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "aardvark",
+        "aardvark adroitness acid",
+        "adroitness aardvark",
+        "ardvark adroitness",
+        "x" * 999,
+    ],
+)
+def test_a_slip_of_the_fingers_asks_again_and_changes_nothing(typed: str) -> None:
+    meeting = confirming()
+    with pytest.raises(BadValue) as slip:
+        meeting.type_words(typed)
+    assert slip.value.hint
+    run(meeting)
+    assert meeting.sponsor.has(Paired)
+
+
+def test_other_words_end_the_session_and_burn_the_code() -> None:
+    meeting = confirming()
+    meeting.type_words(OTHER_WORDS)
+    failed = meeting.sponsor.only(Failed)
+    assert isinstance(failed.error, WrongCode)
+    assert failed.counts_as_guess
+    assert failed.burns_code
+    assert not meeting.sponsor.has(Admit)
+    assert isinstance(meeting.joiner.error, WrongCode)
+    assert finished(meeting.sponsor)
+    assert finished(meeting.joiner)
+
+
+def test_a_vault_that_is_not_wanted_is_not_joined() -> None:
+    meeting = confirming()
+    meeting.type_words()
+    meeting.accept_vault(False)
+    assert isinstance(meeting.joiner.error, PairingRefused)
+    assert isinstance(meeting.sponsor.error, PairingRefused)
+    assert not meeting.sponsor.only(Failed).counts_as_guess
+    assert not meeting.sponsor.has(Admit)
+
+
+def test_a_wrong_code_is_one_guess_and_both_are_told() -> None:
+    meeting = Meeting(guest=joiner(ticket=Typed(42, b"42-lantern-tulip-violet")))
+    failed = meeting.sponsor.only(Failed)
+    assert isinstance(failed.error, WrongCode)
+    assert failed.counts_as_guess
+    assert not failed.burns_code
+    assert isinstance(meeting.joiner.error, WrongCode)
+    assert finished(meeting.sponsor)
+    assert finished(meeting.joiner)
+
+
+def test_a_typed_code_does_not_pass_for_the_scanned_one() -> None:
+    meeting = Meeting(guest=joiner(ticket=Scanned(CODE, fingerprint(HOST.keys.public))))
+    assert meeting.sponsor.only(Failed).counts_as_guess
+
+
+def test_another_slot_ends_the_session_before_anything_is_guessed() -> None:
+    meeting = Meeting(guest=joiner(ticket=Typed(43, CODE)))
+    assert isinstance(meeting.joiner.error, NoPairingDevice)
+    meeting.end_streams()
+    assert not meeting.sponsor.only(Failed).counts_as_guess
+
+
+def test_a_false_sponsor_is_refused_by_its_missing_proof() -> None:
+    meeting = Meeting(host=sponsor(shown=Shown(42, b"42-guess", b"")))
+    # The false sponsor does not refuse, it answers with a tag that it makes up.
+    guest = End(joiner("again"))
+    guest.machine.start()
+    offer = Offer(1, bytes(16), 42, b"\x09" + bytes(31))
+    guest.machine.receive(_open(offer))
+    (failed, hangup) = guest.machine.receive(_open(Confirm(bytes(64))))
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, WrongCode)
+    assert hangup == Hangup()
+    assert isinstance(meeting.joiner.error, WrongCode)
+
+
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [
+        (Reason.NO_CODE, CodeExpired),
+        (Reason.BUSY, PairingRefused),
+        (Reason.VERSION, PairingRefused),
+        (Reason.WRONG_CODE, WrongCode),
+        (Reason.WRONG_WORDS, WrongCode),
+        (Reason.KNOWN_DEVICE, PairingRefused),
+        (Reason.DECLINED, PairingRefused),
+        (Reason.TIMEOUT, PairingRefused),
+    ],
+)
+def test_a_refusal_says_why(reason: Reason, error: type[Exception]) -> None:
+    guest = joiner()
+    guest.start()
+    failed, hangup = guest.receive(refusal(reason))
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, error)
+    assert hangup == Hangup()
+
+
+def test_a_device_that_is_a_member_changes_nothing_and_is_not_even_shown() -> None:
+    host = Host(HOST.keys, HOST.name, VAULT, frozenset({device_id(PHONE)}))
+    meeting = Meeting(host=sponsor(host=host))
+    assert isinstance(meeting.sponsor.error, PairingRefused)
+    assert isinstance(meeting.joiner.error, PairingRefused)
+    assert not meeting.sponsor.has(Joining)
+    assert not meeting.sponsor.only(Failed).counts_as_guess
+
+
+def test_a_device_does_not_pair_with_itself() -> None:
+    meeting = Meeting(guest=joiner(newcomer=Newcomer(HOST.keys, "laptop", "laptop")))
+    meeting.end_streams()
+    assert not meeting.sponsor.has(Joining)
+    assert meeting.sponsor.has(Failed)
+    assert isinstance(meeting.joiner.error, HandshakeFailed)
+
+
+def test_a_device_that_hears_itself_does_not_pair() -> None:
+    for machine in (sponsor(), joiner()):
+        heard = [e.data for e in machine.start() if hasattr(e, "data")]
+        heard += [e.data for e in machine.receive(_open(_hello())) if hasattr(e, "data")]
+        for data in heard:
+            machine.receive(data)
+        assert machine.over
+
+
+@pytest.mark.parametrize(
+    "name", ["\x1b[2J", "lap\u202etop", "x" * 65, "x" * 1_000_000, "nul\0", "", " ", "u\u0308"]
+)
+def test_a_newcomer_with_a_harmful_name_is_turned_away(name: str) -> None:
+    meeting = Meeting(guest=joiner(newcomer=Newcomer(NEWCOMER.keys, name, "phone")))
+    assert isinstance(meeting.sponsor.error, MalformedMessage | LimitExceeded)
+    assert not meeting.sponsor.has(Joining)
+
+
+def test_a_changed_seed_does_not_open_the_commitment() -> None:
+    cheat = joiner()
+    meeting = Meeting(guest=cheat, wire=_change_seed_after_claim(cheat))
+    assert isinstance(meeting.sponsor.error, HandshakeFailed)
+    assert "random number" in str(meeting.sponsor.error)
+    assert not meeting.sponsor.has(AskWords)
+
+
+def _change_seed_after_claim(cheat: Joiner) -> Callable[[str, bytes], bytes]:
+    def wire(sender: str, data: bytes) -> bytes:
+        if cheat.state is joiner_module.State.PRESENTATION:
+            cheat._seed = bytes(32)
+        return data
+
+    return wire
+
+
+class Thief(Joiner):
+    """Introduces itself with a public key that belongs to somebody else."""
+
+    stolen: dict[str, bytes]
+
+    def _send(self, message: PairingMessage) -> None:
+        if isinstance(message, Introduction):
+            claimed = replace(message, **self.stolen)
+            proof = ceremony.proof(claimed, self._link.binding)
+            message = replace(claimed, signature=sign(NEWCOMER.keys.signing, proof))
+        super()._send(message)
+
+    def _open_challenge(self, sealed: bytes) -> bytes:
+        return bytes(32)
+
+
+@pytest.mark.parametrize(
+    ("key", "complaint"),
+    [("signing", "keys are its own"), ("static", "another key"), ("box", "box key")],
+)
+def test_a_key_of_somebody_else_is_found_out(key: str, complaint: str) -> None:
+    thief = Thief(NEWCOMER, Typed(42, CODE), seeded("thief"))
+    thief.stolen = {key: getattr(keys("victim").public, key)}
+    meeting = Meeting(guest=thief)
+    assert isinstance(meeting.sponsor.error, HandshakeFailed)
+    assert complaint in str(meeting.sponsor.error)
+    assert not meeting.sponsor.has(Joining)
+
+
+def test_an_unusable_box_key_ends_the_session() -> None:
+    thief = Thief(NEWCOMER, Typed(42, CODE), seeded("thief"))
+    thief.stolen = {"box": b"\xff" * 1_216}
+    meeting = Meeting(guest=thief)
+    assert isinstance(meeting.sponsor.error, CryptoError)
+    assert finished(meeting.sponsor)
+
+
+class FalseSponsor(Sponsor):
+    """Presents a vault that it did not sign for."""
+
+    def _send(self, message: PairingMessage) -> None:
+        if isinstance(message, Presentation):
+            message = replace(message, vault_name="Somebody's vault")
+        super()._send(message)
+
+
+def test_a_presentation_that_is_not_signed_as_it_is_ends_the_session() -> None:
+    meeting = Meeting(host=FalseSponsor(HOST, SHOWN, seeded("false")))
+    assert isinstance(meeting.joiner.error, HandshakeFailed)
+    assert not meeting.joiner.has(ConfirmVault)
+
+
+def test_a_package_of_many_parts_arrives_whole() -> None:
+    package = bytes(range(256)) * (5 * PAIRING_PART_BYTES // 512) + b"end"
+    meeting = run(Meeting(), package)
+    assert meeting.joiner.only(Received).package == package
+    assert meeting.sponsor.has(Paired)
+
+
+def test_an_empty_package_arrives_too() -> None:
+    assert run(Meeting(), b"").joiner.only(Received).package == b""
+
+
+def test_the_sponsor_is_not_done_before_the_joiner_has_stored() -> None:
+    meeting = confirming()
+    meeting.accept_vault()
+    meeting.type_words()
+    meeting.admit()
+    assert meeting.joiner.has(Received)
+    assert not meeting.sponsor.has(Paired)
+    assert not meeting.joiner.has(Paired)
+    meeting.store()
+    assert meeting.sponsor.has(Paired)
+
+
+# Time and streams ---------------------------------------------------------------------------
+
+
+def test_silence_ends_both_sides() -> None:
+    for machine in (sponsor(), joiner()):
+        machine.start()
+        effects = machine.timeout()
+        assert isinstance(effects[-2], Failed)
+        assert isinstance(effects[-2].error, Unreachable)
+        assert effects[-1] == Hangup()
+
+
+def test_nobody_comparing_the_words_ends_both_sides() -> None:
+    meeting = confirming()
+    meeting.do(meeting.sponsor, meeting.sponsor.machine.timeout())
+    assert isinstance(meeting.sponsor.error, PairingRefused)
+    assert isinstance(meeting.joiner.error, PairingRefused)
+
+
+def test_time_does_not_run_while_a_device_works_for_itself() -> None:
+    meeting = confirming()
+    meeting.accept_vault()
+    meeting.type_words()
+    meeting.do(meeting.sponsor, meeting.sponsor.machine.timeout())
+    assert not meeting.sponsor.has(Failed)
+    meeting.admit()
+    meeting.do(meeting.joiner, meeting.joiner.machine.timeout())
+    assert not meeting.joiner.has(Failed)
+    meeting.store()
+    assert meeting.sponsor.has(Paired)
+
+
+@pytest.mark.parametrize("ending", ["lost", "timeout"])
+def test_a_member_that_never_said_stored_is_reported_as_such(ending: str) -> None:
+    meeting = confirming()
+    meeting.accept_vault()
+    meeting.type_words()
+    meeting.admit()
+    meeting.do(meeting.sponsor, getattr(meeting.sponsor.machine, ending)())
+    assert "is a member" in str(meeting.sponsor.error)
+
+
+@pytest.mark.parametrize("ending", ["lost", "timeout"])
+def test_a_joiner_that_is_paired_does_not_mind_how_the_stream_ends(ending: str) -> None:
+    guest = joiner()
+    meeting = confirming(guest)
+    meeting.accept_vault()
+    meeting.type_words()
+    meeting.admit()
+    guest.stored()
+    assert getattr(guest, ending)() == [Hangup()]
+
+
+def test_cancelling_tells_the_other_side() -> None:
+    for side in ("sponsor", "joiner"):
+        meeting = confirming()
+        end = getattr(meeting, side)
+        meeting.do(end, end.machine.cancel())
+        assert isinstance(meeting.sponsor.error, PairingRefused)
+        assert isinstance(meeting.joiner.error, PairingRefused)
+
+
+def test_a_session_that_is_over_takes_everything_and_does_nothing() -> None:
+    meeting = run(Meeting())
+    for machine in (meeting.sponsor.machine, meeting.joiner.machine):
+        assert machine.receive(b"\xff" * 1000) == machine.lost() == machine.timeout() == []
+        assert machine.cancel() == []
+    assert isinstance(meeting.sponsor.machine, Sponsor)
+    assert isinstance(meeting.joiner.machine, Joiner)
+    assert meeting.sponsor.machine.words_typed("x") == meeting.sponsor.machine.admitted(b"") == []
+    assert meeting.joiner.machine.vault_accepted(True) == meeting.joiner.machine.stored() == []
+
+
+# Wrong order ---------------------------------------------------------------------------------
+
+
+def test_answers_to_questions_that_were_not_asked_are_our_own_mistakes() -> None:
+    with pytest.raises(LocalProtocolError):
+        sponsor().words_typed(OTHER_WORDS)
+    with pytest.raises(LocalProtocolError):
+        sponsor().admitted(b"")
+    with pytest.raises(LocalProtocolError):
+        joiner().vault_accepted(True)
+    with pytest.raises(LocalProtocolError):
+        joiner().stored()
+    meeting = confirming()
+    meeting.type_words()
+    with pytest.raises(LocalProtocolError):
+        meeting.type_words()
+
+
+def _hello() -> Hello:
+    return Hello((1,), b"n" * 16, Way.TYPED)
+
+
+def _open(message: PairingMessage) -> bytes:
+    return frame(bytes([kind_of(message)]) + encode(message))
+
+
+SOME: tuple[PairingMessage, ...] = (
+    _hello(),
+    Offer(1, bytes(16), 42, b"\x09" + bytes(31)),
+    Claim(b"\x09" + bytes(31), bytes(32), bytes(64)),
+    Confirm(bytes(64)),
+    Introduction(bytes(32), bytes(32), bytes(1_216), "n", "k", bytes(64)),
+    Presentation(
+        bytes(32),
+        bytes(32),
+        bytes(1_216),
+        "n",
+        bytes(32),
+        "v",
+        1,
+        0,
+        bytes(1_168),
+        bytes(32),
+        bytes(64),
+    ),
+    Opening(bytes(32), bytes(32)),
+    Accept(),
+    Package(1),
+    Part(b"x"),
+    Stored(),
+)
+
+
+@pytest.mark.parametrize("message", SOME, ids=lambda message: type(message).__name__)
+def test_in_the_open_each_side_waits_for_one_message_only(message: PairingMessage) -> None:
+    if not isinstance(message, Hello):
+        (failed, _) = sponsor().receive(_open(message))
+        assert isinstance(failed, Failed)
+        assert isinstance(failed.error, UnexpectedMessage | MalformedMessage)
+    if not isinstance(message, Offer):
+        (failed, _) = joiner().receive(_open(message))
+        assert isinstance(failed, Failed)
+        assert isinstance(failed.error, UnexpectedMessage | MalformedMessage)
+
+
+class PuppetJoiner(Joiner):
+    """Sends another message in the place of one kind."""
+
+    swap: tuple[type[PairingMessage], PairingMessage]
+
+    def _send(self, message: PairingMessage) -> None:
+        kind, other = self.swap
+        super()._send(other if isinstance(message, kind) else message)
+
+
+class PuppetSponsor(Sponsor):
+    """The same on the other side."""
+
+    swap: tuple[type[PairingMessage], PairingMessage]
+
+    def _send(self, message: PairingMessage) -> None:
+        kind, other = self.swap
+        super()._send(other if isinstance(message, kind) else message)
+
+
+@pytest.mark.parametrize("message", SOME, ids=lambda message: type(message).__name__)
+@pytest.mark.parametrize("place", [Introduction, Opening, Accept, Stored])
+def test_the_sponsor_takes_no_message_in_the_place_of_another(
+    place: type[PairingMessage], message: PairingMessage
+) -> None:
+    if isinstance(message, place):
+        return
+    guest = PuppetJoiner(NEWCOMER, Typed(42, CODE), seeded("puppet"))
+    guest.swap = (place, message)
+    meeting = run(Meeting(guest=guest))
+    assert isinstance(meeting.sponsor.error, UnexpectedMessage)
+    assert finished(meeting.sponsor)
+
+
+@pytest.mark.parametrize("message", SOME, ids=lambda message: type(message).__name__)
+@pytest.mark.parametrize("place", [Presentation, Package, Part])
+def test_the_joiner_takes_no_message_in_the_place_of_another(
+    place: type[PairingMessage], message: PairingMessage
+) -> None:
+    if isinstance(message, place):
+        return
+    host = PuppetSponsor(HOST, SHOWN, seeded("puppet"))
+    host.swap = (place, message)
+    meeting = run(Meeting(host=host))
+    assert isinstance(meeting.joiner.error, UnexpectedMessage)
+    assert finished(meeting.joiner)
+
+
+def say(meeting: Meeting, end: End, message: PairingMessage) -> None:
+    """Let one end say something that nobody asked it to say."""
+    end.machine._send(message)
+    meeting.do(end, end.machine._drain())
+
+
+@pytest.mark.parametrize("message", SOME, ids=lambda message: type(message).__name__)
+def test_nothing_is_taken_while_a_person_or_a_device_has_to_answer(
+    message: PairingMessage,
+) -> None:
+    deciding = confirming()
+    say(deciding, deciding.sponsor, message)
+    assert isinstance(deciding.joiner.error, UnexpectedMessage)
+
+    admitting = confirming()
+    admitting.accept_vault()
+    admitting.type_words()
+    say(admitting, admitting.joiner, message)
+    assert isinstance(admitting.sponsor.error, UnexpectedMessage)
+
+    storing = confirming()
+    storing.accept_vault()
+    storing.type_words()
+    storing.admit()
+    say(storing, storing.sponsor, message)
+    assert isinstance(storing.joiner.error, UnexpectedMessage)
+
+
+def test_a_vault_is_accepted_once() -> None:
+    meeting = confirming()
+    meeting.accept_vault()
+    say(meeting, meeting.joiner, Accept())
+    assert isinstance(meeting.sponsor.error, UnexpectedMessage)
+
+
+@pytest.mark.parametrize(
+    ("size", "parts"), [(3, [b"1234"]), (3, [b"12", b"34"]), (3, [b""]), (0, [b"1"])]
+)
+def test_parts_that_do_not_add_up_are_refused(size: int, parts: list[bytes]) -> None:
+    meeting = confirming()
+    meeting.accept_vault()
+    for message in (Package(size), *(Part(part) for part in parts)):
+        if not meeting.joiner.machine.over:
+            say(meeting, meeting.sponsor, message)
+    assert isinstance(meeting.joiner.error, LimitExceeded | UnexpectedMessage)
+
+
+def test_a_package_above_its_bound_is_refused_before_any_part() -> None:
+    meeting = confirming()
+    meeting.accept_vault()
+    say(meeting, meeting.sponsor, Package(PAIRING_PACKAGE_BYTES_MAX + 1))
+    assert isinstance(meeting.joiner.error, LimitExceeded)
+
+
+def test_a_newer_joiner_is_told_to_update() -> None:
+    (sent, failed, hangup) = sponsor().receive(_open(Hello((2, 3), bytes(16), Way.TYPED)))
+    assert sent == Send(refusal(Reason.VERSION))
+    assert isinstance(failed, Failed)
+    assert "Update" in failed.error.hint
+    assert hangup == Hangup()
+
+
+def test_a_sponsor_that_chooses_what_was_not_offered_is_refused() -> None:
+    (failed, _) = joiner().receive(_open(Offer(2, bytes(16), 42, b"\x09" + bytes(31))))
+    assert isinstance(failed, Failed)
+    assert isinstance(failed.error, UnexpectedMessage)
+
+
+# Guesses -------------------------------------------------------------------------------------
+
+
+class Attempts:
+    """A window with sessions, composed as a daemon composes them."""
+
+    def __init__(self) -> None:
+        self.window = PairingWindow()
+        self.window.open(0.0)
+        self.now = 0.0
+
+    def guess(self, secret: bytes) -> Meeting:
+        self.window.begin(self.now)
+        meeting = Meeting(guest=joiner(secret, ticket=Typed(42, secret)))
+        failed = [e for e in meeting.sponsor.effects if isinstance(e, Failed)]
+        self.window.end(
+            self.now,
+            guessed=any(e.counts_as_guess for e in failed),
+            burn=any(e.burns_code for e in failed),
+        )
+        return meeting
+
+
+def test_the_fourth_guess_is_not_taken_even_if_it_is_right() -> None:
+    attempts = Attempts()
+    for n in range(3):
+        assert attempts.guess(b"wrong %d" % n).sponsor.has(Failed)
+    with pytest.raises(CodeExpired):
+        attempts.guess(CODE)
+
+
+def test_a_right_code_after_two_wrong_ones_still_works() -> None:
+    attempts = Attempts()
+    attempts.guess(b"wrong")
+    attempts.guess(b"wrong")
+    attempts.guess(CODE).to_confirmation()
+
+
+def test_a_right_code_that_came_too_late_is_not_taken() -> None:
+    attempts = Attempts()
+    attempts.now = 120.0
+    with pytest.raises(CodeExpired):
+        attempts.guess(CODE)
+
+
+def test_connecting_and_leaving_is_no_guess() -> None:
+    for machine in (sponsor(), sponsor()):
+        machine.start()
+        machine.receive(_open(_hello()))
+        (failed, _) = machine.lost()
+        assert isinstance(failed, Failed)
+        assert not failed.counts_as_guess
+
+
+def test_the_code_that_is_typed_is_the_code_that_pairs() -> None:
+    typed = parse_code("42 LAN tul vio")
+    meeting = Meeting(guest=joiner(ticket=Typed(typed.slot, typed.secret)))
+    meeting.to_confirmation()
+
+
+def test_no_secret_is_in_any_representation() -> None:
+    meeting = run(Meeting())
+    shown = repr(
+        (
+            SHOWN,
+            HOST,
+            NEWCOMER,
+            Typed(42, CODE),
+            Scanned(SHOWN.scanned, bytes(16)),
+            meeting.sponsor.effects,
+            meeting.joiner.effects,
+        )
+    )
+    secrets = (CODE, SHOWN.scanned, HOST.keys.static, NEWCOMER.keys.signing, PACKAGE)
+    assert not any(repr(secret)[2:-1] in shown for secret in secrets)
