@@ -136,6 +136,9 @@ EDIT_RECORDS_MAX: Final = 1_000
 RETRY_S: Final = 5.0
 """Before membership operations that could not be written are tried again."""
 
+ID_PREFIX_ROWS_MAX: Final = 1_024
+"""Records looked at for an id prefix; so short a prefix that more match is ambiguous anyway."""
+
 RECORDS_CACHED_MAX: Final = 512
 """Loaded records; one costs 8 to 17 KB in the engine, so about 8 MB."""
 
@@ -287,6 +290,9 @@ BACKOFF_MAX_S: Final = 600.0
 ADDRESSES_PER_PEER_MAX: Final = 16
 """Remembered or advertised addresses of one device."""
 
+STOP_LINKS_S: Final = 2.0
+"""How long a stopping node waits for its closes to be written; SIGTERM is given 5 s in all."""
+
 # Pairing -----------------------------------------------------------------------------------
 
 PAIRING_S: Final = 120.0
@@ -301,11 +307,20 @@ PAIRING_FAILURES_PER_HOUR: Final = 10
 PAIRING_LOCK_S: Final = 3_600.0
 """See PAIRING_FAILURES_PER_HOUR."""
 
+PAIRING_NEWS_MAX: Final = 64
+"""Pairing events that wait for the program that shows them: a window makes a dozen at most."""
+
 PAIRING_CONFIRM_S: Final = 120.0
 """How long both people may take to compare and type the words."""
 
 PAIRING_SPONSORS_MAX: Final = 3
 """Devices that one typed code is tried on: whoever answers to a code gets one guess at it."""
+
+PAIRING_SEARCH_S: Final = 30.0
+"""How long a joining device looks for one that shows a code; mDNS answers within 2 s."""
+
+PAIRING_LAST_LOOK_S: Final = 3.0
+"""After a wrong code, how long another device that shows one is looked for."""
 
 PAIRING_PACKAGE_BYTES_MAX: Final = 32 * MIB
 """What a new device is given: a membership log at its longest is some 15 MB, epochs included."""
@@ -349,7 +364,13 @@ DISCOVERY_RESOLVE_S: Final = 3.0
 """How long to ask for the records of one name; zeroconf's own default."""
 
 DISCOVERY_SETTLE_S: Final = 1.5
-"""Pause before a second look at a name: flushed records live on for 1 s (RFC 6762, 10.2)."""
+"""Pause between looks at a name: flushed records live on for 1 s (RFC 6762, section 10.2)."""
+
+DISCOVERY_SETTLE_LOOKS: Final = 2
+"""Looks without news: one after a flush, one more for a flush by DISCOVERY_REPEAT_S."""
+
+DISCOVERY_REPEAT_S: Final = 1.0
+"""Least time between announcements that may flush each other (RFC 6762, sections 8.3 and 10.2)."""
 
 DISCOVERY_GATHER_S: Final = 0.1
 """Pause between news of a name and the look at it: one announcement may be several packets."""
@@ -429,6 +450,9 @@ NOTIFY_STATUS_CHARACTERS_MAX: Final = 200
 
 LOG_FIELD_CHARACTERS_MAX: Final = 64
 """One value in a log line; what is allowed there are words, numbers and addresses."""
+
+LOG_DEVICE_CHARACTERS: Final = 8
+"""Digits of a device's id in a log line: enough to tell 64 devices apart, too few for a key."""
 
 LOG_FRAMES_MAX: Final = 48
 """Stack frames in a logged crash: deeper than our calls nest, short enough for a journal."""

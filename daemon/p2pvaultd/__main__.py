@@ -8,16 +8,17 @@ import os
 import sys
 
 import structlog
-import trio
-
 from p2pvault.control.home import find_home, private_directory
 from p2pvault.errors import VaultError
+
+import trio
 from p2pvaultd.app import Daemon
 from p2pvaultd.config import Overrides, load_settings
 from p2pvaultd.hardening import harden
 from p2pvaultd.logging import configure_logging, install_crash_hooks
 from p2pvaultd.notify import Notifier
 from p2pvaultd.options import Options, parse_options
+from p2pvaultd.vault import VaultSource
 
 
 def main() -> None:
@@ -33,3 +34,44 @@ def main() -> None:
         if expected is None or bugs is not None:
             raise
         sys.exit(_complain(_first(expected)))
+
+
+def _compose(options: Options) -> Daemon:
+    """Prepare the process and everything that the daemon is made of.
+
+    Raises:
+        VaultError: A setting or a directory that cannot be used.
+    """
+    overrides = Overrides(options.listen, options.mode, options.interfaces, options.log_level)
+    home = find_home(options.home)
+    settings = load_settings(home.config_file, overrides)
+    configure_logging(settings.log_level, options.log_format)
+    install_crash_hooks()
+    for measure in harden():
+        structlog.get_logger().warning("hardening_refused", measure=measure)
+    return Daemon(
+        source=VaultSource(private_directory(home.state)),
+        socket=home.socket,
+        config_file=home.config_file,
+        overrides=overrides,
+        settings=settings,
+        log_format=options.log_format,
+        notifier=Notifier.from_environment(os.environ, os.getpid()),
+    )
+
+
+def _complain(error: VaultError) -> int:
+    hint = f" {error.hint}" if error.hint else ""
+    sys.stderr.write(f"p2pvaultd: {error}.{hint}\n")
+    return error.exit_code
+
+
+def _first(group: ExceptionGroup[VaultError]) -> VaultError:
+    error: VaultError | ExceptionGroup[VaultError] = group
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+if __name__ == "__main__":
+    main()

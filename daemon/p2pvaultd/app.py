@@ -10,11 +10,10 @@ from pathlib import Path
 from signal import Signals
 
 import structlog
-import trio
-
 from p2pvault import __version__
 from p2pvault.errors import VaultError
-from p2pvault.limits import STOP_ORDERLY_S
+
+import trio
 from p2pvaultd.config import Overrides, Settings, load_settings, needs_restart
 from p2pvaultd.endpoint import open_endpoint, serve_callers
 from p2pvaultd.handlers.table import methods_of
@@ -57,44 +56,39 @@ class Daemon:
             VaultError: The daemon cannot start, perhaps in a group of exceptions.
         """
         with open_endpoint(self.socket) as listener:
-            async with trio.open_nursery() as nursery:
-                await self._serve(listener, nursery)
-
-    async def _serve(self, listener: trio.SocketListener, nursery: trio.Nursery) -> None:
-        stopping = trio.Event()
-
-        def stop(number: Signals) -> None:
-            _log.info("stopping", signal=number.name)
-            self.notifier.stopping()
-            stopping.set()
-
-        with trio.CancelScope() as everything:
             async with open_keeper(self.source, self.settings) as keeper:
-
-                async def reload() -> None:
-                    await self._reload(keeper)
-
-                await nursery.start(watch_signals, reload, stop)
-                await keeper.run_existing()
-                nursery.start_soon(serve_callers, listener, lambda: methods_of(keeper))
-                nursery.start_soon(answer_watchdog, self.notifier, keeper)
-                self.notifier.ready(await describe(keeper))
-                _log.info("ready", version=__version__, pid=os.getpid())
-                await stopping.wait()
-                nursery.cancel_scope.cancel()
-                everything.shield = True
-                everything.deadline = trio.current_time() + STOP_ORDERLY_S
+                await self._serve(listener, keeper)
         _log.info("stopped")
+
+    async def _serve(self, listener: trio.SocketListener, keeper: Keeper) -> None:
+        """Serve until a signal says stop; the node runs on when this returns."""
+        async with trio.open_nursery() as nursery:
+
+            async def reload() -> None:
+                await self._reload(keeper)
+
+            def stop(number: Signals) -> None:
+                _log.info("stopping", signal=number.name)
+                self.notifier.stopping()
+                nursery.cancel_scope.cancel()
+
+            await nursery.start(watch_signals, reload, stop)
+            await keeper.run_existing()
+            nursery.start_soon(serve_callers, listener, lambda: methods_of(keeper))
+            nursery.start_soon(answer_watchdog, self.notifier, keeper)
+            # Before any network is looked at: discovery goes on in the background.
+            self.notifier.ready(await describe(keeper))
+            _log.info("ready", version=__version__, pid=os.getpid())
 
     async def _reload(self, keeper: Keeper) -> None:
         self.notifier.reloading()
         try:
             settings = load_settings(self.config_file, self.overrides)
             for setting in needs_restart(self.settings, settings):
-                _log.warning("a changed setting needs a restart", setting=setting)
+                _log.warning("setting_needs_restart", setting=setting)
             configure_logging(settings.log_level, self.log_format)
             await keeper.change_settings(settings)
-            _log.info("settings read again")
+            _log.info("settings_reloaded")
         except VaultError as error:
-            _log.warning("settings were not taken over", error=error.code)
+            _log.warning("settings_refused", error=error.code)
         self.notifier.ready(await describe(keeper))

@@ -6,7 +6,7 @@ streams. When its connection ends, everything that it had asked for is cancelled
 pairing closes by itself.
 """
 
-from contextlib import AsyncExitStack, aclosing
+from contextlib import AsyncExitStack
 
 from p2pvault.control.lines import Lines
 from p2pvault.control.messages import (
@@ -130,9 +130,8 @@ class Conversation:
     async def _pass_on(self, number: int, events: Events) -> None:
         last: JsonObject = {"event": "end"}
         try:
-            async with aclosing(events):
-                async for event in events:
-                    await self._send(Notification(number, event))
+            async for event in events:
+                await self._send(Notification(number, event))
         except VaultError as error:
             last = {"event": "error", "error": fault_members(fault_from(error))}
         await self._send(Notification(number, last))

@@ -56,7 +56,7 @@ async def serve_callers(listener: trio.SocketListener, methods: Callable[[], Met
     async def serve(stream: trio.SocketStream) -> None:
         uid = caller_uid(stream.socket)
         if uid != os.geteuid():
-            _log.warning("a caller of another user was refused", uid=uid)
+            _log.warning("foreign_caller_refused", uid=uid)
             await stream.aclose()
         elif callers.available_tokens < 1:
             await _turn_away(stream)
@@ -101,7 +101,7 @@ async def _turn_away(stream: trio.SocketStream) -> None:
         f"{CONTROL_CALLERS_MAX} programs use the daemon already",
         hint="Close some of them, for example forgotten `p2pvault watch`.",
     )
-    _log.warning("too many callers", limit=CONTROL_CALLERS_MAX)
+    _log.warning("too_many_callers", limit=CONTROL_CALLERS_MAX)
     # A fresh connection's buffer takes this line at once; who does not read it loses it.
     with suppress(trio.BrokenResourceError):
         async with stream:

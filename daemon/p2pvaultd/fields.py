@@ -10,21 +10,22 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
-from p2pvault.limits import LOG_FIELD_CHARACTERS_MAX
+from p2pvault.limits import LOG_DEVICE_CHARACTERS, LOG_FIELD_CHARACTERS_MAX
 from structlog.typing import EventDict, WrappedLogger
 
 from p2pvaultd.outline import kind, outline
 
 Shape = re.Pattern[str] | tuple[type, ...]
 
-_EVENT: Final = re.compile(r"[a-z][a-z0-9 ]*")
+_EVENT: Final = re.compile(r"[a-z][a-z0-9_]*")
+_DEVICE: Final = re.compile(r"[0-9a-f]{64}")
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.]*")
 _NUMBER: Final = (int,)
 _AMOUNT: Final = (int, float)
 
 FIELDS: Final[Mapping[str, Shape]] = {
-    # Who and where: the first 8 hex digits of a device id, the number of a link, an IP address.
-    "device": re.compile(r"[0-9a-f]{8}"),
+    # Who and where. A device is given by its id and written by its first digits.
+    "device": _DEVICE,
     "link": _NUMBER,
     "address": re.compile(r"\[?[0-9A-Fa-f.:]+(%[0-9A-Za-z_.-]+)?\]?:[0-9]{1,5}"),
     "port": _NUMBER,
@@ -37,6 +38,8 @@ FIELDS: Final[Mapping[str, Shape]] = {
     "method": _WORD,
     "mode": _WORD,
     "state": _WORD,
+    "phase": _WORD,
+    "dialled": (bool,),
     "direction": _WORD,
     "measure": _WORD,
     "setting": _WORD,
@@ -62,6 +65,8 @@ def allow_only(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     if error is not None:
         kept["error"], kept["trace"] = kind(error), outline(error)
     allowed = {name: value for name, value in event.items() if _fits(name, value)}
+    if "device" in allowed:
+        allowed["device"] = allowed["device"][:LOG_DEVICE_CHARACTERS]
     kept.update(allowed)
     if len(allowed) < len(event):
         kept["withheld"] = len(event) - len(allowed)
@@ -70,7 +75,7 @@ def allow_only(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def _checked(text: object) -> str:
     plain = isinstance(text, str) and len(text) <= LOG_FIELD_CHARACTERS_MAX
-    return str(text) if plain and _EVENT.fullmatch(str(text)) else "an event with a forbidden text"
+    return str(text) if plain and _EVENT.fullmatch(str(text)) else "forbidden_event"
 
 
 def _error_of(given: object) -> BaseException | None:

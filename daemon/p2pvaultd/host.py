@@ -3,6 +3,7 @@
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from p2pvault.errors import VaultError
 from p2pvault.net.services import Mode
 from p2pvault.node.port import JoinSession, Node
 
@@ -25,11 +26,17 @@ class Host(Protocol):
         """The node, once there is a vault."""
         ...
 
+    @property
+    def fault(self) -> VaultError | None:
+        """Why the node of an existing vault does not run."""
+        ...
+
     def node(self) -> Node:
         """Return the node.
 
         Raises:
             NoVault: There is no vault yet.
+            VaultError: There is one, and this is why its node does not run.
         """
         ...
 
@@ -50,5 +57,13 @@ class Host(Protocol):
 
         Raises:
             VaultExists: There is a vault already.
+        """
+        ...
+
+    async def run_existing(self) -> None:
+        """Run the node of a vault that has come into being, for example by `join`.
+
+        Raises:
+            VaultError: The node cannot run.
         """
         ...

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import monotonic
 
-import trio
-
-from p2pvault.errors import NoVault, VaultError, VaultExists
+from p2pvault.errors import NoVault, Refused, VaultError, VaultExists
+from p2pvault.limits import STOP_ORDERLY_S
 from p2pvault.net.services import Mode
 from p2pvault.node.port import JoinSession
+
+import trio
 from p2pvaultd.config import Settings
 from p2pvaultd.source import MindedNode, NodeSource
 
@@ -26,7 +27,9 @@ class Keeper:
         self._started = monotonic()
         self._node: MindedNode | None = None
         self._running = trio.Event()
-        self._making = trio.Lock()
+        self._leaving = trio.Event()
+        self._beginning = False
+        self._opening = trio.Lock()
         self._fault: VaultError | None = None
 
     @property
@@ -43,6 +46,11 @@ class Keeper:
     def running(self) -> MindedNode | None:
         """The node, once there is a vault."""
         return self._node
+
+    @property
+    def fault(self) -> VaultError | None:
+        """Why the node of an existing vault does not run."""
+        return self._fault
 
     def node(self) -> MindedNode:
         """Return the node.
@@ -67,10 +75,10 @@ class Keeper:
             VaultExists: There is one already.
             VaultError: It cannot be made, or its node cannot run.
         """
-        async with self._making:
-            self._refuse_a_second()
+        async with self._sole_beginning():
             await self._source.create(device_name, vault_name)
-            return await self._run()
+            await self.run_existing()
+        return self.node()
 
     @asynccontextmanager
     async def join(self, code: str, device_name: str) -> AsyncIterator[JoinSession]:
@@ -79,10 +87,11 @@ class Keeper:
         Raises:
             VaultExists: There is a vault already.
         """
-        async with self._making:
-            self._refuse_a_second()
-            async with self._source.join(code, device_name) as session:
-                yield session
+        async with (
+            self._sole_beginning(),
+            self._source.join(self._settings, code, device_name) as session,
+        ):
+            yield session
 
     async def run_existing(self) -> None:
         """Run the node if there is a vault and it does not run yet.
@@ -90,8 +99,9 @@ class Keeper:
         Raises:
             VaultError: The node cannot run.
         """
-        if self._node is None and self._source.has_vault():
-            await self._run()
+        async with self._opening:
+            if self._node is None and await self._source.has_vault():
+                await self._run()
 
     async def change_settings(self, settings: Settings) -> None:
         """Take over what can be changed live, and try again what could not run before."""
@@ -101,18 +111,26 @@ class Keeper:
             await self._node.rediscover(settings.discovery)
         await self.run_existing()
 
-    def _refuse_a_second(self) -> None:
-        if self._source.has_vault():
-            raise VaultExists("this device has a vault already")
+    @asynccontextmanager
+    async def _sole_beginning(self) -> AsyncIterator[None]:
+        """Let one caller at a time make or join a vault, and only where there is none."""
+        if self._beginning:
+            raise Refused("this device is making or joining a vault already")
+        self._beginning = True
+        try:
+            if self._node is not None or await self._source.has_vault():
+                raise VaultExists("this device has a vault already")
+            yield
+        finally:
+            self._beginning = False
 
-    async def _run(self) -> MindedNode:
+    async def _run(self) -> None:
         try:
             await self._nursery.start(self._hold_open, self._source.open(self._settings))
         except VaultError as error:
             # The vault is there all the same; callers are told why it does not open.
             self._fault = error
             raise
-        return self.node()
 
     async def _hold_open(
         self,
@@ -121,16 +139,25 @@ class Keeper:
         task_status: trio.TaskStatus[None],
     ) -> None:
         async with opening as node:
-            self._node = node
-            self._fault = None
+            self._node, self._fault = node, None
             self._running.set()
             task_status.started()
-            await trio.sleep_forever()
+            # Not cancelled: a node that is left in order says goodbye to its peers.
+            await self._leaving.wait()
+
+    def leave(self) -> None:
+        """Begin to stop the node in order."""
+        self._leaving.set()
 
 
 @asynccontextmanager
 async def open_keeper(source: NodeSource, settings: Settings) -> AsyncIterator[Keeper]:
-    """Keep a node for as long as the context lasts; leaving it stops the node in order."""
+    """Keep a node for as long as the context lasts.
+
+    Leaving it stops the node in order, and cancels it after STOP_ORDERLY_S.
+    """
     async with trio.open_nursery() as nursery:
-        yield Keeper(source, settings, nursery)
-        nursery.cancel_scope.cancel()
+        keeper = Keeper(source, settings, nursery)
+        yield keeper
+        keeper.leave()
+        nursery.cancel_scope.deadline = trio.current_time() + STOP_ORDERLY_S

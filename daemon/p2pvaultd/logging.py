@@ -49,13 +49,13 @@ def install_crash_hooks() -> None:
 
 
 class _LibraryHandler(logging.Handler):
-    """Forwards where a library complained, and what kind of error it had."""
+    """Forwards where library_complained, and what kind of error it had."""
 
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         _log().log(
             min(record.levelno, logging.CRITICAL),
-            "a library complained",
+            "library_complained",
             place=f"{record.name}.{record.funcName}:{record.lineno}",
             **({"exc_info": error} if error is not None else {}),
         )
@@ -71,8 +71,8 @@ def _crashed(_: type[BaseException], error: BaseException, __: TracebackType | N
 
 
 def _thread_crashed(arguments: threading.ExceptHookArgs) -> None:
-    _log().critical("a thread crashed", exc_info=arguments.exc_value)
+    _log().critical("thread_crashed", exc_info=arguments.exc_value)
 
 
 def _unraisable(arguments: "sys.UnraisableHookArgs") -> None:
-    _log().error("the interpreter ignored an error", exc_info=arguments.exc_value)
+    _log().error("error_ignored", exc_info=arguments.exc_value)

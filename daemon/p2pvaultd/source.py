@@ -5,6 +5,7 @@ from typing import Protocol
 
 from p2pvault.net.services import DiscoverySettings
 from p2pvault.node.port import JoinSession, Node
+
 from p2pvaultd.config import Settings
 
 
@@ -21,8 +22,12 @@ class MindedNode(Node, Protocol):
 class NodeSource(Protocol):
     """Where the node of this home comes from."""
 
-    def has_vault(self) -> bool:
-        """Tell whether there is a vault on this device."""
+    async def has_vault(self) -> bool:
+        """Tell whether there is a vault on this device.
+
+        Raises:
+            VaultError: There is something that cannot be looked into.
+        """
         ...
 
     async def create(self, device_name: str, vault_name: str) -> None:
@@ -33,7 +38,9 @@ class NodeSource(Protocol):
         """
         ...
 
-    def join(self, code: str, device_name: str) -> AbstractAsyncContextManager[JoinSession]:
+    def join(
+        self, settings: Settings, code: str, device_name: str
+    ) -> AbstractAsyncContextManager[JoinSession]:
         """Begin to join a vault. Once its session says `VaultJoined`, the vault can be opened."""
         ...
 

@@ -226,7 +226,7 @@ METHODS: Final[dict[str, Method]] = {
         code=members(event=Words(("code",)), code=_LINE, uri=_LINE, expires_s=Seconds(PAIRING_S)),
         attempt=members(event=Words(("attempt",)), message=_LINE),
         joiner=members(event=Words(("joiner",)), name=_NAME),
-        confirm=members(event=Words(("confirm",))),
+        confirm=members({"digits": _LINE}, event=Words(("confirm",))),
         paired=members(event=Words(("paired",)), device=_NAMED),
     ),
     "pair_confirm": _call(

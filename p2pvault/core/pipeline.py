@@ -29,7 +29,7 @@ from p2pvault.errors import VaultError
 from p2pvault.limits import EDIT_RECORDS_MAX, ENTRY_CHANGES_MAX
 from p2pvault.protocol.journal import Entry, Writer
 from p2pvault.protocol.membership.state import Membership
-from p2pvault.types import Batch, Instant, LinkId, OperationHash, RecordId
+from p2pvault.types import AuthorId, Batch, Instant, LinkId, OperationHash, RecordId
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +154,11 @@ class Pipeline:
         self._persisting: _Prepared | None = None
         self._spoiled = False
         self._serial = 0
+
+    @property
+    def author(self) -> AuthorId:
+        """Whom this device writes as."""
+        return self._writer.journal.author
 
     @property
     def newest(self) -> Content:

@@ -15,6 +15,7 @@ from p2pvault.errors import CryptoError, MalformedMessage, RemoteProtocolError, 
 from p2pvault.protocol.handover import decode_handover
 from p2pvault.protocol.journal import Journal, Writer
 from p2pvault.protocol.membership import Author, MembershipLog, epoch_id, evaluate, found
+from p2pvault.protocol.pairing import Received
 from p2pvault.types import (
     Batch,
     DeviceId,
@@ -55,23 +56,26 @@ def found_vault(
     return _new_vault(keys, entropy, written.log, written.secrets, ())
 
 
-def join_vault(keys: DeviceKeys, entropy: Entropy, package: bytes, sponsor: DeviceId) -> NewVault:
+def join_vault(keys: DeviceKeys, entropy: Entropy, received: Received) -> NewVault:
     """Take over a vault that a sponsor handed to this device.
 
     Args:
         keys: The keys under which this device was admitted.
         entropy: Where randomness comes from.
-        package: What came out of the pairing.
-        sponsor: The device that handed it over.
+        received: What came out of the pairing: the package, and what the person agreed to.
 
     Raises:
-        MalformedMessage: The package does not make this device a member, or a secret is wrong.
+        MalformedMessage: The package is of another vault than the person agreed to, or does not
+            make this device and the sponsor members of it, or holds a wrong secret.
         RemoteProtocolError: It is no package, or its operations make no log.
     """
-    handover = decode_handover(package)
+    handover = decode_handover(received.package)
     log = MembershipLog.load(handover.operations)
-    if not evaluate(log).is_member(device_id(keys.public)):
-        raise MalformedMessage("the vault that was handed over does not know this device")
+    membership, sponsor = evaluate(log), device_id(received.sponsor)
+    if log.vault != received.vault.id:
+        raise MalformedMessage("another vault was handed over than the one that was offered")
+    if not membership.is_member(device_id(keys.public)) or not membership.is_member(sponsor):
+        raise MalformedMessage("the vault that was handed over does not know these devices")
     secrets = {EpochId(epoch): secret for epoch, secret in handover.secrets}
     if any(epoch_id(log.vault, secret) != epoch for epoch, secret in secrets.items()):
         raise MalformedMessage("an epoch secret that is not the one of its epoch")

@@ -6,6 +6,7 @@ smaller the change, and the more of two people's concurrent edits merge.
 
 import re
 from collections.abc import Hashable, Iterator, Sequence
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from p2pvault.limits import DIFF_DISTANCE_MAX
@@ -38,32 +39,46 @@ def blocks(old: Sequence[Hashable], new: Sequence[Hashable]) -> list[Block]:
     Algorithm and Its Variations", Algorithmica 1, 1986). Beyond DIFF_DISTANCE_MAX items the whole
     middle is one block: still right, only larger.
     """
-    head = _common(old, new)
-    tail = _common(old[head:][::-1], new[head:][::-1])
-    middle = Block(head, len(old) - tail, head, len(new) - tail)
+    middle = _middle(old, new)
     if middle.start == middle.stop and middle.new_start == middle.new_stop:
         return []
     if middle.start == middle.stop or middle.new_start == middle.new_stop:
         return [middle]
-    inner_old, inner_new = old[head : middle.stop], new[head : middle.new_stop]
-    found = _myers(inner_old, inner_new)
+    found = _myers(
+        old[middle.start : middle.stop],
+        new[middle.new_start : middle.new_stop],
+    )
     if found is None:
         return [middle]
-    return [Block(*(head + index for index in block)) for block in found]
+    return [Block(*(middle.start + index for index in block)) for block in found]
 
 
 def text_splices(old: str, new: str) -> list[Splice]:
     """Return what differs between two texts: by line, within that by word, then by character."""
     return [
         _splice(old, new, word)
-        for line in _token_blocks(_LINES, old, new, Block(0, len(old), 0, len(new)))
+        for line in _token_blocks(_LINES, old, new, _middle(old, new))
         for word in _token_blocks(_WORDS, old, new, line)
     ]
 
 
+def _middle(old: Sequence[Hashable], new: Sequence[Hashable]) -> Block:
+    """Return what is left between the common ends, which may be nothing."""
+    head = _common(old, new)
+    tail = _common(old[head:][::-1], new[head:][::-1])
+    return Block(head, len(old) - tail, head, len(new) - tail)
+
+
 def _common(old: Sequence[Hashable], new: Sequence[Hashable]) -> int:
-    shorter = min(len(old), len(new))
-    return next((index for index in range(shorter) if old[index] != new[index]), shorter)
+    """Return the length of the common beginning; halving, because slices compare in C."""
+    low, high = 0, min(len(old), len(new))
+    while low < high:
+        half = (low + high + 1) // 2
+        if old[low:half] == new[low:half]:
+            low = half
+        else:
+            high = half - 1
+    return low
 
 
 def _token_blocks(pattern: re.Pattern[str], old: str, new: str, area: Block) -> Iterator[Block]:
@@ -82,18 +97,18 @@ def _token_blocks(pattern: re.Pattern[str], old: str, new: str, area: Block) -> 
 
 
 def _edges(tokens: Sequence[str], offset: int) -> list[int]:
-    edges = [offset]
-    for token in tokens:
-        edges.append(edges[-1] + len(token))
-    return edges
+    return list(accumulate(map(len, tokens), initial=offset))
 
 
 def _splice(old: str, new: str, area: Block) -> Splice:
     """Turn a block of characters into a splice without its common ends."""
     before, after = old[area.start : area.stop], new[area.new_start : area.new_stop]
-    head = _common(before, after)
-    tail = _common(before[head:][::-1], after[head:][::-1])
-    return Splice(area.start + head, len(before) - head - tail, after[head : len(after) - tail])
+    inner = _middle(before, after)
+    return Splice(
+        area.start + inner.start,
+        inner.stop - inner.start,
+        after[inner.new_start : inner.new_stop],
+    )
 
 
 def _myers(old: Sequence[Hashable], new: Sequence[Hashable]) -> list[Block] | None:

@@ -46,6 +46,7 @@ class LocalChange(Protocol):
     """A change as the engine hands it out: as it is, and deflated where that is shorter."""
 
     hash: bytes
+    max_op: int
     raw_bytes: bytes
     bytes: bytes
 
@@ -172,14 +173,18 @@ def heads(document: Document) -> Heads:
     return tuple(sorted(map(ChangeHash, document.get_heads())))
 
 
-def hashes(document: Document, known: Heads) -> set[ChangeHash]:
-    """Return the hashes of all changes that some heads do not cover, as the engine encodes them.
+def history(document: Document, known: Heads) -> dict[ChangeHash, int]:
+    """Return all changes that some heads do not cover, as the engine encodes them.
+
+    Returns:
+        The hash of each change, and the number of its last operation.
 
     Raises:
         CrdtError: The engine cannot give a change back.
     """
     with shield:
-        return {ChangeHash(change.hash) for change in document.get_changes(list(known))}
+        changes = document.get_changes(list(known))
+        return {ChangeHash(change.hash): change.max_op for change in changes}
 
 
 @contextmanager

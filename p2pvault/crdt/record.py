@@ -17,6 +17,7 @@ from typing import Final
 
 from p2pvault.crdt import engine, schema, values
 from p2pvault.crdt.engine import MAP, Document, Entry, ObjectId, shield
+from p2pvault.crdt.history import following, heads_after
 from p2pvault.crdt.layout import Layout, flag, read_layout, write_layout
 from p2pvault.crdt.prefilter import Change
 from p2pvault.crdt.reader import read, read_entries, read_map
@@ -37,10 +38,18 @@ _TOO_LARGE: Final = "Make it in several steps, or keep large content in a file."
 class Record:
     """One automerge document with the layout of `schema`."""
 
-    __slots__ = ("_actor", "_document", "_heads", "_layout", "_size")
+    __slots__ = ("_actor", "_document", "_heads", "_history", "_layout", "_size")
 
-    def __init__(self, actor: AuthorId, document: Document, layout: Layout, size: int) -> None:
+    def __init__(
+        self,
+        actor: AuthorId,
+        document: Document,
+        layout: Layout,
+        size: int,
+        history: dict[ChangeHash, int] | None = None,
+    ) -> None:
         self._actor = actor
+        self._history = history
         self._adopt(document, layout, size)
 
     @classmethod
@@ -66,7 +75,7 @@ class Record:
         values.check(data)
         document = engine.new(actor)
         layout = write_layout(document, collection, name, data)
-        chunk = _last_chunk(document)
+        _, chunk = _last_change(document)
         return cls(actor, document, layout, len(chunk)), chunk
 
     @classmethod
@@ -96,14 +105,10 @@ class Record:
         Raises:
             CrdtError: Not one creating change, missing dependencies, or no record.
         """
-        if sum(not change.deps for change in changes) != 1:
-            raise CrdtError("a record is created by exactly one change")
+        history = following({}, changes)
         whole = b"".join(change.chunk for change in changes)
         document = engine.load(actor, whole)
-        _check_taken(document, (), changes)
-        with shield:
-            layout = read_layout(document)
-        return cls(actor, document, layout, len(whole))
+        return cls(actor, document, _checked(document, (), changes, history), len(whole), history)
 
     @property
     def heads(self) -> Heads:
@@ -233,10 +238,13 @@ class Record:
             flagged = edit(Writer(transaction))
         if engine.heads(document) == self._heads:
             return None
-        chunk = _last_chunk(document)
-        if self._size + len(chunk) > RECORD_BYTES_MAX:
+        change, chunk = _last_change(document)
+        size = self._size + len(chunk)
+        if size > RECORD_BYTES_MAX:
             raise BadValue(f"a record of more than {RECORD_BYTES_MAX} bytes")
-        self._adopt(document, self._layout._replace(flagged=flagged), self._size + len(chunk))
+        self._adopt(document, self._layout._replace(flagged=flagged), size)
+        if self._history is not None:
+            self._history[ChangeHash(change.hash)] = change.max_op
         return chunk
 
     def apply(self, changes: Sequence[Change]) -> None:
@@ -249,16 +257,22 @@ class Record:
             CrdtError: Missing dependencies, a second creation, a broken layout, or the engine
                 refused. The record is then what it was before.
         """
-        created = {change.hash for change in changes if not change.deps}
-        if created and not created <= engine.hashes(self._document, ()):
-            raise CrdtError("a second change that creates the same record")
+        known = self._known()
+        fresh = [change for change in changes if change.hash not in known]
+        if not fresh:
+            return
+        added = following(known, fresh)
         document = engine.fork(self._actor, self._document)
-        engine.receive(document, [change.chunk for change in changes])
-        _check_taken(document, self._heads, changes)
-        with shield:
-            layout = read_layout(document)
-        added = sum(len(change.chunk) for change in changes)
-        self._adopt(document, layout, self._size + added)
+        engine.receive(document, [change.chunk for change in fresh])
+        layout = _checked(document, self._heads, fresh, added)
+        self._adopt(document, layout, self._size + sum(len(change.chunk) for change in fresh))
+        known.update(added)
+
+    def _known(self) -> dict[ChangeHash, int]:
+        """Return the history; it takes 4 us a change to ask for, so not before it is needed."""
+        if self._history is None:
+            self._history = engine.history(self._document, ())
+        return self._history
 
     def _adopt(self, document: Document, layout: Layout, size: int) -> None:
         self._document = document
@@ -267,19 +281,8 @@ class Record:
         self._size = size
 
 
-def heads_after(heads: Heads, changes: Sequence[Change]) -> Heads:
-    """Return the heads that new changes lead to, none of which was there before.
-
-    Args:
-        heads: The heads before.
-        changes: All new changes, in any order.
-    """
-    followed = {dep for change in changes for dep in change.deps}
-    return tuple(sorted({*heads, *(change.hash for change in changes)} - followed))
-
-
-def _last_chunk(document: Document) -> bytes:
-    """Return the change that was just committed, deflated where that is worth it.
+def _last_change(document: Document) -> tuple[engine.LocalChange, bytes]:
+    """Return the change that was just committed, and its chunk, deflated where that is worth it.
 
     Raises:
         BadValue: Longer than a change may be.
@@ -294,21 +297,23 @@ def _last_chunk(document: Document) -> bytes:
             chunk = change.bytes
     if len(chunk) > CHANGE_BYTES_MAX:
         raise BadValue(f"an edit of {len(chunk)} bytes, deflated", hint=_TOO_LARGE)
-    return chunk
+    return change, chunk
 
 
-def _check_taken(document: Document, known: Heads, changes: Sequence[Change]) -> None:
-    """Insist that a document has taken changes, and gives them back as they were.
+def _checked(
+    document: Document, before: Heads, fresh: Sequence[Change], added: dict[ChangeHash, int]
+) -> Layout:
+    """Insist that a document took new changes, gives them back as they were, and is a record.
 
     The engine stores columns of its own and encodes a change anew when asked for it. One that was
     encoded otherwise gets another hash then: a snapshot with it inside would never load again.
 
     Raises:
-        CrdtError: Their dependencies are missing, or their encoding is not the engine's.
+        CrdtError: It did not, or is none.
     """
-    hashes = {change.hash for change in changes}
-    if hashes <= engine.hashes(document, known):
-        return
-    # Some were there before, or some were not taken: only the whole history can tell.
-    if not hashes <= engine.hashes(document, ()):
-        raise CrdtError("changes whose dependencies are missing, or in a foreign encoding")
+    if engine.history(document, before) != added:
+        raise CrdtError("changes that the engine did not take as they are")
+    if engine.heads(document) != heads_after(before, fresh):
+        raise CrdtError("changes that do not lead to the heads that they say")
+    with shield:
+        return read_layout(document)

@@ -45,9 +45,8 @@ def padded_bytes(size: int) -> int:
     """Return the padded size of `size` bytes, at least PADDED_BYTES_MIN.
 
     Padmé (Nikitin et al., Reducing Metadata Leakage from Encrypted Files and Communication with
-    PURBs, 2019, section 4): a size keeps as many significant bits as its bit length has, and
-    is rounded up. It leaks O(log log) bits of the size for at most 12 % more, and at most 6.3 %
-    more from 256 bytes on.
+    PURBs, 2019, section 4): a size keeps its leading bit and as many bits after it as its
+    exponent has, and is rounded up. From 256 bytes on that costs at most 6.3 %.
     """
     size = max(size, PADDED_BYTES_MIN)
     exponent = size.bit_length() - 1

@@ -33,9 +33,8 @@ class SymmetricState:
 
     def __init__(self, name: str) -> None:
         encoded = name.encode()
+        assert len(encoded) <= HASH_BYTES, "a longer name would be hashed; no pattern has one"
         self.hash = encoded.ljust(HASH_BYTES, b"\0")
-        if len(encoded) > HASH_BYTES:
-            self.hash = blake2b(encoded).digest()
         self._chaining_key = self.hash
         self._cipher: CipherState | None = None
 
@@ -172,7 +171,7 @@ class HandshakeState:
         try:
             for token in self._next_message(sending=False):
                 rest = self._read_token(token, rest)
-            return self._decrypt(rest)
+            return self._symmetric.decrypt_and_hash(rest)
         except SealBroken as error:
             raise HandshakeFailed("a handshake message does not authenticate") from error
 
@@ -216,15 +215,10 @@ class HandshakeState:
             self._mix_ephemeral(self._remote["e"])
         elif token == "s":  # noqa: S105  # as above
             sealed, rest = _cut(rest, DH_BYTES + self._symmetric.tag_bytes)
-            self._remote["s"] = self._decrypt(sealed)
+            self._remote["s"] = self._symmetric.decrypt_and_hash(sealed)
         else:
             self._mix_secret(token)
         return rest
-
-    def _decrypt(self, data: bytes) -> bytes:
-        if len(data) < self._symmetric.tag_bytes:
-            raise HandshakeFailed("a handshake message is too short")
-        return self._symmetric.decrypt_and_hash(data)
 
     def _mix_ephemeral(self, public: bytes) -> None:
         self._symmetric.mix_hash(public)

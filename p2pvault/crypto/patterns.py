@@ -93,7 +93,10 @@ def pattern(name: str) -> Pattern:
         raise ValueError(f"not a Noise protocol that is implemented here: {name}")
     base = match[1]
     messages = [message.split() for message in _MESSAGES[base].split("|")]
-    for modifier in filter(None, match[2].split("+")):
+    modifiers = match[2].split("+") if match[2] else []
+    if len(modifiers) != len(set(modifiers)):
+        raise ValueError(f"not a Noise protocol, it repeats a modifier: {name}")
+    for modifier in modifiers:
         _place(messages, modifier)
     one_way = base in {"N", "K", "X"}
     return Pattern(

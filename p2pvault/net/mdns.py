@@ -116,8 +116,9 @@ class Discovery:
     async def refresh(self) -> None:
         """Follow a change of the network: use the interfaces that are there now.
 
-        Asks again, and sights again what is expected. Announces nothing: addresses and tags may have
-        changed, so the caller advertises everything anew afterwards, under the same names or others.
+        Asks again, and sights again what is expected. Announces nothing: addresses and tags may
+        have changed, so the caller advertises everything anew afterwards, under the same names or
+        others.
         """
         if self._settings.mode is Mode.OFF:
             return

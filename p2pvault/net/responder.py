@@ -31,7 +31,9 @@ from p2pvault.limits import (
     DISCOVERY_HOST_TTL_S,
     DISCOVERY_LOOKS_MAX,
     DISCOVERY_OTHER_TTL_S,
+    DISCOVERY_REPEAT_S,
     DISCOVERY_RESOLVE_S,
+    DISCOVERY_SETTLE_LOOKS,
     DISCOVERY_SETTLE_S,
     DISCOVERY_TEXT_BYTES_MAX,
 )
@@ -144,7 +146,7 @@ class Responder:
             announcing = await self._register(info)
             await self.retract(kind)
         self._announced[kind] = info
-        self._announcing[kind] = self._keep(announcing)
+        self._announcing[kind] = self._keep(self._repeat(info, announcing))
 
     async def retract(self, kind: Kind) -> None:
         """Withdraw what is announced under a kind, with goodbyes in the background."""
@@ -180,12 +182,19 @@ class Responder:
         except NonUniqueNameException as error:
             raise NameTaken("another device answers to this name") from error
 
-    def _hush(self, kind: Kind) -> None:
-        """End the announcements under way, which are repeated for 0.5 s.
+    async def _repeat(self, info: ServiceInfo, announcing: Awaitable[None]) -> None:
+        """Announce once more, at least one second later (RFC 6762, section 8.3).
 
-        They would mix with newer ones. A receiver takes records that are less than 1 s apart for
-        parts of one set (RFC 6762, section 10.2) and would go on believing the old ones.
+        zeroconf sends all three of its announcements within 0.5 s. A receiver takes records that
+        are less than one second apart for parts of one set (section 10.2) and would go on believing
+        an older announcement that came just before.
         """
+        await announcing
+        await asyncio.sleep(DISCOVERY_REPEAT_S)
+        await (await self._zeroconf.async_update_service(info))
+
+    def _hush(self, kind: Kind) -> None:
+        """End the announcements under way, which would contradict newer ones."""
         announcing = self._announcing.pop(kind, None)
         if announcing is not None:
             announcing.cancel()
@@ -223,21 +232,19 @@ class Responder:
             task.add_done_callback(lambda _: looks.pop(instance))
 
     async def _look(self, kind: Kind, instance: str, news: asyncio.Event) -> None:
-        """Look up a name after each piece of news, and once more when its records have settled.
+        """Look up a name after each piece of news, and again while its records settle.
 
         The first look may meet a record that was flushed and lives for one more second, or miss one
         that came in another packet; no event tells when that is over.
         """
         last: Sighting | None = None
-        settled = False
-        while True:
+        quiet = 0
+        while quiet <= DISCOVERY_SETTLE_LOOKS:
             sighting = await self._resolve(kind, instance)
             if sighting is not None and sighting != last:
                 self._deliver(sighting)
                 last = sighting
-            if settled and not news.is_set():
-                return
-            settled = not await _hears(news)
+            quiet = 0 if await _hears(news) else quiet + 1
 
     async def _resolve(self, kind: Kind, instance: str) -> Sighting | None:
         info = AsyncServiceInfo(kind.value, f"{instance}.{kind.value}")
@@ -254,6 +261,8 @@ class Responder:
         for kind in tuple(self._browsers):
             await self.browse(kind, wanted=False)
         await self._stop_looking()
+        for kind in Kind:
+            self._hush(kind)
         # Goodbyes that are under way are worth waiting for; all of them take 0.5 s at most.
         await asyncio.gather(*self._background, return_exceptions=True)
 
@@ -272,7 +281,7 @@ class Responder:
 
 
 async def _hears(news: asyncio.Event) -> bool:
-    """Wait for news, or in vain until the records have settled."""
+    """Wait for news; tell whether there was any."""
     try:
         async with asyncio.timeout(DISCOVERY_SETTLE_S):
             await news.wait()

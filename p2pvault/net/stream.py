@@ -22,9 +22,6 @@ _BOTH_FAMILIES: Final = frozenset({"", "*", "::"})
 # What the kernel calls an address; the last form is that of Pythons built without IPv6.
 _Name = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
 
-_NO_IPV6: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
-"""What a kernel without IPv6 says to `::`."""
-
 
 async def open_listeners(host: str, port: int) -> list[trio.SocketListener]:
     """Listen on an address, or on every address of both families.
@@ -98,7 +95,7 @@ async def _listen_on_both(port: int) -> list[trio.SocketListener]:
         try:
             return [ipv4, await _listen("::", port_of(ipv4))]
         except OSError as error:
-            if error.errno in _NO_IPV6:
+            if error.errno == errno.EAFNOSUPPORT:  # a kernel without IPv6
                 return [ipv4]
             await ipv4.aclose()
             if port or error.errno != errno.EADDRINUSE:

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import trio
-
 from p2pvault.core.io import Edit, Edited
 from p2pvault.crdt.values import Value
 from p2pvault.errors import VaultError
 from p2pvault.types import Address, DeviceId, RecordId, Role, VaultId
+
 
 @dataclass(frozen=True, slots=True)
 class RecordView:
@@ -153,9 +153,22 @@ class WrongGuess:
 
 @dataclass(frozen=True, slots=True)
 class JoinerKnocks:
-    """A device that knows the code asks to join; its words have to be typed now."""
+    """A device that knows the code says its name."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class WordsAsked:
+    """The two words have to be typed now.
+
+    Attributes:
+        digits: To compare by eye with those on the other device; None when asked again.
+        problem: Why what was typed could not be two words; None when asked for the first time.
+    """
+
+    digits: str | None
+    problem: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +186,7 @@ class PairingEnded:
     error: VaultError
 
 
-PairingEvent = CodeShown | WrongGuess | JoinerKnocks | DevicePaired | PairingEnded
+PairingEvent = CodeShown | WrongGuess | JoinerKnocks | WordsAsked | DevicePaired | PairingEnded
 
 
 class PairingSession(Protocol):

@@ -143,7 +143,7 @@ class Peer:
 
     def reached(self, author: AuthorId) -> int:
         """Return the highest number of a journal that the peer holds or that is in flight."""
-        return max(self._held(author), self.sent_up_to.get(author, 0))
+        return max(_number(self.journals, author), self.sent_up_to.get(author, 0))
 
     def sent(self, entry: StoredEntry) -> None:
         """Note that an entry is on its way."""
@@ -170,28 +170,28 @@ class Peer:
             return Verdict.APART
         return Verdict.EQUAL if content == self.content else Verdict.CONTRADICTION
 
-    def missing_there(self, journals: Journals) -> int:
-        """Count the entries that we hold and the peer, as far as it said, does not."""
-        return sum(max(0, head.n - self._held(author)) for author, head in journals.items())
-
-    def missing_here(self, journals: Journals) -> int:
-        """Count the entries that the peer holds and we do not."""
-        return sum(
-            max(0, head.n - (journals[author].n if author in journals else 0))
-            for author, head in self.journals.items()
-        )
-
-    def _held(self, author: AuthorId) -> int:
-        head = self.journals.get(author)
-        return head.n if head else 0
-
     def _acknowledge(self) -> None:
         while self.in_flight:
             author, n, size = self.in_flight[0]
-            if n > self._held(author):
+            if n > _number(self.journals, author):
                 return
             self.in_flight.popleft()
             self.in_flight_bytes -= size
+
+
+def missing_there(ours: Journals, theirs: Journals) -> int:
+    """Count the entries that we hold and a peer, as far as it said, does not."""
+    return sum(max(0, head.n - _number(theirs, author)) for author, head in ours.items())
+
+
+def missing_here(ours: Journals, theirs: Journals) -> int:
+    """Count the entries that a peer holds and we do not."""
+    return missing_there(theirs, ours)
+
+
+def _number(journals: Journals, author: AuthorId) -> int:
+    head = journals.get(author)
+    return head.n if head else 0
 
 
 def first_missing(ours: Journals, peer: Peer) -> list[tuple[AuthorId, int]]:

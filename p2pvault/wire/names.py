@@ -1,9 +1,12 @@
 """Names that people give to devices and vaults, and the short word for a kind of device.
 
 A name travels to other devices and is shown there: in a terminal, in a log, in a table. So it must
-not carry anything that moves a cursor, hides, or reorders the text around it. What is refused
-here is refused for everybody, so that a name which one device shows is one that all show. Escaping
-for a particular output stays with that output.
+not carry anything that moves a cursor, hides, or reorders the text around it. Escaping for a
+particular output stays with that output.
+
+Which characters are assigned depends on the Unicode version of the running Python, so two devices
+may judge a very new character differently. Therefore no rule that all devices must agree on may
+hang on these functions; they guard what is typed, and what is shown.
 """
 
 import re

@@ -4,11 +4,12 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
 import trio
+
 from harness import discovery_peer, netns
 
 REASON = netns.unavailable()
@@ -68,6 +69,29 @@ async def running(host: netns.Host, instance: str, *expected: str) -> AsyncItera
         process.terminate()
         with trio.fail_after(PATIENCE_S):
             assert await process.wait() == 0
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@contextlib.asynccontextmanager
+async def holding_the_port(host: netns.Host) -> AsyncIterator[Callable[[], Awaitable[None]]]:
+    script = "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 5353)); "
+    script += "input('held')"
+    process = await trio.lowlevel.open_process(
+        host.command(sys.executable, "-c", script), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    assert await process.stdout.receive_some() == b"held"
+    stdin = process.stdin
+
+    async def release() -> None:
+        await stdin.send_all(b"\n")
+        await process.wait()
+
+    try:
+        yield release
     finally:
         process.kill()
         await process.wait()
@@ -147,22 +171,18 @@ async def test_a_port_that_another_program_keeps_is_a_problem_and_not_the_end(
     hosts: Sequence[netns.Host],
 ) -> None:
     a, b = hosts
-    holder = "import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); "
-    holder += "s.bind(('', 5353)); print('held', flush=True); input()"
-    process = subprocess.Popen(
-        b.command(sys.executable, "-c", holder), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    with process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == b"held\n"
-        async with running(a, "aaaa"), running(b, "bbbb", "aaaa") as hindered:
-            ready = await hindered.until(of("ready"))
-            assert "Address already in use" in str(ready["problem"])
-            process.communicate()
-            b.add_address("10.77.0.99/24")
-            change = await hindered.until(of("change"))
-            assert change["problem"] is None
-            await hindered.until(sighting_at("10.77.0.1:4711"))
+    async with (
+        holding_the_port(b) as release,
+        running(a, "aaaa"),
+        running(b, "bbbb", "aaaa") as hindered,
+    ):
+        ready = await hindered.until(of("ready"))
+        assert "Address already in use" in str(ready["problem"])
+        await release()
+        b.add_address("10.77.0.99/24")
+        change = await hindered.until(of("change"))
+        assert change["problem"] is None
+        await hindered.until(sighting_at("10.77.0.1:4711"))
 
 
 async def test_a_lossy_network_only_takes_longer(hosts: Sequence[netns.Host]) -> None:

@@ -1,12 +1,14 @@
 """A process that does nothing but discovery: `discovery_peer.py INSTANCE PORT EXPECTED...`.
 
 Advertises INSTANCE at the addresses that the machine has, follows changes of the network, and
-prints one JSON object a line: `ready`, `change` and `sighting`. Ends cleanly on SIGTERM.
+writes one JSON object a line: `ready`, `change`, `sighting` and `ended`. Ends cleanly on SIGTERM.
 """
 
 import json
 import signal
 import sys
+
+import trio
 
 from p2pvault.net.addresses import advertised, local_addresses, usable
 from p2pvault.net.interfaces import NetworkChange, watch_network
@@ -18,8 +20,6 @@ from p2pvault.net.mdns import (
     Sighting,
     open_discovery,
 )
-
-import trio
 
 
 async def main(instance: str, port: int, expected: frozenset[str]) -> None:
@@ -67,7 +67,8 @@ def described(sighting: Sighting) -> dict[str, object]:
 
 
 def emit(event: str, **values: object) -> None:
-    print(json.dumps({"event": event, **values}), flush=True)
+    sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -163,6 +163,7 @@ def _epoch(log: MembershipLog, number: int, boxes: Iterable[Actor], follows: boo
 _writes: st.SearchStrategy[_Write] = st.one_of(
     st.builds(lambda a, r: lambda log: add(a, r), _actors, st.sampled_from(Role)),
     st.builds(lambda a, n: lambda log: remove(a, n), _actors, _few),
+    st.builds(lambda a, n: lambda log: remove(a, n), _actors, _few),
     st.builds(lambda a, r: lambda log: SetRole(a.id, r), _actors, st.sampled_from(Role)),
     st.builds(lambda a, n: lambda log: Rename(a.id, f"name {n}"), _actors, _few),
     st.builds(
@@ -175,6 +176,12 @@ _writes: st.SearchStrategy[_Write] = st.one_of(
 )
 
 
+def _mixed() -> MembershipLog:
+    """Two admins and two members."""
+    log = ALICE.write(founded(ALICE, BOB), add(CAROL, Role.MEMBER))
+    return BOB.write(log, add(DAVE, Role.MEMBER))
+
+
 @st.composite
 def pasts(draw: st.DrawFn, steps_max: int = 14) -> Past:
     """Draw a history: devices write on top of whatever any device knew at any time.
@@ -182,7 +189,7 @@ def pasts(draw: st.DrawFn, steps_max: int = 14) -> Past:
     So operations are concurrent, backdated and forked, by members, outsiders and removed devices
     alike; only what every log refuses is left out.
     """
-    stages = [draw(st.sampled_from([genesis(), founded(ALICE, BOB), founded(*ACTORS[:4])]))]
+    stages = [draw(st.sampled_from([genesis(), founded(*ACTORS[:4]), _mixed()]))]
     for _ in range(draw(st.integers(0, steps_max))):
         # Counted from the end, so that a shrunk history is a straight line.
         ages = draw(st.lists(st.integers(0, len(stages) - 1), min_size=1, max_size=2))

@@ -28,9 +28,10 @@ def unavailable() -> str | None:
     if os.geteuid() != 0:
         return "needs root for network namespaces"
     name = _new_name("probe")
-    made = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True)
-    if made.returncode:
-        return f"needs network namespaces: {made.stderr.strip()}"
+    try:
+        _ip("netns", "add", name)
+    except subprocess.CalledProcessError as error:
+        return f"needs network namespaces: {error.stderr.strip()}"
     _ip("netns", "delete", name)
     return None
 

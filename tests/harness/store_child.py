@@ -1,9 +1,10 @@
 """Programs that use a store in a process of their own, to be killed or starved by a test.
 
-Run as `python store_child.py PROGRAM HOME`; each prints what it did, line by line.
+Run as `python store_child.py PROGRAM HOME [ARGUMENT]`; each prints what it did, line by line.
 """
 
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,11 +28,35 @@ def report(*items: object) -> None:
 
 
 def write_for_ever(home: Path) -> None:
-    """Persist numbered batches, and print each number once it is durable."""
+    """Persist numbered batches, and print each number once it is durable.
+
+    The next batch is at hand before the number is printed, so that whoever kills this process on
+    reading a number hits it inside `persist`.
+    """
     store = open_store(home, KEY, create=True)
-    for n in count(store.state().last_arrival + 1):
+    first = store.state().last_arrival + 1
+    batch = numbered(first)
+    for n in count(first):
+        store.persist(batch)
+        batch = numbered(n + 1)
+        report(n)
+
+
+def die_in_the_next_batch(home: Path, after_us: str) -> None:
+    """Persist a few numbered batches, and be ended by the kernel some time into the next one.
+
+    Nothing handles SIGALRM here, so the process is gone at that instant, as after SIGKILL.
+    """
+    store = open_store(home, KEY, create=True)
+    first = store.state().last_arrival + 1
+    for n in range(first, first + 3):
         store.persist(numbered(n))
         report(n)
+    batch = numbered(first + 3)
+    signal.setitimer(signal.ITIMER_REAL, int(after_us) / 1e6)
+    store.persist(batch)
+    report(first + 3)
+    signal.pause()
 
 
 def write_until_refused(home: Path, relieve: Callable[[], None]) -> None:
@@ -79,10 +104,16 @@ def open_on_read_only_disk(home: Path) -> None:
         report(type(error).__name__)
 
 
-PROGRAMS = {
+PROGRAMS: dict[str, Callable[..., None]] = {
     program.__name__: program
-    for program in (write_for_ever, fill_file_size_limit, fill_disk, open_on_read_only_disk)
+    for program in (
+        write_for_ever,
+        die_in_the_next_batch,
+        fill_file_size_limit,
+        fill_disk,
+        open_on_read_only_disk,
+    )
 }
 
 if __name__ == "__main__":
-    PROGRAMS[sys.argv[1]](Path(sys.argv[2]))
+    PROGRAMS[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])

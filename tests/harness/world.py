@@ -20,6 +20,7 @@ from p2pvault.core.members import Members
 from p2pvault.errors import StoreFull, VaultError
 from p2pvault.protocol.handover import Handover, encode_handover
 from p2pvault.protocol.membership import DeviceCard
+from p2pvault.protocol.pairing import Received, VaultSummary
 from p2pvault.types import Address, Batch, Instant, LinkId, RecordId, Role
 
 
@@ -87,7 +88,10 @@ class World:
                 (sponsor.address,),
             )
         )
-        return self._party(name, join_vault(keys, entropy, package, members.device))
+        about = members.membership
+        offered = VaultSummary(about.vault, about.name, len(about.members), about.made_ms)
+        received = Received(package, offered, members.keys.public)
+        return self._party(name, join_vault(keys, entropy, received))
 
     def _party(self, name: str, vault: NewVault) -> Party:
         store = MemoryStore()

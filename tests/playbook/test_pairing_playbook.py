@@ -316,7 +316,7 @@ def test_a_changed_seed_does_not_open_the_commitment() -> None:
 
 def _change_seed_after_claim(cheat: Joiner) -> Callable[[str, bytes], bytes]:
     def wire(sender: str, data: bytes) -> bytes:
-        if cheat.state is joiner_module.State.PRESENTATION:
+        if cheat._state is joiner_module.State.PRESENTATION:
             cheat._seed = bytes(32)
         return data
 
@@ -361,17 +361,37 @@ def test_an_unusable_box_key_ends_the_session() -> None:
 
 
 class FalseSponsor(Sponsor):
-    """Presents a vault that it did not sign for."""
+    """Changes its presentation, before or after it signs."""
+
+    changes: dict[str, str | bytes]
+    signs: bool
 
     def _send(self, message: PairingMessage) -> None:
         if isinstance(message, Presentation):
-            message = replace(message, vault_name="Somebody's vault")
+            message = replace(message, **self.changes)
+            if self.signs:
+                proof = ceremony.proof(message, self._link.binding)
+                message = replace(message, signature=sign(HOST.keys.signing, proof))
         super()._send(message)
 
 
-def test_a_presentation_that_is_not_signed_as_it_is_ends_the_session() -> None:
-    meeting = Meeting(host=FalseSponsor(HOST, SHOWN, seeded("false")))
+@pytest.mark.parametrize(
+    ("changes", "signs", "complaint"),
+    [
+        ({"vault_name": "Somebody's vault"}, False, "keys are its own"),
+        ({"static": bytes(32)}, True, "another key"),
+        ({"challenge": bytes(1_168)}, True, "another key than ours"),
+        ({"challenge": b"\x09" * 1_168}, True, "another key than ours"),
+    ],
+)
+def test_a_presentation_that_does_not_hold_ends_the_session(
+    changes: dict[str, str | bytes], signs: bool, complaint: str
+) -> None:
+    host = FalseSponsor(HOST, SHOWN, seeded("false"))
+    host.changes, host.signs = changes, signs
+    meeting = Meeting(host=host)
     assert isinstance(meeting.joiner.error, HandshakeFailed)
+    assert complaint in str(meeting.joiner.error)
     assert not meeting.joiner.has(ConfirmVault)
 
 
@@ -421,11 +441,9 @@ def test_time_does_not_run_while_a_device_works_for_itself() -> None:
     meeting = confirming()
     meeting.accept_vault()
     meeting.type_words()
-    meeting.do(meeting.sponsor, meeting.sponsor.machine.timeout())
-    assert not meeting.sponsor.has(Failed)
+    assert meeting.sponsor.machine.timeout() == [Deadline(WRITE_STALL_S)]
     meeting.admit()
-    meeting.do(meeting.joiner, meeting.joiner.machine.timeout())
-    assert not meeting.joiner.has(Failed)
+    assert meeting.joiner.machine.timeout() == [Deadline(WRITE_STALL_S)]
     meeting.store()
     assert meeting.sponsor.has(Paired)
 
@@ -610,6 +628,20 @@ def test_nothing_is_taken_while_a_person_or_a_device_has_to_answer(
     storing.admit()
     say(storing, storing.sponsor, message)
     assert isinstance(storing.joiner.error, UnexpectedMessage)
+
+
+def test_a_message_on_another_stream_ends_the_session() -> None:
+    meeting = confirming()
+    stray = meeting.joiner.machine._link.channel.seal(kind_of(Accept()), encode(Accept()), stream=1)
+    meeting.do(meeting.sponsor, meeting.sponsor.machine.receive(stray))
+    assert isinstance(meeting.sponsor.error, MalformedMessage)
+
+
+def test_a_close_in_the_middle_ends_the_session() -> None:
+    meeting = confirming()
+    close = meeting.joiner.machine._link.channel.close()
+    meeting.do(meeting.sponsor, meeting.sponsor.machine.receive(close))
+    assert isinstance(meeting.sponsor.error, Unreachable)
 
 
 def test_a_vault_is_accepted_once() -> None:

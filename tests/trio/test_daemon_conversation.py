@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 
 import pytest
 import trio.testing
@@ -72,7 +72,8 @@ class Daemon:
             raise NoSuchRecord("there is no such record")
         self.open_streams += 1
         try:
-            yield self._events(params)
+            async with aclosing(self._events(params)) as events:
+                yield events
         finally:
             self.open_streams -= 1
 

@@ -99,6 +99,18 @@ def test_a_mistyped_word_gets_a_suggestion(typed: str, meant: str) -> None:
     assert "violin" not in str(refusal.value) + refusal.value.hint
 
 
+def test_a_word_that_resembles_nothing_gets_the_general_hint() -> None:
+    with pytest.raises(BadCode) as refusal:
+        parse_code("42-qqqqqqqqqq-tulip-violin")
+    assert refusal.value.hint == BadCode.hint
+
+
+def test_a_word_with_the_right_start_is_suggested_even_if_the_rest_is_far_off() -> None:
+    with pytest.raises(BadCode) as refusal:
+        parse_code("42-lanolingreasecream-tulip-violin")
+    assert "lantern" in refusal.value.hint
+
+
 @given(st.text(max_size=80))
 def test_any_text_is_a_code_or_one_clear_error(text: str) -> None:
     try:

@@ -1,8 +1,9 @@
 import pytest
 from automerge import core
 from p2pvault.crdt.engine import LIST, MAP, ROOT, TEXT
+from p2pvault.crdt.history import heads_after
 from p2pvault.crdt.prefilter import inspect
-from p2pvault.crdt.record import Record, heads_after
+from p2pvault.crdt.record import Record
 from p2pvault.crdt.values import Timestamp, Value
 from p2pvault.errors import BadPath, BadValue, CrdtError
 from p2pvault.limits import (

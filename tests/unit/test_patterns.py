@@ -41,6 +41,7 @@ def test_the_letters_say_which_static_keys_are_known(
         f"Noise_XXpsk4_{SUITE}",
         f"Noise_XXpsk0psk3_{SUITE}",
         f"Noise_XXpsk0+_{SUITE}",
+        f"Noise_XXpsk0+psk0_{SUITE}",
         f"Noise_X1_{SUITE}",
         f"Noise_XX_{SUITE}\n",
         "",

@@ -1,6 +1,7 @@
 """The store in a process that is killed, or on a disk that is full or read-only."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,27 @@ def test_kill_9_in_the_middle_of_writing_keeps_exactly_what_was_acknowledged(
             child.kill()
             unread = child.stdout.read().splitlines()
         acknowledged = held + batches_before_kill + len(unread)
+        store = open_store(tmp_path, store_child.KEY)
+        held = store.state().last_arrival
+        assert held in (acknowledged, acknowledged + 1), "the one in flight may be there, or not"
+        assert_holds_exactly(store, held)
+        assert_sound(store)
+        store.close()
+
+
+def test_dying_at_any_moment_of_a_batch_keeps_the_ones_before_and_all_or_nothing_of_it(
+    tmp_path: Path,
+) -> None:
+    # A batch takes around 1 ms, and its last third is the commit.
+    held = 0
+    for after_us in range(50, 1_650, 50):
+        done = subprocess.run(
+            [*CHILD, "die_in_the_next_batch", str(tmp_path), str(after_us)],
+            stdout=subprocess.PIPE,
+            check=False,
+        )
+        assert done.returncode == -signal.SIGALRM
+        acknowledged = held + len(done.stdout.splitlines())
         store = open_store(tmp_path, store_child.KEY)
         held = store.state().last_arrival
         assert held in (acknowledged, acknowledged + 1), "the one in flight may be there, or not"

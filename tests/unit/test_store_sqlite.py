@@ -224,8 +224,8 @@ class TestReader:
     def test_answers_leave_no_transaction_open_that_would_stop_checkpoints(
         self, home: Path, store: SqliteStore
     ) -> None:
-        store.persist(numbered(1))
-        store.persist(numbered(2))
+        for n in range(1, 6):
+            store.persist(numbered(n))
         reader = open_reader(home, KEY)
         assert len(reader.entries(0, 1)) == 1
         reader.records([record_id(20), record_id(99)])

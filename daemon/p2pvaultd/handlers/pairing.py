@@ -1,7 +1,7 @@
 """Pairing from both sides. A ceremony belongs to the connection that began it."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import assert_never, cast
 
 from p2pvault.control.messages import JsonObject
@@ -15,6 +15,7 @@ from p2pvault.node.port import (
     PairingSession,
     VaultJoined,
     VaultOffered,
+    WordsAsked,
     WordsShown,
     WrongGuess,
 )
@@ -43,7 +44,8 @@ class PairingHandlers:
         async with self._host.node().pair(admin=cast("bool", params["admin"])) as session:
             self._pairing = session
             try:
-                yield _follow_pairing(session)
+                async with aclosing(_follow_pairing(session)) as events:
+                    yield events
             finally:
                 self._pairing = None
 
@@ -54,7 +56,8 @@ class PairingHandlers:
         async with self._host.join(code, name) as session:
             self._joining = session
             try:
-                yield _follow_join(session)
+                async with aclosing(_follow_join(session, self._host)) as events:
+                    yield events
             finally:
                 self._joining = None
 
@@ -84,7 +87,10 @@ async def _follow_pairing(session: PairingSession) -> Events:
                 yield {"event": "attempt", "message": message}
             case JoinerKnocks(name):
                 yield {"event": "joiner", "name": name}
-                yield {"event": "confirm"}
+            case WordsAsked(digits, problem):
+                if problem is not None:
+                    yield {"event": "attempt", "message": problem}
+                yield _confirm(digits)
             case DevicePaired(device, name):
                 yield {"event": "paired", "device": named(device, name)}
                 return
@@ -94,7 +100,11 @@ async def _follow_pairing(session: PairingSession) -> Events:
                 assert_never(event)
 
 
-async def _follow_join(session: JoinSession) -> Events:
+def _confirm(digits: str | None) -> JsonObject:
+    return {"event": "confirm"} if digits is None else {"event": "confirm", "digits": digits}
+
+
+async def _follow_join(session: JoinSession, host: Host) -> Events:
     async for event in session.events:
         match event:
             case WordsShown(words, digits):
@@ -103,6 +113,7 @@ async def _follow_join(session: JoinSession) -> Events:
                 made = moment(made_ms)
                 yield {"event": "vault", "name": name, "devices": devices, "made": made}
             case VaultJoined(vault, name):
+                await host.run_existing()
                 yield {"event": "paired", "vault": named(vault, name)}
                 return
             case PairingEnded(error):

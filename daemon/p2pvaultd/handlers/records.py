@@ -1,7 +1,7 @@
 """Reading, writing and watching records."""
 
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import cast
 
 from p2pvault.control.messages import Json, JsonObject
@@ -73,8 +73,11 @@ class RecordHandlers:
     @asynccontextmanager
     async def _watch(self, params: JsonObject) -> AsyncIterator[Events]:
         selector = cast("str | None", params.get("path"))
-        async with self._host.node().watch(selector) as changes:
-            yield _follow(changes)
+        async with (
+            self._host.node().watch(selector) as changes,
+            aclosing(_follow(changes)) as events,
+        ):
+            yield events
 
 
 async def _follow(changes: trio.MemoryReceiveChannel[ChangeEvent | MissedEvents]) -> Events:
@@ -125,6 +128,6 @@ def _has_changed(edited: Edited) -> bool:
     return edited.created or bool(edited.fields)
 
 
-def _text(value: Json | Plain) -> str:
+def _text(value: object) -> str:
     assert isinstance(value, str), "the schema says so"
     return value

@@ -57,7 +57,7 @@ class StateHandlers:
     async def _status(self, params: JsonObject) -> JsonObject:
         del params
         node = self._host.running
-        return self._without_vault() if node is None else _written(await node.status())
+        return self._without_node() if node is None else _written(await node.status())
 
     async def _wait(self, params: JsonObject) -> JsonObject:
         seconds = cast("float", params.get("timeout_s", CONTROL_WAIT_S_MAX))
@@ -71,30 +71,28 @@ class StateHandlers:
             f"not {params['for']} within {seconds:g} s", hint="See `p2pvault status`."
         )
 
-    def _without_vault(self) -> JsonObject:
+    def _without_node(self) -> JsonObject:
+        fault = self._host.fault
         return {
             "vault": None,
             "device": None,
             "peers": [],
             "listening": [],
             "discovery": {"mode": self._host.mode.value, "problem": None},
-            "problems": [],
+            "problems": [] if fault is None else [_problem(fault.code, str(fault), fault.hint)],
         }
 
 
 def _written(status: NodeStatus) -> JsonObject:
     listening: list[Json] = [str(address) for address in status.listening]
-    problems: list[Json] = [
-        {"code": problem.code, "message": problem.message, "hint": problem.hint}
-        for problem in status.problems
-    ]
+    problems = [_problem(one.code, one.message, one.hint) for one in status.problems]
     return {
         "vault": {**named(status.vault, status.vault_name), "records": status.records},
         "device": {**named(status.device, status.device_name), "role": status.role.value},
         "peers": [_peer(peer) for peer in status.peers],
         "listening": listening,
         "discovery": {"mode": status.discovery_mode, "problem": status.discovery_problem},
-        "problems": problems,
+        "problems": [*problems],
     }
 
 
@@ -109,3 +107,7 @@ def _peer(peer: PeerStatus) -> Json:
         "ahead": peer.ahead,
         "last_seen": None if peer.last_seen_ms is None else moment(peer.last_seen_ms),
     }
+
+
+def _problem(code: str, message: str, hint: str) -> Json:
+    return {"code": code, "message": message, "hint": hint}

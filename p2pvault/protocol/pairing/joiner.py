@@ -129,11 +129,6 @@ class Joiner(Session):
         self._size = 0
         self._package = bytearray()
 
-    @property
-    def state(self) -> State:
-        """What the session waits for, or waited for when it ended."""
-        return self._state
-
     def start(self) -> list[Effect]:
         """Begin with the first message."""
         self._send(self._hello)
@@ -282,7 +277,10 @@ class Joiner(Session):
     def _timed_out(self) -> None:
         if self._state is State.LEAVE:
             self._end()
-        elif self._state is not State.STORE:  # while storing, it is this device that is busy
+        elif self._state is State.STORE:
+            # It is this device that is busy, and the other one that waits.
+            self._effects.append(Deadline(WRITE_STALL_S))
+        else:
             super()._timed_out()
 
     def _stream_ended(self) -> None:

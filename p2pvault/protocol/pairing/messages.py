@@ -41,7 +41,7 @@ HASH_BYTES: Final = 32
 """A commitment or an answer: BLAKE2b-256."""
 
 OPEN_BYTES_MAX: Final = 256
-"""A frame in the open; the largest, a `Claim`, has 137 bytes."""
+"""A frame in the open; the largest, a `Claim`, has 136 bytes."""
 
 _VERSIONS_MAX: Final = 8
 _DEVICE_TIME_MAX: Final = 2**53

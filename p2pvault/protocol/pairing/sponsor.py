@@ -144,11 +144,6 @@ class Sponsor(Session):
         self._words_match = False
         self._vault_accepted = False
 
-    @property
-    def state(self) -> State:
-        """What the session waits for, or waited for when it ended."""
-        return self._state
-
     def start(self) -> list[Effect]:
         """Begin. The joiner speaks first."""
         return [Deadline(HANDSHAKE_S)]
@@ -319,7 +314,9 @@ class Sponsor(Session):
 
     def _timed_out(self) -> None:
         if self._state is State.ADMIT:
-            return  # it is this device that is busy, and the other one that waits
+            # It is this device that is busy, and the other one that waits.
+            self._effects.append(Deadline(WRITE_STALL_S))
+            return
         if self._state is State.CONFIRM:
             error = PairingRefused("the two devices were not compared in time")
             self._refuse(Reason.TIMEOUT, error)

@@ -1,0 +1,52 @@
+"""Which changes a record holds, and whether others may follow them.
+
+The engine trusts a change to number its operations after those it depends on. One that does not
+is applied, and the record can never be loaded from a snapshot again; so the numbers are checked
+here, and missing dependencies are found before the engine is bothered. Pure; no engine here.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+from p2pvault.crdt.prefilter import Change
+from p2pvault.errors import CrdtError
+from p2pvault.types import ChangeHash, Heads
+
+History: TypeAlias = Mapping[ChangeHash, int]
+"""Every change of a record, and the number of its last operation."""
+
+
+def following(history: History, fresh: Sequence[Change]) -> dict[ChangeHash, int]:
+    """Check that new changes may follow a history.
+
+    Args:
+        history: What the record holds; empty for a record that is not there yet.
+        fresh: Changes that are not in it, in any order.
+
+    Returns:
+        What they add to the history.
+
+    Raises:
+        CrdtError: A dependency is missing, operations are not numbered on from those of the
+            dependencies, or the record would be created twice, or never.
+    """
+    if sum(not change.deps for change in fresh) != (not history):
+        raise CrdtError("a record is created by exactly one change")
+    added = {change.hash: change.start_op + change.operations - 1 for change in fresh}
+    for change in fresh:
+        last = 0
+        for dep in change.deps:
+            number = added.get(dep) or history.get(dep)
+            if number is None:
+                raise CrdtError("a change whose dependencies are missing")
+            last = max(last, number)
+        # As the engine numbers them itself: a transaction sees exactly its dependencies.
+        if change.start_op != last + 1:
+            raise CrdtError("a change that does not number its operations on")
+    return added
+
+
+def heads_after(heads: Heads, fresh: Sequence[Change]) -> Heads:
+    """Return the heads that new changes lead to, in any order."""
+    followed = {dep for change in fresh for dep in change.deps}
+    return tuple(sorted({*heads, *(change.hash for change in fresh)} - followed))

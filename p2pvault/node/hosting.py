@@ -1,0 +1,106 @@
+"""A pairing window on this node: its listener, its advertisement, and what happens at the door."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import trio
+from p2pvault.core import io
+from p2pvault.limits import PAIRING_NEWS_MAX
+from p2pvault.net.stream import open_listeners, port_of
+from p2pvault.node.beaconing import Beaconing
+from p2pvault.node.network import Network
+from p2pvault.node.port import (
+    CodeShown,
+    DevicePaired,
+    JoinerKnocks,
+    PairingEnded,
+    PairingEvent,
+    WordsAsked,
+    WrongGuess,
+)
+from p2pvault.node.requests import Requests
+from p2pvault.node.shell import Shell
+
+
+class HostedPairing:
+    """The window as the program that opened it sees it."""
+
+    def __init__(self, request: int, feed: Callable[[io.Input], None]) -> None:
+        self._request = request
+        self._feed = feed
+        self._send, self.events = trio.open_memory_channel[PairingEvent](PAIRING_NEWS_MAX)
+
+    def type_words(self, words: str) -> None:
+        """Pass on what the person typed; the outcome arrives as an event."""
+        self._feed(io.WordsTyped(self._request, words))
+
+    def take(self, event: PairingEvent) -> None:
+        """Queue an event; they are few, and a program that does not read them loses the last."""
+        try:
+            self._send.send_nowait(event)
+        except (trio.WouldBlock, trio.BrokenResourceError):
+            return
+
+
+class Hosting:
+    """Opens pairing windows, one at a time.
+
+    Attributes:
+        network: Where this node listens; the node replaces it when its settings change.
+    """
+
+    def __init__(
+        self, shell: Shell, requests: Requests, network: Network, beaconing: Beaconing
+    ) -> None:
+        self._shell = shell
+        self._requests = requests
+        self.network = network
+        self._beaconing = beaconing
+        self._sessions: dict[int, HostedPairing] = {}
+
+    @asynccontextmanager
+    async def open(self, *, admin: bool) -> AsyncIterator[HostedPairing]:
+        """Show a code inside the block."""
+        request = self._requests.number()
+        session = self._sessions[request] = HostedPairing(request, self._shell.feed)
+        listeners = await open_listeners(self.network.host, 0)
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(trio.serve_listeners, self._shell.accept_pairing, listeners)
+                addresses = self.network.reachable_at(port_of(listeners[0]))
+                self._beaconing.pair_on(addresses)
+                self._shell.feed(io.PairingRequested(request, admin, addresses))
+                yield session
+                nursery.cancel_scope.cancel()
+        finally:
+            self._shell.feed(io.PairingCancelled(request))
+            del self._sessions[request]
+
+    def settle(self, effect: io.Answer | io.Refuse) -> None:
+        """Take the refusal of a window or of typed words."""
+        session = self._sessions.get(effect.request)
+        if session is not None and isinstance(effect, io.Refuse):
+            session.take(PairingEnded(effect.error))
+
+    def news(self, effect: io.PairingNews) -> None:
+        """Pass on what happened."""
+        session = self._sessions.get(effect.request)
+        if session is not None:
+            for event in _events(effect.news):
+                session.take(event)
+
+
+def _events(news: io.News) -> tuple[PairingEvent, ...]:
+    match news:
+        case io.CodeMade(code, uri, expires_s):
+            return (CodeShown(code, uri, expires_s),)
+        case io.AttemptFailed(message):
+            return (WrongGuess(message),)
+        case io.JoinerNamed(name, digits):
+            return (JoinerKnocks(name), WordsAsked(digits, None))
+        case io.WordsUnclear(message):
+            return (WordsAsked(None, message),)
+        case io.PairingDone(device, name):
+            return (DevicePaired(device, name),)
+        case io.PairingOver(error):
+            return (PairingEnded(error),)

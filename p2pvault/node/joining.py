@@ -1,0 +1,265 @@
+"""Joining a vault from a device that has none: find the sponsor, run the ceremony, store it.
+
+A typed code is looked for with mDNS; a pairing address says where to dial. What goes wrong before
+the words are shown leads on to the next candidate; afterwards it is the end.
+"""
+
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from functools import partial
+from os import urandom
+from pathlib import Path
+
+import trio
+from p2pvault.core.start import join_vault
+from p2pvault.crypto.keys import DeviceKeys
+from p2pvault.errors import NoPairingDevice, PairingRefused, Unreachable, VaultError
+from p2pvault.limits import (
+    HANDSHAKE_S,
+    KIB,
+    PAIRING_LAST_LOOK_S,
+    PAIRING_NEWS_MAX,
+    PAIRING_SEARCH_S,
+    PAIRING_SPONSORS_MAX,
+)
+from p2pvault.net.mdns import open_discovery
+from p2pvault.net.services import DiscoverySettings, Mode, Sighting
+from p2pvault.net.stream import dial
+from p2pvault.node.create import DEVICE_KIND, store_vault
+from p2pvault.node.port import JoinEvent, PairingEnded, VaultJoined, VaultOffered, WordsShown
+from p2pvault.protocol.code import parse_code
+from p2pvault.protocol.invitation import is_invitation, parse_invitation
+from p2pvault.protocol.pairing import (
+    ConfirmVault,
+    Deadline,
+    Failed,
+    Joiner,
+    Newcomer,
+    Paired,
+    Received,
+    Scanned,
+    Send,
+    ShowWords,
+    Typed,
+)
+from p2pvault.protocol.pairing import Effect as SessionEffect
+from p2pvault.types import Address
+from p2pvault.wire.names import clean_name
+
+_READ_BYTES = 64 * KIB
+
+Move = Callable[[], Sequence[SessionEffect]]
+"""Something that the machine is to be told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """What the person typed or scanned, and where that says to dial."""
+
+    what: Typed | Scanned
+    addresses: tuple[Address, ...]
+
+
+def read_ticket(text: str) -> Ticket:
+    """Read a code or a pairing address.
+
+    Raises:
+        BadCode: It is neither.
+    """
+    if is_invitation(text):
+        invitation = parse_invitation(text)
+        what = Scanned(invitation.secret, invitation.fingerprint)
+        return Ticket(what, invitation.addresses)
+    code = parse_code(text)
+    return Ticket(Typed(code.slot, code.secret), ())
+
+
+class Joining:
+    """One attempt to join, as the program that began it sees it."""
+
+    def __init__(self, state: Path, name: str, ticket: Ticket) -> None:
+        self._state = state
+        self._ticket = ticket
+        self._keys = DeviceKeys.generate(urandom)
+        self._newcomer = Newcomer(self._keys, clean_name(name), DEVICE_KIND)
+        self._send, self.events = trio.open_memory_channel[JoinEvent](PAIRING_NEWS_MAX)
+        self._answers, self._answered = trio.open_memory_channel[bool](1)
+        self._words_shown = False
+        self._joined: VaultJoined | None = None
+        self._failure: VaultError | None = None
+        self._refusal: VaultError | None = None
+        self._deadline = float("inf")
+        self._search = trio.CancelScope()
+
+    def accept(self, *, accepted: bool) -> None:
+        """Pass on the person's answer to `VaultOffered`.
+
+        Raises:
+            PairingRefused: It was answered already.
+        """
+        try:
+            self._answers.send_nowait(accepted)
+        except trio.WouldBlock:
+            raise PairingRefused("the vault was accepted or declined already") from None
+
+    async def run(self, discovery: DiscoverySettings) -> None:
+        """Join, and say how it ended."""
+        try:
+            await self._find_and_join(discovery)
+        except VaultError as error:
+            await self._send.send(PairingEnded(error))
+
+    async def _find_and_join(self, discovery: DiscoverySettings) -> None:
+        if self._ticket.addresses:
+            await self._try(self._ticket.addresses)
+            return
+        with trio.move_on_after(PAIRING_SEARCH_S) as self._search:
+            browse = DiscoverySettings(Mode.QUIET, discovery.interfaces)
+            async with open_discovery(browse) as found:
+                found.expect_pairing(wanted=True)
+                await self._try_sighted(found.sightings)
+        if self._search.cancelled_caught:
+            raise self._refusal or NoPairingDevice("no device on this network shows this code")
+
+    async def _try_sighted(self, sightings: trio.MemoryReceiveChannel[Sighting]) -> None:
+        """Try the code on those who show one, until one knows it or enough have refused it."""
+        refused = 0
+        async for sighting in sightings:
+            try:
+                await self._try(sighting.addresses)
+            except NoPairingDevice:
+                continue
+            except VaultError as error:
+                refused += 1
+                if self._words_shown or refused == PAIRING_SPONSORS_MAX:
+                    raise
+                self._refusal = error
+                self._search.deadline = trio.current_time() + PAIRING_LAST_LOOK_S
+            else:
+                return
+
+    async def _try(self, addresses: tuple[Address, ...]) -> None:
+        """Dial one sponsor until an address answers, and go through the ceremony."""
+        unreachable = Unreachable("the other device has no address that can be reached")
+        for address in addresses:
+            try:
+                stream = await dial(address)
+            except Unreachable as error:
+                unreachable = error
+                continue
+            async with stream:
+                await self._ceremony(stream)
+            return
+        raise unreachable
+
+    # The ceremony ------------------------------------------------------------------------
+
+    async def _ceremony(self, stream: trio.SocketStream) -> None:
+        machine = Joiner(self._newcomer, self._ticket.what, urandom)
+        moves, given = trio.open_memory_channel[Move](0)
+        self._deadline = trio.current_time() + HANDSHAKE_S
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_read_all, stream, machine, moves.clone())
+            nursery.start_soon(self._pass_on_answer, machine, moves)
+            await self._perform(stream, machine, machine.start())
+            while not machine.over:
+                await self._perform(stream, machine, await self._next(machine, given))
+            nursery.cancel_scope.cancel()
+        if self._failure is not None:
+            raise self._failure
+
+    async def _next(
+        self, machine: Joiner, given: trio.MemoryReceiveChannel[Move]
+    ) -> Sequence[SessionEffect]:
+        with trio.move_on_at(self._deadline):
+            return (await given.receive())()
+        self._deadline = float("inf")
+        return machine.timeout()
+
+    async def _pass_on_answer(self, machine: Joiner, moves: trio.MemorySendChannel[Move]) -> None:
+        accepted = await self._answered.receive()
+        await moves.send(partial(machine.vault_accepted, accepted=accepted))
+
+    async def _perform(
+        self, stream: trio.SocketStream, machine: Joiner, effects: Sequence[SessionEffect]
+    ) -> None:
+        queue = deque(effects)
+        while queue:
+            effect = queue.popleft()
+            if isinstance(effect, Received):
+                queue.extend(await self._store(machine, effect))
+            else:
+                await self._perform_one(stream, effect)
+
+    async def _perform_one(self, stream: trio.SocketStream, effect: SessionEffect) -> None:
+        match effect:
+            case Send(data):
+                with suppress(trio.BrokenResourceError):  # the reader sees the end, and says so
+                    await stream.send_all(data)
+            case Deadline(seconds):
+                self._deadline = trio.current_time() + seconds
+            case ShowWords(words, digits):
+                self._words_shown = True
+                self._search.deadline = float("inf")
+                await self._send.send(WordsShown(" ".join(words), digits))
+            case ConfirmVault(vault, _):
+                await self._send.send(VaultOffered(vault.name, vault.devices, vault.made_ms))
+            case Failed(error):
+                self._failure = error
+            case Paired():
+                assert self._joined is not None, "what is paired has been stored"
+                await self._send.send(self._joined)
+            case _:
+                pass  # Hangup: the ceremony closes the stream when the machine is over
+
+    async def _store(self, machine: Joiner, received: Received) -> Sequence[SessionEffect]:
+        """Make the vault durable here; only then is the sponsor told that it is."""
+        try:
+            made = join_vault(self._keys, urandom, received)
+            await trio.to_thread.run_sync(store_vault, self._state, made)
+        except VaultError as error:
+            effects = machine.cancel()
+            self._failure = error
+            return [effect for effect in effects if not isinstance(effect, Failed)]
+        self._joined = VaultJoined(made.vault, made.vault_name)
+        return machine.stored()
+
+
+async def _read_all(
+    stream: trio.SocketStream, machine: Joiner, moves: trio.MemorySendChannel[Move]
+) -> None:
+    """Hand what arrives to the machine, one piece after the other, and the end of it last."""
+    while True:
+        try:
+            data = bytes(await stream.receive_some(_READ_BYTES))
+        except trio.BrokenResourceError:
+            data = b""
+        if not data:
+            await moves.send(machine.lost)
+            return
+        await moves.send(partial(machine.receive, data))
+
+
+@asynccontextmanager
+async def open_joining(
+    state: Path, name: str, code: str, discovery: DiscoverySettings
+) -> AsyncIterator[Joining]:
+    """Begin to join a vault; leaving the block gives up.
+
+    Args:
+        state: The home that the vault goes into.
+        name: What this device is called.
+        code: The code as typed, or a pairing address.
+        discovery: Where to look for the device that shows the code.
+
+    Raises:
+        BadCode: The code is none.
+        BadValue: The name cannot be used.
+    """
+    joining = Joining(state, name, read_ticket(code))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(joining.run, discovery)
+        yield joining
+        nursery.cancel_scope.cancel()

@@ -1,0 +1,99 @@
+"""Reading the vault: straight from the store, never through the core.
+
+What the store holds is durable, and only what is durable is visible, so a reader needs nothing
+else. Everything here runs in the reader's thread.
+"""
+
+from collections.abc import Iterable
+
+from p2pvault.core.io import EntriesLoaded, LoadEntries, LoadRecords, RecordsLoaded
+from p2pvault.core.selector import IdPrefix, Path, Selector, parse_selector, path_of, pick
+from p2pvault.crdt.record import Record
+from p2pvault.errors import BadValue
+from p2pvault.limits import ID_PREFIX_ROWS_MAX
+from p2pvault.node.port import RecordListing, RecordView
+from p2pvault.store.port import Reader
+from p2pvault.types import AuthorId, RecordId, RecordRow
+
+_ID_BYTES = 16
+
+
+def read_record(reader: Reader, actor: AuthorId, selector: str) -> RecordView:
+    """Return one live record.
+
+    Raises:
+        BadPath: The selector is neither a path nor an id.
+        NoSuchRecord: No live record matches it.
+        AmbiguousPath: Several do.
+        CrdtError: The stored record is damaged.
+    """
+    parsed = parse_selector(selector)
+    live = [row.id for row in _matching(reader, parsed) if not row.deleted]
+    (stored,) = reader.records([pick(parsed, live)])
+    record = Record.load(actor, stored.chunks, stored.row.heads)
+    return RecordView(stored.row.id, path_of(stored.row), record.value())
+
+
+def list_records(
+    reader: Reader, collection: str | None, after: str | None, limit: int
+) -> RecordListing:
+    """Return one page of the live records, by path.
+
+    Args:
+        reader: The store.
+        collection: Only this one, or all.
+        after: `RecordListing.next` of the page before.
+        limit: Most rows.
+
+    Raises:
+        BadValue: `after` is no such mark.
+        NoSuchRecord: The record that `after` marks is unknown.
+    """
+    rows = reader.rows(collection, _mark(after), limit)
+    following = rows[-1].id.hex() if len(rows) == limit else None
+    return RecordListing([(row.id, path_of(row)) for row in rows], following)
+
+
+def load_records(reader: Reader, load: LoadRecords) -> RecordsLoaded:
+    """Answer the core's question for records."""
+    ids = dict.fromkeys(load.ids)
+    for path in load.paths:
+        ids |= dict.fromkeys(_ids(reader.find(*path)))
+    for digits in load.prefixes:
+        ids |= dict.fromkeys(_ids(reader.with_id_prefix(digits, ID_PREFIX_ROWS_MAX)))
+    return RecordsLoaded(load.load, reader.records(list(ids)))
+
+
+def load_entries(reader: Reader, load: LoadEntries) -> EntriesLoaded:
+    """Answer the core's question for journal entries."""
+    after = load.after if load.after is not None else _before_first(reader, load)
+    return EntriesLoaded(load.link, reader.entries(after, load.bytes_max))
+
+
+def _before_first(reader: Reader, load: LoadEntries) -> int:
+    found = (reader.first_arrival(author, n) for author, n in load.first)
+    return min(arrival for arrival in found if arrival is not None) - 1
+
+
+def _matching(reader: Reader, selector: Selector) -> list[RecordRow]:
+    match selector:
+        case Path(collection, name):
+            return reader.find(collection, name)
+        case IdPrefix(digits):
+            return reader.with_id_prefix(digits, ID_PREFIX_ROWS_MAX)
+
+
+def _ids(rows: Iterable[RecordRow]) -> list[RecordId]:
+    return [row.id for row in rows]
+
+
+def _mark(after: str | None) -> RecordId | None:
+    if after is None:
+        return None
+    try:
+        mark = bytes.fromhex(after)
+    except ValueError:
+        mark = b""
+    if len(mark) != _ID_BYTES:
+        raise BadValue("this is not where a page of records ended")
+    return RecordId(mark)

@@ -1,0 +1,251 @@
+"""Performs the effects of a device, in their order, and feeds the outcomes back.
+
+`feed` never blocks and is never called from inside itself: whatever takes time runs in a task
+that feeds its outcome later. One task persists, so that batches become durable in order; loads,
+dials and streams have tasks of their own.
+"""
+
+import itertools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+import structlog
+
+import trio
+from p2pvault.core import io
+from p2pvault.core.device import Device
+from p2pvault.core.link import Phase
+from p2pvault.errors import StoreError, Unreachable, VaultError
+from p2pvault.net.gate import HalfOpenGate
+from p2pvault.net.stream import dial, peer_of
+from p2pvault.node.clock import Clock
+from p2pvault.node.reading import load_entries, load_records
+from p2pvault.node.streams import Stream
+from p2pvault.store.port import Reader, Store
+from p2pvault.store.worker import StoreWorker
+from p2pvault.types import Address, Batch, Instant, LinkId
+
+_log = structlog.get_logger()
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The one writer, and a reader that does not wait behind it."""
+
+    writer: StoreWorker[Store]
+    reader: StoreWorker[Reader]
+
+
+@dataclass(frozen=True, slots=True)
+class Hooks:
+    """Effects that others than the shell perform."""
+
+    publish: Callable[[io.Publish], None]
+    discover: Callable[[io.Advertise | io.Expect | io.AdvertisePairing], None]
+    settle: Callable[[io.Answer | io.Refuse], None]
+    news: Callable[[io.PairingNews], None]
+    status: Callable[[], None]
+
+
+class Shell:
+    """Runs one device. `run` must be running for anything to happen."""
+
+    def __init__(self, device: Device, stores: Stores, clock: Clock) -> None:
+        self.device = device
+        self.problem: StoreError | None = None
+        self._stores = stores
+        self._clock = clock
+        self._hooks: Hooks
+        self._nursery: trio.Nursery
+        self._streams: dict[LinkId, Stream] = {}
+        self._link_ids = itertools.count(1)
+        self._gate = HalfOpenGate()
+        self._half_open: dict[LinkId, str] = {}
+        self._idle = trio.Event()
+        self._batches, self._to_persist = trio.open_memory_channel[io.Persist](1)
+        self._alarm_at = float("inf")
+        self._alarm_moved = trio.Event()
+
+    async def run(
+        self, hooks: Hooks, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Perform effects until cancelled; those that are not the shell's go to `hooks`."""
+        self._hooks = hooks
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            nursery.start_soon(self._persist_all)
+            nursery.start_soon(self._wake_in_time)
+            task_status.started()
+            await trio.sleep_forever()
+
+    def feed(self, given: io.Input) -> None:
+        """Give the device an input and perform what it asks for."""
+        for effect in self.device.handle(self._clock.now(), given):
+            self._perform(effect)
+        if isinstance(given, io.BytesReceived | io.LinkDown):
+            self._count_half_open(given.link)
+
+    def now(self) -> Instant:
+        """Return one reading of the clocks."""
+        return self._clock.now()
+
+    async def read(self, call: Callable[[Reader], T]) -> T:
+        """Ask the store something, beside the writer; raises what the store raises."""
+        return await self._stores.reader.run(call)
+
+    # Effects -----------------------------------------------------------------------------
+
+    def _perform(self, effect: io.Effect) -> None:  # noqa: C901, PLR0912
+        # One line an effect: the whole table of what a device can ask for, in one place.
+        match effect:
+            case io.Write(link, data):
+                self._write(link, data)
+            case io.Persist():
+                self._batches.send_nowait(effect)
+            case io.LoadRecords():
+                self._nursery.start_soon(self._load_records, effect)
+            case io.LoadEntries():
+                self._nursery.start_soon(self._load_entries, effect)
+            case io.Publish():
+                self._hooks.publish(effect)
+            case io.Answer() | io.Refuse():
+                self._hooks.settle(effect)
+            case io.WakeAt(at):
+                self._set_alarm(at)
+            case io.Hangup(link):
+                self._hang_up(link)
+            case io.Dial(attempt, _, address):
+                self._nursery.start_soon(self._dial, attempt, address)
+            case io.Advertise() | io.Expect() | io.AdvertisePairing():
+                self._hooks.discover(effect)
+            case io.PairingNews():
+                self._hooks.news(effect)
+            case io.Report(level, event, fields):
+                log_report(level, event, fields)
+            case io.StatusChanged():
+                self._hooks.status()
+
+    # The store ---------------------------------------------------------------------------
+
+    async def _persist_all(self) -> None:
+        async for effect in self._to_persist:
+            self.feed(await self._persist(effect))
+
+    async def _persist(self, effect: io.Persist) -> io.Persisted | io.PersistFailed:
+        batch = effect.batch
+        if batch == Batch():
+            return io.Persisted(effect.id)
+        try:
+            await self._stores.writer.run(lambda store: store.persist(batch))
+        except StoreError as error:
+            self.problem = error
+            return io.PersistFailed(effect.id, error)
+        self.problem = None
+        return io.Persisted(effect.id)
+
+    async def _load_records(self, load: io.LoadRecords) -> None:
+        if not (load.ids or load.paths or load.prefixes):
+            self.feed(io.RecordsLoaded(load.load, ()))
+            return
+        try:
+            answer = await self._stores.reader.run(lambda reader: load_records(reader, load))
+        except VaultError as error:
+            self.feed(io.LoadFailed(error))
+        else:
+            self.feed(answer)
+
+    async def _load_entries(self, load: io.LoadEntries) -> None:
+        try:
+            answer = await self._stores.reader.run(lambda reader: load_entries(reader, load))
+        except VaultError as error:
+            self.feed(io.LoadFailed(error, load.link))
+        else:
+            self.feed(answer)
+
+    # Streams -----------------------------------------------------------------------------
+
+    async def accept(self, stream: trio.SocketStream) -> None:
+        """Carry a stream that a link listener accepted, if it may start a handshake."""
+        try:
+            remote = peer_of(stream)
+        except Unreachable:
+            await trio.aclose_forcefully(stream)
+            return
+        if not self._gate.admit(remote.host, trio.current_time()):
+            await trio.aclose_forcefully(stream)
+            return
+        link = self._next_link()
+        self._half_open[link] = remote.host
+        await self._carry(link, stream, io.LinkUp(link, None, remote))
+
+    async def accept_pairing(self, stream: trio.SocketStream) -> None:
+        """Carry a stream that the pairing listener accepted; the window bounds their number."""
+        link = self._next_link()
+        await self._carry(link, stream, io.PairingStreamUp(link))
+
+    async def _dial(self, attempt: int, address: Address) -> None:
+        try:
+            stream = await dial(address)
+        except Unreachable:
+            self.feed(io.DialFailed(attempt))
+            return
+        link = self._next_link()
+        await self._carry(link, stream, io.LinkUp(link, attempt, address))
+
+    async def _carry(self, link: LinkId, stream: trio.abc.Stream, begins: io.Input) -> None:
+        carried = self._streams[link] = Stream(link, stream, self.feed)
+        self.feed(begins)
+        try:
+            await carried.run()
+        finally:
+            del self._streams[link]
+            if not self._streams:
+                self._idle.set()
+                self._idle = trio.Event()
+
+    async def wait_streams_gone(self) -> None:
+        """Return once no stream is left."""
+        while self._streams:
+            await self._idle.wait()
+
+    def _next_link(self) -> LinkId:
+        return LinkId(next(self._link_ids))
+
+    def _write(self, link: LinkId, data: bytes) -> None:
+        if link in self._streams:
+            self._streams[link].write(data)
+
+    def _hang_up(self, link: LinkId) -> None:
+        if link in self._streams:
+            self._streams[link].hang_up()
+
+    def _count_half_open(self, link: LinkId) -> None:
+        """Give back the place of a stream whose handshake is over, well or badly."""
+        if link not in self._half_open:
+            return
+        it = self.device.links[link]
+        if it is None or it.phase is not Phase.HANDSHAKE:
+            self._gate.release(self._half_open.pop(link))
+
+    # Time --------------------------------------------------------------------------------
+
+    def _set_alarm(self, at: float | None) -> None:
+        self._alarm_at = float("inf") if at is None else at
+        self._alarm_moved.set()
+
+    async def _wake_in_time(self) -> None:
+        while True:
+            self._alarm_moved = trio.Event()
+            with trio.move_on_at(self._alarm_at) as waited:
+                await self._alarm_moved.wait()
+            if waited.cancelled_caught:
+                self._alarm_at = float("inf")
+                self.feed(io.Woken())
+
+
+def log_report(level: str, event: str, fields: Mapping[str, object]) -> None:
+    """Write one of the core's lines to the log."""
+    getattr(_log, level)(event, **fields)

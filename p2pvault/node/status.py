@@ -1,0 +1,88 @@
+"""What `status` and `devices` say: values read off the device, nothing computed elsewhere."""
+
+from p2pvault.core.book import Standing
+from p2pvault.core.device import Device
+from p2pvault.node.port import (
+    DeviceAddresses,
+    Members,
+    MemberView,
+    PeerStatus,
+    Problem,
+)
+from p2pvault.protocol.reconcile import Verdict, missing_here, missing_there
+from p2pvault.types import DeviceId, Instant
+
+
+def peer_status(device: Device, peer: DeviceId, now: Instant) -> PeerStatus:
+    """Describe one peer."""
+    standing, journals = device.book[peer], device.pipeline.durable.journals
+    known = bool(standing.journals) or standing.verdict is not None
+    return PeerStatus(
+        device=peer,
+        name=device.members.name_of(peer),
+        up=standing.link is not None,
+        address=standing.address,
+        in_sync=in_sync(standing),
+        proved_s=None if standing.proved_at is None else now.monotonic - standing.proved_at,
+        behind=missing_here(journals, standing.journals) if known else None,
+        ahead=missing_there(journals, standing.journals) if known else None,
+        last_seen_ms=standing.last_seen_ms or None,
+    )
+
+
+def in_sync(standing: Standing) -> bool | None:
+    """Return what the last comparison on the present link said; None where there is none."""
+    if standing.link is None or standing.verdict is None:
+        return None
+    return standing.verdict is Verdict.EQUAL
+
+
+def members_view(device: Device) -> Members:
+    """Describe all members, and those that were removed."""
+    membership = device.members.membership
+    members = tuple(
+        MemberView(
+            device=member.device,
+            name=member.name,
+            kind=member.kind,
+            role=member.role,
+            this=member.device == device.members.device,
+            up=device.book[member.device].link is not None,
+            added_by=None
+            if member.added_by == member.device
+            else device.members.name_of(member.added_by),
+        )
+        for member in membership.members.values()
+    )
+    removed = tuple((removal.device, removal.name) for removal in membership.removed.values())
+    return Members(members, removed)
+
+
+def addresses_of(device: Device, peer: DeviceId) -> DeviceAddresses:
+    """Return the address book's page of one device."""
+    standing = device.book[peer]
+    return DeviceAddresses(peer, device.members.name_of(peer), standing.given, standing.seen)
+
+
+def problems(device: Device) -> list[Problem]:
+    """Return what the person should know, worst first."""
+    found = []
+    if not device.members.is_member:
+        found.append(
+            Problem(
+                "removed",
+                "this device was removed from the vault; what it holds can only be read",
+                "Pair it anew with another --home to use it again.",
+            )
+        )
+    for peer in device.members.others:
+        if device.book[peer].verdict is Verdict.CONTRADICTION:
+            name = device.members.name_of(peer)
+            found.append(
+                Problem(
+                    "content_differs",
+                    f"this device and {name} hold the same journals with different content",
+                    "Keep both devices as they are and make a copy of each home.",
+                )
+            )
+    return found

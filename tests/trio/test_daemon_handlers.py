@@ -1,0 +1,477 @@
+"""Every method, in and out, against the schema and a node in a dictionary."""
+
+import base64
+from collections.abc import AsyncIterator
+
+import pytest
+import trio.testing
+from p2pvault.control.messages import Json, JsonObject, Request
+from p2pvault.control.schema import METHODS, check_request, problem_of_event, problem_of_result
+from p2pvault.core.io import Edit
+from p2pvault.crdt.values import Timestamp
+from p2pvault.errors import (
+    BadValue,
+    CodeExpired,
+    NoSuchDevice,
+    NoSuchRecord,
+    NoVault,
+    Refused,
+    StoreCorrupt,
+    Unreachable,
+    VaultExists,
+)
+from p2pvault.node.port import (
+    ChangeEvent,
+    CodeShown,
+    DevicePaired,
+    JoinerKnocks,
+    MissedEvents,
+    PairingEnded,
+    VaultJoined,
+    VaultOffered,
+    WordsAsked,
+    WordsShown,
+    WrongGuess,
+)
+
+import trio
+from harness.fake_node import ADDRESS, HERE, PHONE, VAULT, FakeNode, FakeSource, record_id
+from p2pvaultd.config import Settings
+from p2pvaultd.handlers.table import methods_of
+from p2pvaultd.keeper import Keeper, open_keeper
+from p2pvaultd.methods import Events, Methods
+
+PHONE_JSON = {"id": PHONE.hex(), "name": "phone"}
+ADA_ID = record_id("contacts/ada").hex()
+
+
+@pytest.fixture
+def node() -> FakeNode:
+    return FakeNode(
+        records={
+            "contacts/ada": {
+                "name": "Ada",
+                "key": b"\x00\x01",
+                "born": Timestamp(0),
+                "phone": {"home": "1", "a.b": None},
+                "dotted.name": 5,
+            },
+            "contacts/bob": {},
+            "notes/one": {},
+        }
+    )
+
+
+@pytest.fixture
+async def keeper(node: FakeNode) -> AsyncIterator[Keeper]:
+    async with open_keeper(FakeSource(node), Settings()) as keeper:
+        await keeper.run_existing()
+        yield keeper
+
+
+@pytest.fixture
+async def empty(source: FakeSource) -> AsyncIterator[Keeper]:
+    async with open_keeper(source, Settings()) as keeper:
+        yield keeper
+
+
+@pytest.fixture
+async def source() -> FakeSource:
+    return FakeSource()
+
+
+async def ask(where: Keeper | Methods, method: str, **params: Json) -> JsonObject:
+    """Call a handler as the conversation would, and hold its answer against the schema."""
+    assert check_request(Request(1, method, params)) is None
+    methods = where if isinstance(where, Methods) else methods_of(where)
+    result = await methods.calls[method](params)
+    assert problem_of_result(method, result) == ""
+    return result
+
+
+async def test_every_method_of_the_schema_has_a_handler(keeper: Keeper) -> None:
+    methods = methods_of(keeper)
+    assert set(methods.streams) == {name for name, method in METHODS.items() if method.events}
+    assert set(methods.calls) | set(methods.streams) == set(METHODS)
+
+
+async def test_hello_says_who_answers(keeper: Keeper, empty: Keeper) -> None:
+    assert (await ask(keeper, "hello"))["vault"] is True
+    assert (await ask(empty, "hello"))["vault"] is False
+
+
+async def test_a_record_is_read_as_json(keeper: Keeper) -> None:
+    assert await ask(keeper, "get", path="contacts/ada") == {
+        "path": "contacts/ada",
+        "id": ADA_ID,
+        "value": {
+            "name": "Ada",
+            "key": {"$bytes": base64.b64encode(b"\x00\x01").decode()},
+            "born": {"$time": "1970-01-01T00:00:00.000Z"},
+            "phone": {"home": "1", "a.b": None},
+            "dotted.name": 5,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", "Ada"),
+        ("phone.home", "1"),
+        ("phone", {"home": "1", "a.b": None}),
+        ("dotted.name", 5),
+    ],
+)
+async def test_a_field_is_read_by_its_name_or_its_dotted_path(
+    keeper: Keeper, field: str, value: Json
+) -> None:
+    assert (await ask(keeper, "get", path="contacts/ada", field=field))["value"] == value
+
+
+@pytest.mark.parametrize("field", ["zip", "phone.zip", "name.first", "", "."])
+async def test_a_field_that_is_not_there_is_not_found(keeper: Keeper, field: str) -> None:
+    with pytest.raises(NoSuchRecord, match="has no field"):
+        await ask(keeper, "get", path="contacts/ada", field=field)
+
+
+async def test_a_record_is_written_from_json(keeper: Keeper, node: FakeNode) -> None:
+    result = await ask(
+        keeper,
+        "set",
+        path="contacts/eve",
+        puts=[[["name"], "Eve"], [["at"], {"$time": "1970-01-01T00:00:01Z"}]],
+        deletes=[["a", "b"]],
+    )
+    identifier = record_id("contacts/eve").hex()
+    fields = {"created": True, "fields": ["name", "at"]}
+    assert result == {"path": "contacts/eve", "id": identifier, **fields}
+    puts = [(("name",), "Eve"), (("at",), Timestamp(1000))]
+    assert node.edits == [Edit("contacts/eve", puts=puts, deletes=[("a", "b")])]
+
+
+async def test_a_value_that_no_record_can_hold_is_refused_before_anything_is_written(
+    keeper: Keeper, node: FakeNode
+) -> None:
+    with pytest.raises(BadValue):
+        await ask(keeper, "set", path="a/b", puts=[[["n"], 2**63]], deletes=[])
+    good: Json = {"path": "a/b", "value": {"n": 1}}
+    with pytest.raises(BadValue, match="a map of fields"):
+        await ask(keeper, "set_many", records=[good, {"path": "a/c", "value": 1}])
+    assert node.edits == []
+
+
+async def test_many_records_are_one_edit_and_the_changed_ones_are_counted(
+    keeper: Keeper, node: FakeNode
+) -> None:
+    records: list[Json] = [
+        {"path": "contacts/ada", "value": {"name": "Ada"}},
+        {"path": "contacts/bob", "value": {"name": "Bob"}},
+        {"path": "contacts/new", "value": {}},
+    ]
+    assert await ask(keeper, "set_many", records=records) == {"records": 3, "changed": 2}
+    assert [edit.selector for edit in node.edits][:1] == ["contacts/ada"]
+
+
+async def test_records_are_listed_in_pages(keeper: Keeper) -> None:
+    first = await ask(keeper, "ls", collection="contacts", limit=1)
+    assert first == {"rows": [{"path": "contacts/ada", "id": ADA_ID}], "next": "contacts/ada"}
+    second = await ask(keeper, "ls", collection="contacts", limit=1, after=first["next"])
+    assert second["next"] is None
+    everything = await ask(keeper, "ls")
+    rows = everything["rows"]
+    assert isinstance(rows, list)
+    assert len(rows) == 3
+
+
+async def test_a_record_is_removed(keeper: Keeper, node: FakeNode) -> None:
+    assert await ask(keeper, "rm", path="contacts/ada") == {"path": "contacts/ada", "id": ADA_ID}
+    assert "contacts/ada" not in node.records
+
+
+async def test_status_has_everything_that_the_node_knows(keeper: Keeper) -> None:
+    away: JsonObject = dict.fromkeys(["address", "in_sync", "proved_s", "behind", "ahead"])
+    assert await ask(keeper, "status") == {
+        "vault": {"id": VAULT.hex(), "name": "home", "records": 3},
+        "device": {"id": HERE.hex(), "name": "laptop", "role": "admin"},
+        "peers": [
+            {
+                **PHONE_JSON,
+                "link": "up",
+                "address": "192.168.1.5:47474",
+                "in_sync": True,
+                "proved_s": 1.5,
+                "behind": 0,
+                "ahead": 2,
+                "last_seen": "2023-11-14T22:13:20+00:00",
+            },
+            {"id": (b"t" * 32).hex(), "name": "tablet", "link": "down", "last_seen": None, **away},
+        ],
+        "listening": ["192.168.1.5:47474"],
+        "discovery": {"mode": "quiet", "problem": "no multicast"},
+        "problems": [{"code": "disk_full", "message": "The disk is full.", "hint": "Make room."}],
+    }
+
+
+async def test_without_a_vault_there_is_a_status_and_nothing_else(empty: Keeper) -> None:
+    status = await ask(empty, "status")
+    assert (status["vault"], status["device"], status["problems"]) == (None, None, [])
+    for method, params in {"get": {"path": "a/b"}, "ls": {}, "devices": {}}.items():
+        with pytest.raises(NoVault):
+            await ask(empty, method, **params)
+    for stream, arguments in {"watch": {}, "pair": {"admin": False}}.items():
+        with pytest.raises(NoVault):
+            async with methods_of(empty).streams[stream](arguments):
+                pass
+
+
+async def test_devices_are_listed_renamed_and_revoked(keeper: Keeper) -> None:
+    devices = await ask(keeper, "devices")
+    laptop: Json = {
+        "id": HERE.hex(),
+        "name": "laptop",
+        "role": "admin",
+        "kind": "linux",
+        "this": True,
+        "link": "up",
+        "added_by": None,
+    }
+    phone: Json = {
+        **PHONE_JSON,
+        "role": "member",
+        "kind": "android",
+        "this": False,
+        "link": "up",
+        "added_by": "laptop",
+    }
+    old: Json = {"id": (b"o" * 32).hex(), "name": "old phone"}
+    assert devices == {"devices": [laptop, phone], "removed": [old]}
+    renamed = await ask(keeper, "device_rename", device="phone", name="new phone")
+    assert renamed == {"device": {"id": PHONE.hex(), "name": "new phone"}}
+    with pytest.raises(NoSuchDevice):
+        await ask(keeper, "device_rename", device="fridge", name="x")
+    assert await ask(keeper, "device_revoke", device="phone") == {"device": PHONE_JSON}
+
+
+async def test_addresses_are_added_read_and_removed(keeper: Keeper, node: FakeNode) -> None:
+    added = await ask(keeper, "address_add", device="phone", address="[fe80::1%eth0]:5")
+    assert added == {"device": PHONE_JSON, "addresses": ["[fe80::1%eth0]:5"]}
+    page: Json = {**PHONE_JSON, "given": ["[fe80::1%eth0]:5"], "seen": [str(ADDRESS)]}
+    assert await ask(keeper, "addresses") == {"devices": [page]}
+    removed = await ask(keeper, "address_remove", device="phone", address="[fe80::1%eth0]:5")
+    assert removed == {"device": PHONE_JSON, "addresses": []}
+    with pytest.raises(BadValue):
+        await ask(keeper, "address_add", device="phone", address="phone.local:1")
+    assert node.given == []
+
+
+async def heard(events: Events, method: str) -> JsonObject:
+    event = await anext(events)
+    assert problem_of_event(method, event) == ""
+    return event
+
+
+async def test_watching_passes_changes_on_until_the_watcher_leaves(
+    keeper: Keeper, node: FakeNode
+) -> None:
+    record = record_id("contacts/ada")
+    async with methods_of(keeper).streams["watch"]({"path": "contacts"}) as events:
+        assert node.watched == ["contacts"]
+        change = ChangeEvent(record, "contacts/ada", "edit", PHONE, "phone", ("name",))
+        node.changes.send_nowait(change)
+        assert await heard(events, "watch") == {
+            "event": "change",
+            "path": "contacts/ada",
+            "id": ADA_ID,
+            "device": PHONE_JSON,
+            "fields": ["name"],
+            "kind": "edit",
+        }
+        node.changes.send_nowait(MissedEvents(7))
+        assert await heard(events, "watch") == {"event": "missed", "count": 7}
+    assert node.watched == []
+
+
+async def test_a_pairing_tells_its_steps_and_takes_the_words(
+    keeper: Keeper, node: FakeNode
+) -> None:
+    methods = methods_of(keeper)
+    with pytest.raises(Refused, match="waits for words"):
+        await ask(methods, "pair_confirm", words="a b")
+    async with methods.streams["pair"]({"admin": False}) as events:
+        (pairing,) = node.pairings
+        for step in (
+            CodeShown("42-a-b-c", "p2pvault:1", 120.0),
+            WrongGuess("no"),
+            JoinerKnocks("phone"),
+            WordsAsked("42", None),
+            WordsAsked(None, "three words"),
+        ):
+            pairing.sender.send_nowait(step)
+        code = {"event": "code", "code": "42-a-b-c", "uri": "p2pvault:1", "expires_s": 120.0}
+        assert await heard(events, "pair") == code
+        assert await heard(events, "pair") == {"event": "attempt", "message": "no"}
+        assert await heard(events, "pair") == {"event": "joiner", "name": "phone"}
+        assert await heard(events, "pair") == {"event": "confirm", "digits": "42"}
+        assert await heard(events, "pair") == {"event": "attempt", "message": "three words"}
+        assert await heard(events, "pair") == {"event": "confirm"}
+        await ask(methods, "pair_confirm", words="apple pear")
+        assert pairing.typed == ["apple pear"]
+        pairing.sender.send_nowait(DevicePaired(PHONE, "phone"))
+        assert await heard(events, "pair") == {"event": "paired", "device": PHONE_JSON}
+        with pytest.raises(StopAsyncIteration):
+            await anext(events)
+        with pytest.raises(Refused, match="already"):
+            async with methods.streams["pair"]({"admin": False}):
+                pass
+    assert not pairing.open
+    with pytest.raises(Refused, match="waits for words"):
+        await ask(methods, "pair_confirm", words="a b")
+
+
+async def test_another_connection_cannot_confirm_a_pairing(keeper: Keeper, node: FakeNode) -> None:
+    async with methods_of(keeper).streams["pair"]({"admin": False}):
+        with pytest.raises(Refused, match="of this connection"):
+            await ask(methods_of(keeper), "pair_confirm", words="a b")
+    assert node.pairings[0].typed == []
+
+
+async def test_a_pairing_that_fails_raises_its_reason(keeper: Keeper, node: FakeNode) -> None:
+    async with methods_of(keeper).streams["pair"]({"admin": True}) as events:
+        node.pairings[0].sender.send_nowait(PairingEnded(CodeExpired("too late")))
+        with pytest.raises(CodeExpired, match="too late"):
+            await anext(events)
+
+
+async def test_a_join_ends_with_a_running_node(empty: Keeper, source: FakeSource) -> None:
+    methods = methods_of(empty)
+    with pytest.raises(Refused, match="no vault was offered"):
+        await ask(methods, "join_accept", accept=True)
+    async with methods.streams["join"]({"code": "42-a-b-c", "name": "phone"}) as events:
+        (join,) = source.joins
+        join.sender.send_nowait(WordsShown("apple pear", "42"))
+        assert await heard(events, "join") == {
+            "event": "words",
+            "words": "apple pear",
+            "digits": "42",
+        }
+        join.sender.send_nowait(VaultOffered("home", 2, 0))
+        vault = {
+            "event": "vault",
+            "name": "home",
+            "devices": 2,
+            "made": "1970-01-01T00:00:00+00:00",
+        }
+        assert await heard(events, "join") == vault
+        await ask(methods, "join_accept", accept=True)
+        assert join.answers == [True]
+        assert empty.running is None
+        source.node = FakeNode()
+        join.sender.send_nowait(VaultJoined(VAULT, "home"))
+        paired = {"event": "paired", "vault": {"id": VAULT.hex(), "name": "home"}}
+        assert await heard(events, "join") == paired
+        assert empty.running is source.node
+        with pytest.raises(StopAsyncIteration):
+            await anext(events)
+
+
+async def test_a_join_is_given_up_with_its_stream(empty: Keeper, source: FakeSource) -> None:
+    async with methods_of(empty).streams["join"]({"code": "42", "name": "phone"}):
+        with pytest.raises(Refused, match="making or joining"):
+            await ask(empty, "init", name="x")
+        with pytest.raises(Refused, match="making or joining"):
+            async with methods_of(empty).streams["join"]({"code": "42", "name": "phone"}):
+                pass
+    assert [join.open for join in source.joins] == [False]
+    await ask(empty, "init", name="laptop")
+
+
+@pytest.mark.parametrize("end", [PairingEnded(Refused("no")), VaultOffered("home", 2, 10**18)])
+async def test_a_join_that_fails_raises_its_reason(
+    empty: Keeper, source: FakeSource, end: PairingEnded | VaultOffered
+) -> None:
+    async with methods_of(empty).streams["join"]({"code": "42", "name": "phone"}) as events:
+        source.joins[0].sender.send_nowait(end)
+        with pytest.raises((Refused, BadValue)):
+            await anext(events)
+
+
+async def test_a_vault_is_made_once_and_runs_at_once(empty: Keeper) -> None:
+    made = await ask(empty, "init", name="laptop", vault_name="work")
+    assert made == {
+        "vault": {"id": VAULT.hex(), "name": "work"},
+        "device": {"id": HERE.hex(), "name": "laptop"},
+    }
+    with pytest.raises(VaultExists):
+        await ask(empty, "init", name="laptop")
+    with pytest.raises(VaultExists):
+        async with methods_of(empty).streams["join"]({"code": "42", "name": "x"}):
+            pass
+    assert (await ask(empty, "hello"))["vault"] is True
+
+
+async def test_a_vault_whose_node_cannot_run_says_why_until_it_can(
+    empty: Keeper, source: FakeSource
+) -> None:
+    source.fault = StoreCorrupt("the store is damaged")
+    with pytest.raises(StoreCorrupt):
+        await ask(empty, "init", name="laptop")
+    with pytest.raises(StoreCorrupt):
+        await ask(empty, "get", path="a/b")
+    problem: Json = {
+        "code": "store_corrupt",
+        "message": "the store is damaged",
+        "hint": StoreCorrupt.hint,
+    }
+    assert (await ask(empty, "status"))["problems"] == [problem]
+    source.fault = None
+    await empty.change_settings(Settings())
+    assert (await ask(empty, "status"))["vault"] is not None
+
+
+async def test_waiting_ends_when_there_is_a_vault(empty: Keeper) -> None:
+    async with trio.open_nursery() as nursery:
+        done = trio.Event()
+
+        async def wait() -> None:
+            await ask(empty, "wait", **{"for": "ready"})
+            done.set()
+
+        nursery.start_soon(wait)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not done.is_set()
+        await ask(empty, "init", name="laptop")
+        await done.wait()
+
+
+async def test_waiting_ends_when_time_runs_out(
+    keeper: Keeper, node: FakeNode, autojump_clock: trio.testing.MockClock
+) -> None:
+    del autojump_clock
+    with pytest.raises(Unreachable, match="not synced within 90 s"):
+        await ask(keeper, "wait", timeout_s=90, **{"for": "synced"})
+    node.synced.set()
+    assert await ask(keeper, "wait", timeout_s=90, **{"for": "synced"}) == {}
+
+
+async def test_waiting_for_equality_needs_a_vault(empty: Keeper) -> None:
+    with pytest.raises(NoVault):
+        await ask(empty, "wait", **{"for": "synced"})
+
+
+async def test_leaving_the_keeper_closes_the_node_in_order() -> None:
+    source = FakeSource(FakeNode())
+    async with open_keeper(source, Settings()) as keeper:
+        await keeper.run_existing()
+    assert source.closed_in_order
+
+
+async def test_a_node_that_hangs_at_its_end_is_cancelled(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    del autojump_clock
+    source = FakeSource(FakeNode())
+    source.hangs_at_the_end = True
+    async with open_keeper(source, Settings()) as keeper:
+        await keeper.run_existing()
+    assert not source.closed_in_order
