@@ -8,10 +8,10 @@ import os
 import sys
 
 import structlog
+import trio
+
 from p2pvault.control.home import find_home, private_directory
 from p2pvault.errors import VaultError
-
-import trio
 from p2pvaultd.app import Daemon
 from p2pvaultd.config import Overrides, load_settings
 from p2pvaultd.hardening import harden

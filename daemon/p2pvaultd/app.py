@@ -10,10 +10,10 @@ from pathlib import Path
 from signal import Signals
 
 import structlog
+import trio
+
 from p2pvault import __version__
 from p2pvault.errors import VaultError
-
-import trio
 from p2pvaultd.config import Overrides, Settings, load_settings, needs_restart
 from p2pvaultd.endpoint import open_endpoint, serve_callers
 from p2pvaultd.handlers.table import methods_of

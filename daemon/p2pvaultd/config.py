@@ -15,7 +15,6 @@ from typing import TypeVar, cast
 from p2pvault.errors import ConfigError
 from p2pvault.limits import CONFIG_BYTES_MAX, INTERFACES_MAX
 from p2pvault.net.services import DiscoverySettings, Mode
-
 from p2pvaultd.hostport import read_host_port
 
 T = TypeVar("T")

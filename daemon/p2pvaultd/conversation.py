@@ -8,6 +8,8 @@ pairing closes by itself.
 
 from contextlib import AsyncExitStack
 
+import trio
+
 from p2pvault.control.lines import Lines
 from p2pvault.control.messages import (
     PARSE_ERROR,
@@ -26,8 +28,6 @@ from p2pvault.control.messages import (
 from p2pvault.control.schema import check_request
 from p2pvault.errors import LimitExceeded, Refused, VaultError
 from p2pvault.limits import CONTROL_IDLE_S, CONTROL_QUEUED_MAX, CONTROL_STREAMS_MAX, KIB
-
-import trio
 from p2pvaultd.methods import Events, Methods, Stream
 
 _READ_BYTES = 64 * KIB

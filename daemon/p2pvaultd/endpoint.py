@@ -13,13 +13,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import structlog
+import trio
+
 from p2pvault.control.home import private_directory, short_path
 from p2pvault.control.messages import Failure, encode, fault_from
 from p2pvault.errors import ConfigError, Refused, StoreInUse
 from p2pvault.limits import CONTROL_CALLERS_MAX
 from p2pvault.store.lock import ExclusiveLock
-
-import trio
 from p2pvaultd.conversation import converse
 from p2pvaultd.methods import Methods
 

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Mapping
 from typing import Final
 
-from p2pvault.limits import LOG_DEVICE_CHARACTERS, LOG_FIELD_CHARACTERS_MAX
 from structlog.typing import EventDict, WrappedLogger
 
+from p2pvault.limits import LOG_DEVICE_CHARACTERS, LOG_FIELD_CHARACTERS_MAX
 from p2pvaultd.outline import kind, outline
 
 Shape = re.Pattern[str] | tuple[type, ...]

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from time import monotonic
 
+import trio
+
 from p2pvault.errors import NoVault, Refused, VaultError, VaultExists
 from p2pvault.limits import STOP_ORDERLY_S
 from p2pvault.net.services import Mode
 from p2pvault.node.port import JoinSession
-
-import trio
 from p2pvaultd.config import Settings
 from p2pvaultd.source import MindedNode, NodeSource
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from p2pvault import __version__
-
 from p2pvaultd.config import DISCOVERY_MODES, LOG_LEVELS
 from p2pvaultd.logging import LOG_FORMATS
 

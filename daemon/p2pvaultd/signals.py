@@ -7,9 +7,9 @@ had never been caught; that is safe at any moment, because whatever was acknowle
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from p2pvault.limits import STOP_S
-
 import trio
+
+from p2pvault.limits import STOP_S
 
 STOPPING = frozenset({signal.SIGTERM, signal.SIGINT})
 LISTENED = (*sorted(STOPPING), signal.SIGHUP)

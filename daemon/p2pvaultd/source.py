@@ -5,7 +5,6 @@ from typing import Protocol
 
 from p2pvault.net.services import DiscoverySettings
 from p2pvault.node.port import JoinSession, Node
-
 from p2pvaultd.config import Settings
 
 

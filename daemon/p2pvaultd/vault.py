@@ -3,14 +3,14 @@
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
+import trio
+
 from p2pvault.net.addresses import discovery_interfaces
 from p2pvault.net.services import DiscoverySettings
 from p2pvault.node.create import create_vault, has_vault
 from p2pvault.node.joining import open_joining
 from p2pvault.node.port import JoinSession
 from p2pvault.node.running import NodeSettings, RunningNode, open_node
-
-import trio
 from p2pvaultd.config import Settings
 
 

@@ -6,6 +6,7 @@ asks for an answer in half of the interval).
 """
 
 import trio
+
 from p2pvaultd.keeper import Keeper
 from p2pvaultd.notify import Notifier
 

@@ -53,10 +53,10 @@ class Session:
 
         return connect(self.home, patience_s)
 
-    def command(self, *words: str) -> str:
+    def command(self, *words: str, program: str = "p2pvault") -> str:
         """Return a command line of ours to show, with the `--home` that this run was given."""
         home = [] if self.directory is None else ["--home", str(self.directory)]
-        return f"`{shlex.join(['p2pvault', *home, *words])}`"
+        return f"`{shlex.join([program, *home, *words])}`"
 
     def may_ask(self) -> bool:
         """Whether a person sits at the other end of stdin."""

@@ -114,7 +114,9 @@ def _problem_text(report: Report, problem: JsonObject) -> str:
 
 
 @click.command(cls=VaultCommand)
-@click.option("--ready", "what", flag_value="ready", help="Until the daemon answers.")
+@click.option(
+    "--ready", "what", flag_value="ready", help="Until the daemon answers, and its vault is open."
+)
 @click.option(
     "--synced", "what", flag_value="synced", help="Until content is proved the same on DEVICE."
 )
@@ -138,7 +140,11 @@ def wait(session: Session, what: str | None, device: str | None, timeout_s: floa
     if timeout_s is not None and not timeout_s >= 0.0:  # NaN is refused with the negative ones
         raise click.UsageError("--timeout needs a number of seconds that is not negative.")
     wanted: dict[str, Json] = {"for": what} if device is None else {"for": what, "device": device}
-    _wait(session, wanted, time.monotonic() + (float("inf") if timeout_s is None else timeout_s))
+    deadline = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
+    try:
+        _wait(session, wanted, deadline)
+    except Unreachable as error:
+        raise Unreachable(f"not {what} within {timeout_s:g} s", hint=error.hint) from error
     session.report.show({})
 
 
@@ -149,6 +155,8 @@ def _wait(session: Session, wanted: dict[str, Json], deadline: float) -> None:
         left = max(0.0, deadline - time.monotonic())
         try:
             with session.connect(left if starting else min(left, CONTROL_START_S)) as caller:
+                if starting and not caller.call("hello")["vault"]:
+                    return  # a daemon without a vault is ready to get one
                 left = max(0.0, deadline - time.monotonic())
                 caller.call("wait", **wanted, timeout_s=min(left, CONTROL_WAIT_S_MAX))
                 return
@@ -159,7 +167,7 @@ def _wait(session: Session, wanted: dict[str, Json], deadline: float) -> None:
             if not starting:
                 raise
             if time.monotonic() >= deadline:
-                raise Unreachable(f"time ran out: {error}", hint=error.hint) from error
+                raise Unreachable(str(error), hint=error.hint) from error
 
 
 @click.command(cls=VaultCommand)

@@ -14,7 +14,7 @@ from p2pvault.cli.command import VaultCommand
 from p2pvault.cli.records import plain_text, raw_bytes, record_lines
 from p2pvault.cli.session import Session, pass_session
 from p2pvault.cli.values import read_edits
-from p2pvault.cli.wording import count, one_line
+from p2pvault.cli.wording import columns, count, one_line
 from p2pvault.control.caller import Caller
 from p2pvault.control.messages import Json, JsonObject
 from p2pvault.errors import DaemonUnreachable
@@ -66,15 +66,11 @@ def _make_vault(session: Session, name: str, vault_name: str) -> tuple[JsonObjec
 
 
 def _next_steps(session: Session, *, running: bool) -> str:
-    start = (
-        f"  Run it always:       {session.command('daemon', 'install')}  (or now: `p2pvaultd &`)\n"
-    )
-    return (
-        "Next:\n"
-        f"{'' if running else start}"
-        f"  Write something:     {session.command('set', 'contacts/ada', 'name=Ada Lovelace')}\n"
-        f"  Add another device:  {session.command('pair')}"
-    )
+    run = [] if running else [("Run the daemon:", session.command(program="p2pvaultd"))]
+    always = [] if running else [("or have it always:", session.command("daemon", "install"))]
+    write = ("Write something:", session.command("set", "contacts/ada", "name=Ada"))
+    rows = [*run, *always, write, ("Add another device:", session.command("pair"))]
+    return "\n".join(["Next:", *(f"  {row}" for row in columns(rows))])
 
 
 @click.command(cls=VaultCommand)
@@ -146,9 +142,8 @@ def _set_one(session: Session, path: str, words: Sequence[str]) -> None:
     with session.connect() as caller:
         done = caller.call("set", path=path, puts=puts, deletes=deletes)
     what = _fields_of(done) or ("no fields" if done["created"] else "nothing changed")
-    session.report.show(
-        done, f"{one_line(str(done['path']))}: {'new: ' if done['created'] else ''}{what}"
-    )
+    made = " (new)" if done["created"] else ""
+    session.report.show(done, f"{one_line(str(done['path']))}{made}: {what}")
 
 
 def _set_many(session: Session) -> None:

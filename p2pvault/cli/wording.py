@@ -1,7 +1,6 @@
 """How numbers, times and names from outside are put for people. Pure; prints nothing."""
 
 import re
-import shlex
 import unicodedata
 from collections.abc import Sequence
 from typing import Final
@@ -39,11 +38,6 @@ def count(number: int, noun: str) -> str:
     """Return a number with its noun: `1 record`, `12 345 records`."""
     grouped = f"{number:,}".replace(",", " ")
     return f"{grouped} {noun if number == 1 else noun + 's'}"
-
-
-def command(*words: str) -> str:
-    """Return a command that can be pasted into a shell, in the marks that messages use."""
-    return f"`{shlex.join(words)}`"
 
 
 def columns(rows: Sequence[Sequence[str]], gap: str = "  ") -> list[str]:

@@ -122,8 +122,8 @@ class Device:
                 return self._on(now, link, self._writable)
             case io.EditRequested():
                 return self._asked(given.request, lambda: self._edit(now, given))
-            case io.LinkUp():
-                return self.links.begin(now, given)
+            case io.LinkUp(link):
+                return [io.Hangup(link)] if self._stopping else self.links.begin(now, given)
             case io.LinkDown(link):
                 return self._down(now, link)
             case io.DialFailed(attempt):

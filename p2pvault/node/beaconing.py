@@ -7,8 +7,8 @@ here is shown in `status` and tried again when the network changes.
 from collections.abc import Callable
 
 import structlog
-
 import trio
+
 from p2pvault.core import io
 from p2pvault.errors import NameTaken
 from p2pvault.net.mdns import Discovery

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from time import time
 
 import trio
+
 from p2pvault.types import Instant
 
 

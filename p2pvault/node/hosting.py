@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import trio
+
 from p2pvault.core import io
 from p2pvault.limits import PAIRING_NEWS_MAX
 from p2pvault.net.stream import open_listeners, port_of

@@ -13,6 +13,7 @@ from os import urandom
 from pathlib import Path
 
 import trio
+
 from p2pvault.core.start import join_vault
 from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.errors import NoPairingDevice, PairingRefused, Unreachable, VaultError

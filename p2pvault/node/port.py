@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import trio
+
 from p2pvault.core.io import Edit, Edited
 from p2pvault.crdt.values import Value
 from p2pvault.errors import VaultError

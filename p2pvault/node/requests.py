@@ -3,6 +3,7 @@
 import itertools
 
 import trio
+
 from p2pvault.core import io
 from p2pvault.errors import VaultError
 from p2pvault.types import DeviceId

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import cast
 
 import structlog
-
 import trio
+
 from p2pvault.core import io
 from p2pvault.core.io import Edit, Edited
 from p2pvault.core.start import device_of

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
-
 import trio
+
 from p2pvault.core import io
 from p2pvault.core.device import Device
 from p2pvault.core.link import Phase

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable
 
 import trio
+
 from p2pvault.core import io
 from p2pvault.limits import KIB, WRITE_QUEUE_BYTES_MAX, WRITE_STALL_S
 from p2pvault.types import LinkId

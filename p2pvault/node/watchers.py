@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import trio
+
 from p2pvault.core.io import Change
 from p2pvault.core.selector import IdPrefix, Path, parse_selector
 from p2pvault.crdt.schema import check_path_parts

@@ -474,8 +474,10 @@ class FakeDaemon:
         if "device" in wanted:
             chosen = [self._device(str(wanted["device"]))]
         equal = bool(chosen) and all(known["in_sync"] for known in chosen)
+        if wanted["for"] == "ready" and self.state.vault is None:
+            raise Unreachable("not ready in time")
         if wanted["for"] == "synced" and not equal:
-            raise Unreachable("time ran out before the content was proved equal")
+            raise Unreachable("not synced in time")
         return {}
 
 

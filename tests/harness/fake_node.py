@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import trio
+
 from p2pvault.core.io import Edit, Edited
 from p2pvault.crdt.values import Value
 from p2pvault.errors import NoSuchDevice, NoSuchRecord, VaultError
@@ -27,8 +29,6 @@ from p2pvault.node.port import (
     RecordView,
 )
 from p2pvault.types import Address, DeviceId, RecordId, Role, VaultId
-
-import trio
 from p2pvaultd.config import Settings
 
 VAULT = VaultId(b"v" * 32)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from harness.entropy import seeded
 from p2pvault.crypto.channel import Channel
 from p2pvault.crypto.cipher import CipherState
 from p2pvault.crypto.hybrid import Established, Progress
@@ -10,8 +11,6 @@ from p2pvault.crypto.hybrid import Initiator as AnyInitiator
 from p2pvault.crypto.hybrid import Responder as AnyResponder
 from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.protocol.handshake import Initiator, Responder
-
-from harness.entropy import seeded
 
 ALICE = DeviceKeys.generate(seeded("alice"))
 BOB = DeviceKeys.generate(seeded("bob"))

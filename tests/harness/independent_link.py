@@ -10,9 +10,9 @@ from struct import pack
 
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
 from noise.connection import NoiseConnection
-from p2pvault.crypto.noise import NoiseKeys
 
 from harness.noiseprotocol import connection
+from p2pvault.crypto.noise import NoiseKeys
 
 PROTOCOL = "Noise_XXpsk0+psk3_25519_ChaChaPoly_BLAKE2b"
 LINK_SUITES = b"Noise_XXpsk0+psk3_25519_ChaChaPoly_BLAKE2b+ML-KEM-768"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from hypothesis import strategies as st
+
+from harness.entropy import seeded
 from p2pvault.crypto.keys import DeviceKeys, PublicKeys, device_id
 from p2pvault.crypto.seal import SEAL_OVERHEAD_BYTES
 from p2pvault.errors import MalformedMessage
@@ -28,8 +30,6 @@ from p2pvault.protocol.membership.operation import (
 )
 from p2pvault.protocol.membership.write import Author
 from p2pvault.types import AuthorId, DeviceId, EpochId, OperationHash, Role
-
-from harness.entropy import seeded
 
 NOW_MS = 1_790_000_000_000
 SEALED = bytes(32 + SEAL_OVERHEAD_BYTES)
@@ -106,7 +106,8 @@ def merged(*logs: MembershipLog) -> MembershipLog:
     """Return a log with everything that any of them has."""
     first, *others = logs
     for other in others:
-        first = first.add(operation.data for operation in other.operations).log
+        new = (operation.data for operation in other.operations if operation.hash not in first)
+        first = first.add(new).log
     return first
 
 

@@ -10,12 +10,11 @@ import sys
 from collections import Counter
 from random import Random
 
+from harness.records import ADA, BOB, EVE, RawDocument, body_of, random_data, sealed
 from p2pvault.crdt.engine import MAP, ROOT
 from p2pvault.crdt.prefilter import inspect
 from p2pvault.crdt.record import Record
 from p2pvault.errors import ChangeRefused, CrdtError
-
-from harness.records import ADA, BOB, EVE, RawDocument, body_of, random_data, sealed
 
 
 def seeds(random: Random) -> tuple[Record, bytes, list[bytes]]:

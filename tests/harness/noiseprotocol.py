@@ -2,6 +2,7 @@
 
 import pytest
 from noise.connection import Keypair, NoiseConnection
+
 from p2pvault.crypto.noise import NoiseKeys
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from harness.entropy import seeded
 from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.protocol.pairing import (
     Admit,
@@ -29,8 +30,6 @@ from p2pvault.protocol.pairing import (
     VaultSummary,
 )
 from p2pvault.types import VaultId
-
-from harness.entropy import seeded
 
 E = TypeVar("E")
 

@@ -7,6 +7,7 @@ from random import Random
 
 from automerge import core
 from hypothesis import strategies as st
+
 from p2pvault.crdt.chunk import encode_unsigned, frame
 from p2pvault.crdt.prefilter import Change, inspect
 from p2pvault.crdt.record import Record

@@ -11,12 +11,10 @@ from dataclasses import dataclass, field
 
 from harness.entropy import seeded
 from harness.memory_store import MemoryStore
-
 from p2pvault.core import io
 from p2pvault.core.device import Device
 from p2pvault.core.start import NewVault, device_of, found_vault, join_vault
-from p2pvault.crypto.keys import DeviceKeys, device_id
-from p2pvault.core.members import Members
+from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.errors import StoreFull, VaultError
 from p2pvault.protocol.handover import Handover, encode_handover
 from p2pvault.protocol.membership import DeviceCard

@@ -15,6 +15,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from p2pvault import __version__
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -4,6 +4,23 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+
+from harness.entropy import seeded
+from harness.pairing import (
+    CODE,
+    HOST,
+    NEWCOMER,
+    PACKAGE,
+    SHOWN,
+    VAULT,
+    End,
+    Meeting,
+    finished,
+    joiner,
+    keys,
+    run,
+    sponsor,
+)
 from p2pvault.crypto.framing import frame
 from p2pvault.crypto.keys import device_id, sign
 from p2pvault.errors import (
@@ -72,23 +89,6 @@ from p2pvault.protocol.pairing.messages import (
     kind_of,
 )
 from p2pvault.protocol.window import PairingWindow
-
-from harness.entropy import seeded
-from harness.pairing import (
-    CODE,
-    HOST,
-    NEWCOMER,
-    PACKAGE,
-    SHOWN,
-    VAULT,
-    End,
-    Meeting,
-    finished,
-    joiner,
-    keys,
-    run,
-    sponsor,
-)
 
 PHONE = NEWCOMER.keys.public
 OTHER_WORDS = "aardvark adroitness"

@@ -3,10 +3,10 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from p2pvault.crypto.envelope import Message
-from p2pvault.errors import MalformedMessage, RemoteProtocolError
 
 from harness.handshakes import channels
+from p2pvault.crypto.envelope import Message
+from p2pvault.errors import MalformedMessage, RemoteProtocolError
 
 messages = st.lists(
     st.builds(

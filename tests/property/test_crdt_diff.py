@@ -2,6 +2,7 @@ from itertools import pairwise
 
 from hypothesis import example, given
 from hypothesis import strategies as st
+
 from p2pvault.crdt.diff import blocks, text_splices
 
 letters = st.lists(st.sampled_from("abc"), max_size=12)

@@ -5,12 +5,12 @@ from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from harness.records import ADA, AUTHORS, BOB, Device, data, devices, random_data
 from p2pvault.crdt.history import heads_after
 from p2pvault.crdt.prefilter import Change, inspect
 from p2pvault.crdt.record import Record
 from p2pvault.crdt.values import Value, freeze
-
-from harness.records import ADA, AUTHORS, BOB, Device, data, devices, random_data
 
 actions = st.lists(
     st.one_of(

@@ -1,9 +1,9 @@
 import json
 
 from hypothesis import given
-from p2pvault.crdt.values import Value, check, freeze, from_plain, plain
 
 from harness.records import values
+from p2pvault.crdt.values import Value, check, freeze, from_plain, plain
 
 
 @given(values)

@@ -2,6 +2,7 @@ from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from p2pvault.crypto.framing import FrameReader, frame
 from p2pvault.limits import FRAME_BYTES_MAX
 

@@ -3,9 +3,9 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from p2pvault.errors import HandshakeFailed
 
 from harness.handshakes import FIRST, GREETING, SECOND, THIRD, accept, dial, shake
+from p2pvault.errors import HandshakeFailed
 
 SIZES = {GREETING: 18, FIRST: 1234, SECOND: 1186, THIRD: 66}
 

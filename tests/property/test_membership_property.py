@@ -8,10 +8,6 @@ from random import Random
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from p2pvault.errors import MembershipError
-from p2pvault.protocol.membership import MembershipLog, evaluate, start_epoch
-from p2pvault.protocol.membership.operation import Add, Genesis, Operation, Rename, SetRole
-from p2pvault.types import DeviceId, OperationHash, Role
 
 from harness.members import (
     ACTORS,
@@ -27,9 +23,13 @@ from harness.members import (
     read,
 )
 from harness.membership_model import Model
+from p2pvault.errors import MembershipError
+from p2pvault.protocol.membership import MembershipLog, evaluate, start_epoch
+from p2pvault.protocol.membership.operation import Add, Genesis, Operation, Rename, SetRole
+from p2pvault.types import DeviceId, OperationHash, Role
 
-thorough = settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.too_slow])
-quick = settings(thorough, max_examples=100)
+thorough = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+quick = settings(thorough, max_examples=60)
 
 
 def shuffled(log: MembershipLog, random: Random) -> list[Operation]:

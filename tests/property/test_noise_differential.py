@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from nacl.bindings import crypto_scalarmult_base
-from p2pvault.crypto.noise import HandshakeState, NoiseKeys
-from p2pvault.crypto.patterns import SUITE, pattern
 
 from harness.noiseprotocol import connection
+from p2pvault.crypto.noise import HandshakeState, NoiseKeys
+from p2pvault.crypto.patterns import SUITE, pattern
 
 BASES = ["N", "K", "X", "NN", "NK", "NX", "XN", "XK", "XX", "KN", "KK", "KX", "IN", "IK", "IX"]
 MODIFIED = ["NNpsk0+psk2", "NKpsk0", "XXpsk0+psk3", "XXpsk1+psk2", "IKpsk2", "KKpsk0+psk1"]

@@ -10,6 +10,21 @@ from importlib.resources import files
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from harness.entropy import seeded
+from harness.pairing import (
+    CODE,
+    HOST,
+    PACKAGE,
+    SHOWN,
+    VAULT,
+    Meeting,
+    finished,
+    joiner,
+    keys,
+    run,
+    sponsor,
+)
 from p2pvault.crypto.framing import frame
 from p2pvault.errors import VaultError, WrongCode
 from p2pvault.protocol.pairing import (
@@ -31,21 +46,6 @@ from p2pvault.protocol.pairing import (
 )
 from p2pvault.protocol.pairing.messages import PairingMessage, Way, decode, encode, kind_of
 from p2pvault.protocol.pairing.words import commit, opens, read_words, short_string
-
-from harness.entropy import seeded
-from harness.pairing import (
-    CODE,
-    HOST,
-    PACKAGE,
-    SHOWN,
-    VAULT,
-    Meeting,
-    finished,
-    joiner,
-    keys,
-    run,
-    sponsor,
-)
 
 SIDES = ("sponsor", "joiner")
 

@@ -17,6 +17,21 @@ import pytest
 from automerge import core
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from harness.records import (
+    ADA,
+    AUTHORS,
+    BOB,
+    EVE,
+    Device,
+    RawDocument,
+    assembled,
+    body_of,
+    data,
+    devices,
+    random_data,
+    sealed,
+)
 from p2pvault.crdt.chunk import encode_unsigned, split
 from p2pvault.crdt.engine import MAP, ROOT, TEXT
 from p2pvault.crdt.prefilter import inspect
@@ -36,21 +51,6 @@ from p2pvault.limits import (
     OPERATION_COUNTER_MAX,
     SCALAR_BYTES_MAX,
     TIMESTAMP_MS_MAX,
-)
-
-from harness.records import (
-    ADA,
-    AUTHORS,
-    BOB,
-    EVE,
-    Device,
-    RawDocument,
-    assembled,
-    body_of,
-    data,
-    devices,
-    random_data,
-    sealed,
 )
 
 COLUMNS = {

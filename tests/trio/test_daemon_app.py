@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import trio.testing
-from p2pvault.errors import StoreCorrupt
-from p2pvault.net.services import DiscoverySettings, Mode
-
 import trio
+import trio.testing
+
 from harness.fake_node import FakeNode, FakeSource
 from harness.logs import json_logging, logged
+from p2pvault.errors import StoreCorrupt
+from p2pvault.net.services import DiscoverySettings, Mode
 from p2pvaultd.app import Daemon
 from p2pvaultd.config import Overrides, Settings
 from p2pvaultd.keeper import open_keeper

@@ -5,12 +5,12 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
 import pytest
+import trio
 import trio.testing
+
 from p2pvault.control.messages import JsonObject
 from p2pvault.errors import NoSuchRecord, Refused
 from p2pvault.limits import CONTROL_IDLE_S, CONTROL_LINE_BYTES_MAX, CONTROL_STREAMS_MAX
-
-import trio
 from p2pvaultd.conversation import converse
 from p2pvaultd.methods import Events, Methods
 

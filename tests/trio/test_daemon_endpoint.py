@@ -10,12 +10,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+import trio
+
 from p2pvault.control.home import short_path
 from p2pvault.control.messages import JsonObject
 from p2pvault.errors import ConfigError, StoreInUse
 from p2pvault.limits import CONTROL_CALLERS_MAX
-
-import trio
 from p2pvaultd.endpoint import open_endpoint, serve_callers
 from p2pvaultd.methods import Methods
 

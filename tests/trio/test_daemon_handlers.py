@@ -4,7 +4,10 @@ import base64
 from collections.abc import AsyncIterator
 
 import pytest
+import trio
 import trio.testing
+
+from harness.fake_node import ADDRESS, HERE, PHONE, VAULT, FakeNode, FakeSource, record_id
 from p2pvault.control.messages import Json, JsonObject, Request
 from p2pvault.control.schema import METHODS, check_request, problem_of_event, problem_of_result
 from p2pvault.core.io import Edit
@@ -33,9 +36,6 @@ from p2pvault.node.port import (
     WordsShown,
     WrongGuess,
 )
-
-import trio
-from harness.fake_node import ADDRESS, HERE, PHONE, VAULT, FakeNode, FakeSource, record_id
 from p2pvaultd.config import Settings
 from p2pvaultd.handlers.table import methods_of
 from p2pvaultd.keeper import Keeper, open_keeper

@@ -1,6 +1,8 @@
 from collections.abc import Iterator
 
 import pytest
+
+from harness.handshakes import channels
 from p2pvault.crypto.cipher import CipherState
 from p2pvault.crypto.envelope import Message, enclose
 from p2pvault.crypto.framing import frame
@@ -12,8 +14,6 @@ from p2pvault.errors import (
     UnexpectedMessage,
 )
 from p2pvault.limits import FRAME_BYTES_MAX, MESSAGE_BYTES_MAX, REKEY_BYTES, REKEY_RECORDS
-
-from harness.handshakes import channels
 
 KEY = b"k" * 32
 

@@ -1,5 +1,6 @@
 import pytest
 from noise.connection import Keypair, NoiseConnection
+
 from p2pvault.crypto.cipher import NONCE_MAX, CipherState
 from p2pvault.errors import LocalProtocolError, SealBroken
 

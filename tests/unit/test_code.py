@@ -3,6 +3,7 @@ from importlib.resources import files
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from p2pvault.errors import BadCode
 from p2pvault.protocol.code import Code, complete, draw_code, parse_code
 

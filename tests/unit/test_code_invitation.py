@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from p2pvault.errors import BadCode
 from p2pvault.limits import INVITATION_CHARACTERS_MAX, PAIRING_ADDRESSES_MAX
 from p2pvault.protocol.invitation import Invitation, is_invitation, parse_invitation

@@ -7,6 +7,7 @@ import cpace as other
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from p2pvault.crypto import cpace
 from p2pvault.errors import HandshakeFailed
 

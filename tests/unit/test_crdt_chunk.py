@@ -1,12 +1,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from harness.records import ADA, deflated, sealed
 from p2pvault.crdt.chunk import encode_unsigned, open_change, signed, split, unsigned
 from p2pvault.crdt.record import Record
 from p2pvault.errors import ChangeRefused
 from p2pvault.limits import CHANGE_BYTES_MAX, CHANGE_INFLATED_BYTES_MAX
-
-from harness.records import ADA, deflated, sealed
 
 _, CHUNK = Record.create(ADA, "notes", "one", {"field": 1})
 

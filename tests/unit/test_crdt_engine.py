@@ -8,14 +8,14 @@ from collections.abc import Iterator
 
 import pytest
 from automerge import core
+
+from harness.records import ADA, BOB
 from p2pvault.crdt import engine
 from p2pvault.crdt.engine import ROOT
 from p2pvault.crdt.record import Record
 from p2pvault.crdt.values import Timestamp
 from p2pvault.errors import BadValue, CrdtError
 from p2pvault.limits import TIMESTAMP_MS_MAX, TIMESTAMP_MS_MIN
-
-from harness.records import ADA, BOB
 
 INT = core.ScalarType.Int
 

@@ -1,10 +1,10 @@
 import pytest
+
+from harness.records import ADA, BOB, EVE, body_of, devices, sealed
 from p2pvault.crdt.history import following, heads_after
 from p2pvault.crdt.prefilter import Change, inspect
 from p2pvault.crdt.record import Record
 from p2pvault.errors import CrdtError
-
-from harness.records import ADA, BOB, EVE, body_of, devices, sealed
 
 
 def chain() -> list[Change]:

@@ -1,5 +1,7 @@
 import pytest
 from automerge import core
+
+from harness.records import ADA, BOB, EVE, RawDocument, assembled, devices, sealed
 from p2pvault.crdt.engine import LIST, MAP, ROOT, TEXT
 from p2pvault.crdt.history import heads_after
 from p2pvault.crdt.prefilter import inspect
@@ -14,8 +16,6 @@ from p2pvault.limits import (
     TEXT_CHARACTERS_MAX,
     VALUE_DEPTH_MAX,
 )
-
-from harness.records import ADA, BOB, EVE, RawDocument, assembled, devices, sealed
 
 STR, INT, BOOL = core.ScalarType.Str, core.ScalarType.Int, core.ScalarType.Boolean
 DATA: dict[str, Value] = {

@@ -1,4 +1,5 @@
 import pytest
+
 from p2pvault.crdt.schema import PROSE_CHARACTERS, check_path_parts, is_prose
 from p2pvault.errors import BadPath
 from p2pvault.limits import COLLECTION_CHARACTERS_MAX, NAME_CHARACTERS_MAX

@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from enum import IntEnum
 
 import pytest
+
 from p2pvault.crdt.values import Plain, Timestamp, Value, check, freeze, from_plain, plain
 from p2pvault.errors import BadValue
 from p2pvault.limits import (

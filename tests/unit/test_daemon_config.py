@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from p2pvault.errors import ConfigError
 from p2pvault.limits import CONFIG_BYTES_MAX
 from p2pvault.net.services import DiscoverySettings, Mode
-
 from p2pvaultd.config import (
     Listen,
     Overrides,

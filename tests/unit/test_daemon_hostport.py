@@ -1,9 +1,9 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from p2pvault.errors import BadValue
 from p2pvault.types import Address
-
 from p2pvaultd.hostport import read_address, read_host_port
 
 

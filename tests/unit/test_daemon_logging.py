@@ -11,15 +11,15 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-import p2pvault
 import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
-from p2pvault.errors import NoSuchRecord
 
+import p2pvault
 import p2pvaultd
 from harness.logs import json_logging, logged
+from p2pvault.errors import NoSuchRecord
 from p2pvaultd.fields import FIELDS, allow_only
 from p2pvaultd.outline import outline
 

@@ -3,6 +3,7 @@ from math import floor, log2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from p2pvault.crypto.envelope import (
     HEADER_BYTES,
     PIECE_BYTES_MAX,

@@ -1,4 +1,5 @@
 import pytest
+
 from p2pvault.crypto.framing import FrameReader, frame
 from p2pvault.errors import MalformedMessage
 from p2pvault.limits import FRAME_BYTES_MAX

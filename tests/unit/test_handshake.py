@@ -1,10 +1,4 @@
 import pytest
-from p2pvault.crypto.envelope import Message
-from p2pvault.crypto.hybrid import Initiator as AnyInitiator
-from p2pvault.crypto.hybrid import Party, Progress
-from p2pvault.crypto.hybrid import Responder as AnyResponder
-from p2pvault.errors import HandshakeFailed, LocalProtocolError
-from p2pvault.limits import GATE_EPOCHS_MAX
 
 from harness.entropy import seeded
 from harness.handshakes import (
@@ -21,6 +15,12 @@ from harness.handshakes import (
     finished,
     shake,
 )
+from p2pvault.crypto.envelope import Message
+from p2pvault.crypto.hybrid import Initiator as AnyInitiator
+from p2pvault.crypto.hybrid import Party, Progress
+from p2pvault.crypto.hybrid import Responder as AnyResponder
+from p2pvault.errors import HandshakeFailed, LocalProtocolError
+from p2pvault.limits import GATE_EPOCHS_MAX
 
 OLD_GATES = [bytes([epoch]) * 32 for epoch in range(10)]
 

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from nacl.bindings import crypto_scalarmult_base
+
+from harness.handshakes import finished
 from p2pvault.crypto.channel import Channel
 from p2pvault.crypto.envelope import Message
 from p2pvault.protocol.handshake import Initiator
-
-from harness.handshakes import finished
 
 LINK = Path(__file__).resolve().parents[1] / "vectors" / "link.json"
 

@@ -2,6 +2,7 @@ from hashlib import blake2b
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from p2pvault.crypto.hashing import digest, fingerprint_item
 
 parts_lists = st.lists(st.binary(max_size=6), max_size=4)

@@ -2,6 +2,10 @@
 
 import pytest
 from cryptography.exceptions import InvalidTag
+
+from harness.entropy import seeded
+from harness.handshakes import ALICE, BOB, GATE, accept, dial, finished
+from harness.independent_link import LINK_SUITES, Peer, lv
 from p2pvault.crypto.envelope import Message
 from p2pvault.crypto.hybrid import SUITES, prologue
 from p2pvault.crypto.kem import CIPHERTEXT_BYTES, ENCAPSULATION_KEY_BYTES
@@ -9,10 +13,6 @@ from p2pvault.crypto.noise import HandshakeState, NoiseKeys
 from p2pvault.crypto.patterns import pattern
 from p2pvault.errors import HandshakeFailed
 from p2pvault.protocol.handshake import LINK_LABEL, Responder
-
-from harness.entropy import seeded
-from harness.handshakes import ALICE, BOB, GATE, accept, dial, finished
-from harness.independent_link import LINK_SUITES, Peer, lv
 
 NONCE = b"n" * 16
 

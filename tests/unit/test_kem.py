@@ -1,6 +1,8 @@
 from hashlib import sha3_512, shake_256
 
 import pytest
+
+from harness.entropy import seeded
 from p2pvault.crypto.kem import (
     CIPHERTEXT_BYTES,
     ENCAPSULATION_KEY_BYTES,
@@ -8,8 +10,6 @@ from p2pvault.crypto.kem import (
     encapsulate,
 )
 from p2pvault.errors import CryptoError
-
-from harness.entropy import seeded
 
 KEY = DecapsulationKey.generate(seeded("kem"))
 SEED = bytes(range(64))

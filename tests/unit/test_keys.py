@@ -3,6 +3,8 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from harness.entropy import seeded
 from p2pvault.crypto.keys import (
     DEVICE_KEYS_BYTES,
     PUBLIC_KEYS_BYTES,
@@ -15,8 +17,6 @@ from p2pvault.crypto.keys import (
 )
 from p2pvault.errors import CryptoError, SealBroken
 from p2pvault.types import DeviceId, JournalId
-
-from harness.entropy import seeded
 
 KEYS = DeviceKeys.generate(seeded("keys"))
 PUBLIC = KEYS.public

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+
+from harness.members import ALICE, BOB, SEALED, founded, genesis
 from p2pvault import limits
 from p2pvault.errors import LimitExceeded, MalformedMessage, RemoteProtocolError
 from p2pvault.protocol.membership import MembershipLog
@@ -29,8 +31,6 @@ from p2pvault.protocol.membership.operation import (
 )
 from p2pvault.types import AuthorId, DeviceId, EpochId, OperationHash, Role
 from p2pvault.wire.codec import Tree, pack, unpack
-
-from harness.members import ALICE, BOB, SEALED, founded, genesis
 
 VECTORS = json.loads(
     (Path(__file__).parents[1] / "vectors" / "membership.json").read_text(encoding="utf-8")

@@ -1,24 +1,6 @@
 """What the membership log takes, what it refuses, and what it can be asked."""
 
 import pytest
-from p2pvault import limits
-from p2pvault.errors import LimitExceeded, MalformedMessage, UnexpectedMessage
-from p2pvault.protocol.membership import MembershipLog, evaluate
-from p2pvault.protocol.membership.operation import (
-    Accepted,
-    Content,
-    Genesis,
-    Header,
-    NewEpoch,
-    Recovery,
-    RecoveryKeys,
-    Remove,
-    Rename,
-    SetRole,
-    sign_genesis,
-    sign_operation,
-)
-from p2pvault.types import EMPTY_HASH, OperationHash, Role, VaultId
 
 from harness.members import (
     ALICE,
@@ -37,6 +19,24 @@ from harness.members import (
     read,
     remove,
 )
+from p2pvault import limits
+from p2pvault.errors import LimitExceeded, MalformedMessage, UnexpectedMessage
+from p2pvault.protocol.membership import MembershipLog, evaluate
+from p2pvault.protocol.membership.operation import (
+    Accepted,
+    Content,
+    Genesis,
+    Header,
+    NewEpoch,
+    Recovery,
+    RecoveryKeys,
+    Remove,
+    Rename,
+    SetRole,
+    sign_genesis,
+    sign_operation,
+)
+from p2pvault.types import EMPTY_HASH, OperationHash, Role, VaultId
 
 
 def forged(log: MembershipLog, actor: Actor, content: Content, **changes: object) -> bytes:

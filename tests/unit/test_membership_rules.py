@@ -1,18 +1,6 @@
 """What a membership log means, rule by rule (docs/protocol/membership.md)."""
 
 import pytest
-from p2pvault.limits import DEVICES_MAX
-from p2pvault.protocol.membership import evaluate
-from p2pvault.protocol.membership.operation import (
-    Accepted,
-    Add,
-    DeviceCard,
-    JournalBound,
-    Remove,
-    Rename,
-    SetRole,
-)
-from p2pvault.types import Role
 
 from harness.members import (
     ALICE,
@@ -32,6 +20,18 @@ from harness.members import (
     numbered_epoch,
     remove,
 )
+from p2pvault.limits import DEVICES_MAX
+from p2pvault.protocol.membership import evaluate
+from p2pvault.protocol.membership.operation import (
+    Accepted,
+    Add,
+    DeviceCard,
+    JournalBound,
+    Remove,
+    Rename,
+    SetRole,
+)
+from p2pvault.types import Role
 
 
 def test_the_first_device_is_an_admin_and_the_vault_carries_its_name() -> None:

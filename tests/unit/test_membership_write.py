@@ -1,6 +1,20 @@
 """Writing operations: what is allowed happens, what is not is refused before it is signed."""
 
 import pytest
+
+from harness.entropy import seeded
+from harness.members import (
+    ALICE,
+    BOB,
+    CAROL,
+    DAVE,
+    JOURNALS,
+    NOW_MS,
+    SEALED,
+    Actor,
+    founded,
+    merged,
+)
 from p2pvault import limits
 from p2pvault.crypto.keys import PublicKeys
 from p2pvault.crypto.seal import seal_to
@@ -30,20 +44,6 @@ from p2pvault.protocol.membership.operation import (
     sign_operation,
 )
 from p2pvault.types import EpochId, Role
-
-from harness.entropy import seeded
-from harness.members import (
-    ALICE,
-    BOB,
-    CAROL,
-    DAVE,
-    JOURNALS,
-    NOW_MS,
-    SEALED,
-    Actor,
-    founded,
-    merged,
-)
 
 
 class Home:

@@ -1,6 +1,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from p2pvault.errors import BadValue, MalformedMessage
 from p2pvault.limits import DEVICE_NAME_CHARACTERS_MAX
 from p2pvault.wire.names import clean_kind, clean_name, kind_shape, name_shape

@@ -1,10 +1,10 @@
 import pytest
+
+from harness.entropy import seeded
 from p2pvault.crypto.noise import HandshakeState, NoiseKeys
 from p2pvault.crypto.patterns import SUITE, pattern
 from p2pvault.errors import HandshakeFailed
 from p2pvault.limits import FRAME_BYTES_MAX
-
-from harness.entropy import seeded
 
 XX = pattern(f"Noise_XX_{SUITE}")
 XX_PSK = pattern(f"Noise_XXpsk0+psk3_{SUITE}")

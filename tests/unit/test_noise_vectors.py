@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
-from p2pvault.crypto.hybrid import NAME
-from p2pvault.crypto.noise import NoiseKeys
-from p2pvault.crypto.patterns import pattern
 
 from harness.noise_vectors import Vector, check, messages, of, psk_numbers, psks
 from harness.noiseprotocol import connection
+from p2pvault.crypto.hybrid import NAME
+from p2pvault.crypto.noise import NoiseKeys
+from p2pvault.crypto.patterns import pattern
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PUBLISHED = REPOSITORY.parent / "shared" / "vectors" / "noise-25519-chachapoly-blake2b.json"

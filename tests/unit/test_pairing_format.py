@@ -7,11 +7,11 @@ from hmac import digest
 
 import cpace
 import msgpack
-from p2pvault.protocol.pairing import Failed, Send, Sponsor, fingerprint
-from p2pvault.protocol.pairing.ceremony import gate
 
 from harness.entropy import seeded
 from harness.pairing import CODE, HOST, SHOWN, joiner
+from p2pvault.protocol.pairing import Failed, Send, Sponsor, fingerprint
+from p2pvault.protocol.pairing.ceremony import gate
 
 IDENTITIES = b"\x0fp2pvault-pair/1\x01S\x01N"
 """CI: three strings, each with its length in front."""

@@ -1,4 +1,5 @@
 import pytest
+
 from p2pvault.crypto.patterns import SUITE, pattern
 
 

@@ -3,6 +3,7 @@ from hmac import new as hmac_new
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from p2pvault.crypto.schedule import discovery_key, fingerprint_key, gate_key, hkdf, store_key
 from p2pvault.types import VaultId
 

@@ -1,11 +1,11 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from harness.entropy import seeded
 from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.crypto.seal import SEAL_OVERHEAD_BYTES, decrypt, encrypt, open_sealed, seal_to
 from p2pvault.errors import CryptoError, SealBroken
-
-from harness.entropy import seeded
 
 KEYS = DeviceKeys.generate(seeded("box"))
 BOX = KEYS.public.box

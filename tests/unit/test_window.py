@@ -2,6 +2,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
 from p2pvault.errors import CodeExpired, LocalProtocolError, PairingRefused
 from p2pvault.limits import (
     PAIRING_FAILURES_PER_HOUR,

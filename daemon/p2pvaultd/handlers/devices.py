@@ -4,7 +4,6 @@ from typing import cast
 
 from p2pvault.control.messages import Json, JsonObject
 from p2pvault.node.port import DeviceAddresses, MemberView
-
 from p2pvaultd.handlers.words import named, up_or_down
 from p2pvaultd.host import Host
 from p2pvaultd.hostport import read_address

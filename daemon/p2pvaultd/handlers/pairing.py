@@ -19,7 +19,6 @@ from p2pvault.node.port import (
     WordsShown,
     WrongGuess,
 )
-
 from p2pvaultd.handlers.words import moment, named
 from p2pvaultd.host import Host
 from p2pvaultd.methods import Events, Methods

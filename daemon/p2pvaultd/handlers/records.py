@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import cast
 
+import trio
+
 from p2pvault.control.messages import Json, JsonObject
 from p2pvault.core.io import Edit, Edited, FieldPath
 from p2pvault.crdt.values import Plain, Value, from_plain, plain
 from p2pvault.errors import BadValue, NoSuchRecord
 from p2pvault.limits import LIST_ROWS_MAX
 from p2pvault.node.port import ChangeEvent, MissedEvents, RecordView
-
-import trio
 from p2pvaultd.handlers.words import named
 from p2pvaultd.host import Host
 from p2pvaultd.methods import Events, Methods

@@ -3,14 +3,14 @@
 import os
 from typing import cast
 
+import trio
+
 from p2pvault import __version__
 from p2pvault.control.messages import Json, JsonObject
 from p2pvault.control.schema import SCHEMA_VERSION
 from p2pvault.errors import Unreachable
 from p2pvault.limits import CONTROL_WAIT_S_MAX
 from p2pvault.node.port import NodeStatus, PeerStatus
-
-import trio
 from p2pvaultd.handlers.words import moment, named, up_or_down
 from p2pvaultd.host import Host
 from p2pvaultd.methods import Methods

@@ -1,7 +1,6 @@
 """All methods of one conversation."""
 
 from p2pvault.control.schema import METHODS
-
 from p2pvaultd.handlers.devices import DeviceHandlers
 from p2pvaultd.handlers.pairing import PairingHandlers
 from p2pvaultd.handlers.records import RecordHandlers
