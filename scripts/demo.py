@@ -20,6 +20,8 @@ MERGED = "Oat milk and bread, and some tea"
 
 def main() -> int:
     """Play all of it; the exit code is 1 if anything was not as expected."""
+    # A shell that starts us in the background has us ignore it, and our commands with us.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGHUP, end)
     transcript, began = Transcript(), time.monotonic()

@@ -9,12 +9,15 @@ import pty
 import re
 import select
 import shlex
+import signal
 import subprocess
 import sys
+import threading
 import time
+from collections import deque
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 BIN: Final = Path(sys.executable).parent
 PATIENCE_S: Final = 40.0
@@ -104,7 +107,7 @@ class Terminal:
 
     def interrupt(self) -> None:
         """Press Ctrl-C, which is the usual end of a command that waits for more."""
-        os.write(self._ours, b"\x03")
+        self.process.send_signal(signal.SIGINT)
         deadline = time.monotonic() + PATIENCE_S
         while self._read(deadline):
             pass
@@ -139,19 +142,43 @@ class Terminal:
         raise SurpriseError(f"{self._device.name}: `{shlex.join(self._words)}` {what}")
 
 
+class Log:
+    """What a daemon writes, read as it comes so that the daemon never waits for a reader."""
+
+    def __init__(self, source: IO[bytes]) -> None:
+        self.lines: deque[str] = deque(maxlen=LOG_LINES)
+        self._ready = False
+        self._told = threading.Event()
+        threading.Thread(target=self._read, args=[source], daemon=True).start()
+
+    def wait_ready(self) -> bool:
+        """Wait until the daemon answers; return whether it does."""
+        self._told.wait(PATIENCE_S)
+        return self._ready
+
+    def _read(self, source: IO[bytes]) -> None:
+        with source:
+            for line in source:
+                self.lines.append(line.decode(errors="replace").rstrip())
+                if b'"event": "ready"' in line:
+                    self._ready = True
+                    self._told.set()
+        self._told.set()
+
+
 class Device:
     """One device: a home of its own, a daemon, and terminals.
 
     Args:
         name: What it is called.
-        directory: Where its home and its log go.
+        directory: Where its home goes.
         transcript: Where all that happens is shown.
     """
 
     def __init__(self, name: str, directory: Path, transcript: Transcript) -> None:
         self.name = name
         self.transcript = transcript
-        self._log = directory / f"{name}.log"
+        self._log: Log | None = None
         self._terminals: list[Terminal] = []
         self._daemon: subprocess.Popen[bytes] | None = None
         self.environment = {
@@ -174,19 +201,21 @@ class Device:
         return self._terminals[-1]
 
     def start(self) -> None:
-        """Start the daemon."""
+        """Start the daemon; returns when it answers."""
         words = ["p2pvaultd", "--listen", "127.0.0.1:0"]
         self.transcript.typed(self.name, f"{shlex.join(words)} &")
-        with self._log.open("ab") as log:
-            self._daemon = subprocess.Popen(  # noqa: S603  # our own program
-                [BIN / words[0], *words[1:]],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=self.environment,
-                start_new_session=True,
-            )
-        self.run("p2pvault", "wait", "--ready", "--timeout", "20")
+        self._daemon = subprocess.Popen(  # noqa: S603  # our own program
+            [BIN / words[0], *words[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env=self.environment,
+            start_new_session=True,
+        )
+        assert self._daemon.stderr is not None, "it was asked for"
+        self._log = Log(self._daemon.stderr)
+        if not self._log.wait_ready():
+            raise SurpriseError(f"{self.name}: p2pvaultd did not begin to answer")
 
     def kill(self) -> None:
         """Let the daemon die as in a power cut."""
@@ -205,8 +234,7 @@ class Device:
 
     def log_lines(self) -> list[str]:
         """Return the end of the daemon's log."""
-        text = self._log.read_text(errors="replace") if self._log.exists() else ""
-        return text.splitlines()[-LOG_LINES:]
+        return [] if self._log is None else list(self._log.lines)
 
     def close(self) -> None:
         """Leave nothing of this device running."""

@@ -1,7 +1,7 @@
 """Devices that write membership operations, rightly or wrongly, and random histories of them."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from hypothesis import strategies as st
@@ -11,6 +11,7 @@ from p2pvault.crypto.keys import DeviceKeys, PublicKeys, device_id
 from p2pvault.crypto.seal import SEAL_OVERHEAD_BYTES
 from p2pvault.errors import MalformedMessage
 from p2pvault.protocol.membership.epoch import epoch_id
+from p2pvault.protocol.membership.evaluate import evaluate
 from p2pvault.protocol.membership.log import MembershipLog
 from p2pvault.protocol.membership.operation import (
     Accepted,
@@ -28,6 +29,7 @@ from p2pvault.protocol.membership.operation import (
     sign_genesis,
     sign_operation,
 )
+from p2pvault.protocol.membership.state import Membership
 from p2pvault.protocol.membership.write import Author
 from p2pvault.types import AuthorId, DeviceId, EpochId, OperationHash, Role
 
@@ -109,6 +111,11 @@ def merged(*logs: MembershipLog) -> MembershipLog:
         new = (operation.data for operation in other.operations if operation.hash not in first)
         first = first.add(new).log
     return first
+
+
+def effect(log: MembershipLog) -> Membership:
+    """Return what a log means, leaving out whom void operations only mention."""
+    return replace(evaluate(log), fallen={})
 
 
 def founded(*admins: Actor) -> MembershipLog:

@@ -16,6 +16,7 @@ from harness.members import (
     Actor,
     Past,
     add,
+    effect,
     epoch,
     last,
     merged,
@@ -92,7 +93,7 @@ def test_removals_and_bounds_only_ever_grow(past: Past, data: st.DataObject) -> 
 def test_nothing_that_a_removed_device_adds_later_has_an_effect(
     past: Past, data: st.DataObject
 ) -> None:
-    before = evaluate(past.whole)
+    before = effect(past.whole)
     thieves = [actor for actor in ACTORS if actor.id in before.removed]
     stages = [stage for stage in past.stages if len(stage) < len(past.whole)]
     if not thieves or not stages:
@@ -106,7 +107,7 @@ def test_nothing_that_a_removed_device_adds_later_has_an_effect(
     if stage.ledger.introduced.get(target.id):
         contents += [SetRole(target.id, Role.ADMIN), Rename(target.id, "owned")]
     backdated = thief.write(stage, data.draw(st.sampled_from(contents)))
-    assert evaluate(merged(past.whole, backdated)) == before
+    assert effect(merged(past.whole, backdated)) == before
 
 
 @thorough

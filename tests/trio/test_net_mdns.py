@@ -13,7 +13,7 @@ import trio
 from trio.testing import MockClock
 
 from p2pvault.errors import NameTaken
-from p2pvault.limits import DISCOVERY_LOOKS_MAX
+from p2pvault.limits import DISCOVERY_CLOSE_S, DISCOVERY_LOOKS_MAX
 from p2pvault.net.mdns import (
     Advertisement,
     Discovery,
@@ -194,6 +194,8 @@ async def test_leaving_does_not_wait_for_a_thread_that_is_stuck(
         responder = discovery._responder
         assert responder is not None
         responder.loop.call_soon_threadsafe(stuck.wait)
+        began = trio.current_time()
+    assert trio.current_time() - began <= DISCOVERY_CLOSE_S
     stuck.set()
     # The abandoned thread ends by itself; pytest would report its sockets otherwise.
     thread = responder._zeroconf._loop_thread

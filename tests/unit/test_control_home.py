@@ -116,10 +116,10 @@ def test_a_short_path_stays_as_it_is(tmp_path: Path) -> None:
 def test_the_open_directory_is_closed_again(tmp_path: Path) -> None:
     home = long_home(tmp_path)
     private_directory(home.socket.parent)
-    before = set(os.listdir("/proc/self/fd"))
+    before = set(Path("/proc/self/fd").iterdir())
     with short_path(home.socket):
         pass
-    assert set(os.listdir("/proc/self/fd")) == before
+    assert set(Path("/proc/self/fd").iterdir()) == before
 
 
 def test_a_long_home_that_is_not_there_has_no_daemon(tmp_path: Path) -> None:

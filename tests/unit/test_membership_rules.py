@@ -12,6 +12,7 @@ from harness.members import (
     NOW_MS,
     Actor,
     add,
+    effect,
     epoch,
     founded,
     genesis,
@@ -43,9 +44,9 @@ def test_the_first_device_is_an_admin_and_the_vault_carries_its_name() -> None:
 
 def test_r1_a_member_cannot_change_the_membership() -> None:
     log = ALICE.write(founded(ALICE, BOB), add(CAROL, Role.MEMBER))
-    before = evaluate(log)
+    before = effect(log)
     for content in (add(DAVE), remove(BOB), SetRole(CAROL.id, Role.ADMIN), epoch(log, 1, [CAROL])):
-        assert evaluate(CAROL.write(log, content)) == before
+        assert effect(CAROL.write(log, content)) == before
 
 
 def test_r1_a_member_renames_itself_and_nobody_else() -> None:
@@ -135,6 +136,16 @@ def test_r5_what_a_void_admission_led_to_is_void() -> None:
     chain = DAVE.write(CAROL.write(BOB.write(log, add(CAROL)), add(DAVE)), add(ERIN))
     assert len(evaluate(chain).members) == 5
     assert evaluate(merged(chain, ALICE.write(log, remove(BOB)))).members.keys() == {ALICE.id}
+
+
+def test_the_keys_of_every_device_ever_introduced_stay_known() -> None:
+    log = founded(ALICE, BOB)
+    fallen = merged(BOB.write(log, add(CAROL)), ALICE.write(log, remove(BOB)))
+    membership = evaluate(fallen)
+    assert membership.fallen == {CAROL.id: CAROL.public}
+    for actor in (ALICE, BOB, CAROL):
+        assert membership.keys_of(actor.id) == actor.public
+    assert membership.keys_of(DAVE.id) is None
 
 
 def test_r5_a_device_that_fell_with_another_can_be_admitted_by_somebody_else() -> None:

@@ -19,7 +19,6 @@ from p2pvault.protocol.membership.history import EMPTY, History, Mask, positions
 from p2pvault.protocol.membership.operation import (
     Add,
     Genesis,
-    NewEpoch,
     Operation,
     Rename,
     SetRole,
@@ -97,8 +96,6 @@ class Authority:
             return True
         role = self.role(operation.author, past)
         match operation.content:
-            case Add() | NewEpoch():
-                return role is Role.ADMIN
             case SetRole(device=device):
                 return role is Role.ADMIN and self.role(device, past) is not None
             case Rename(device=device):
@@ -106,7 +103,7 @@ class Authority:
                 allowed = role is Role.ADMIN or (role is not None and owner)
                 return allowed and self.role(device, past) is not None
             case _:
-                return False
+                return role is Role.ADMIN
 
     def _overruled(self, author: DeviceId, number: int) -> bool:
         """R2: something that a removal of the author does not know of."""
@@ -115,10 +112,6 @@ class Authority:
 
 
 def _role_set_by(operation: Operation) -> Role:
-    match operation.content:
-        case Genesis():
-            return Role.ADMIN
-        case Add(role=role) | SetRole(role=role):
-            return role
-        case _:
-            raise AssertionError("only genesis, add and role operations set roles")
+    content = operation.content
+    assert isinstance(content, Genesis | Add | SetRole), "nothing else sets roles"
+    return Role.ADMIN if isinstance(content, Genesis) else content.role

@@ -5,9 +5,10 @@ arrival, and never by a clock. docs/protocol/membership.md states the rules, `au
 about who may do what.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
+from p2pvault.crypto.keys import PublicKeys
 from p2pvault.errors import BadValue
 from p2pvault.limits import DEVICES_MAX
 from p2pvault.protocol.membership.authority import Authority
@@ -44,6 +45,7 @@ def evaluate(log: MembershipLog) -> Membership:
         made_ms=genesis.wall_ms,
         members=members,
         removed=removed,
+        fallen=_fallen(ledger, {*members, *removed}),
         epochs=ranked_epochs(ledger, effects.epochs, members),
         bounds=_bounds(ledger),
         owing=_owing(ledger, effects, members),
@@ -124,6 +126,15 @@ def _removal(ledger: Ledger, effects: _Effects, device: DeviceId, removals: Mask
     )
 
 
+def _fallen(ledger: Ledger, others: Container[DeviceId]) -> dict[DeviceId, PublicKeys]:
+    """Every device that was introduced and is none of the others."""
+    return {
+        device: _card(ledger, _earliest(ledger, ledger.introduced[device])).public
+        for device in sorted(ledger.rulings.settings)
+        if device not in others
+    }
+
+
 def _bounds(ledger: Ledger) -> dict[AuthorId, int]:
     """For each journal, the highest `n` in removals that apply and statements that count.
 
@@ -180,11 +191,9 @@ def _earliest(ledger: Ledger, mask: Mask) -> int:
 
 
 def _card(ledger: Ledger, number: int) -> DeviceCard:
-    match ledger.history[number].content:
-        case Genesis(first=card) | Add(device=card):
-            return card
-        case _:
-            raise AssertionError("only genesis and add introduce a device")
+    content = ledger.history[number].content
+    assert isinstance(content, Genesis | Add), "nothing else introduces a device"
+    return content.first if isinstance(content, Genesis) else content.device
 
 
 def _name(ledger: Ledger, device: DeviceId, named: Mask) -> str:

@@ -86,6 +86,8 @@ class Membership:
         made_ms: When it was made, by its first device's wall clock.
         members: By id; at most `DEVICES_MAX`, the earliest in the log first.
         removed: Devices that were removed, by id.
+        fallen: The keys of devices that are neither: their admission is void or was never valid.
+            What they wrote while they were taken for members still has to be checked.
         epochs: Newest first; writers use the first.
         bounds: For each journal of a device that left, the highest entry that was stated.
         owing: For each member, the removals about which it has made no statement yet.
@@ -97,6 +99,7 @@ class Membership:
     made_ms: int
     members: Mapping[DeviceId, Member]
     removed: Mapping[DeviceId, Removal]
+    fallen: Mapping[DeviceId, PublicKeys]
     epochs: tuple[Epoch, ...]
     bounds: Mapping[AuthorId, int]
     owing: Mapping[DeviceId, tuple[OperationHash, ...]]
@@ -120,6 +123,11 @@ class Membership:
         """Return the removed device that links with this X25519 key, or None."""
         device = self.statics.get(static)
         return None if device is None else self.removed.get(device)
+
+    def keys_of(self, device: DeviceId) -> PublicKeys | None:
+        """Return the keys of any device that was ever introduced, or None."""
+        holder = self.members.get(device) or self.removed.get(device)
+        return self.fallen.get(device) if holder is None else holder.public
 
     def acceptance(self, device: DeviceId, author: AuthorId) -> int | None:
         """Return up to which entry a journal counts.

@@ -1,0 +1,247 @@
+"""init, get, set, ls, rm and watch, as processes against a daemon that keeps the contract."""
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.cli_fixtures import served
+from harness.command_line import run, run_on_terminal, start
+from harness.fake_daemon import FakeDaemon, FakeRecord, FakeState, with_vault
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "laptop"
+
+
+@pytest.fixture
+def daemon(home: Path) -> Iterator[FakeDaemon]:
+    with served(home, with_vault()) as running:
+        yield running
+
+
+def hold(daemon: FakeDaemon, path: str, value: dict, number: str = "") -> None:
+    records = daemon.state.records
+    records.append(FakeRecord(number or f"{len(records):032x}", path, value))
+
+
+def test_init_asks_a_running_daemon(home: Path) -> None:
+    with served(home, FakeState()) as daemon:
+        done = run(home, "init", "--name", "laptop", "--vault-name", "our home")
+        assert (done.code, done.text) == (
+            0,
+            "Made the vault “our home” on this device, “laptop”.\n",
+        )
+        assert "p2pvaultd" not in done.messages
+        assert "p2pvault pair" in done.messages
+        assert daemon.state.vault == {"id": daemon.state.vault["id"], "name": "our home"}
+
+
+def test_init_works_without_a_daemon_and_says_how_to_run_one(home: Path) -> None:
+    done = run(home, "init", "--name", "laptop")
+    assert done.code == 0, done.messages
+    assert "p2pvaultd" in done.messages
+    assert "daemon install" in done.messages
+    again = run(home, "init", "--name", "laptop")
+    assert (again.code, again.out) == (8, b"")
+    assert "has a vault already" in again.messages
+
+
+def test_init_prints_one_document_for_programs(home: Path) -> None:
+    done = run(home, "init", "--name", "laptop", "--json")
+    assert done.tree["v"] == 1
+    assert done.tree["vault"]["name"] == "home"
+    assert done.tree["device"]["name"] == "laptop"
+    assert done.err == b""
+
+
+def test_a_device_takes_the_name_of_its_host(home: Path) -> None:
+    with served(home, FakeState()) as daemon:
+        assert run(home, "init").code == 0
+        (request,) = [one for one in daemon.state.requests if one.method == "init"]
+        assert 1 <= len(request.params["name"]) <= 64
+
+
+def test_set_makes_a_record_and_get_shows_it(home: Path, daemon: FakeDaemon) -> None:
+    done = run(home, "set", "contacts/ada", "name=Ada Lovelace", "address.city=Ely", "born:=1815")
+    assert (done.code, done.text) == (0, "contacts/ada (new): name, address.city, born\n")
+    shown = run(home, "get", "contacts/ada")
+    assert shown.text == "name          Ada Lovelace\naddress.city  Ely\nborn          1815\n"
+
+
+def test_set_says_what_changed(home: Path, daemon: FakeDaemon) -> None:
+    hold(daemon, "contacts/ada", {"name": "Ada", "phone": "1"})
+    assert run(home, "set", "contacts/ada", "phone=").text == "contacts/ada: phone\n"
+    assert run(home, "set", "contacts/ada", "name=Ada").text == "contacts/ada: nothing changed\n"
+    tree = run(home, "set", "contacts/ada", "name=Eve", "--json").tree
+    assert (tree["v"], tree["path"], tree["created"], tree["fields"]) == (
+        1,
+        "contacts/ada",
+        False,
+        ["name"],
+    )
+
+
+def test_one_field_is_printed_as_it_is(home: Path, daemon: FakeDaemon) -> None:
+    hold(daemon, "notes/x", {"text": "a\x1b[1mb\n\n", "n": 5, "key": {"$bytes": "AP8="}})
+    assert run(home, "get", "notes/x", "text").out == b"a\x1b[1mb\n\n\n"
+    assert run(home, "get", "notes/x", "n").out == b"5\n"
+    assert run(home, "get", "notes/x", "key").out == b"\x00\xff"
+
+
+def test_a_terminal_is_not_steered_by_a_value(home: Path, daemon: FakeDaemon) -> None:
+    hold(daemon, "notes/x", {"text": "a\x1b[1mb", "key": {"$bytes": "AP8="}})
+    assert b"\x1b" not in run_on_terminal(home, "get", "notes/x", "text").out
+    assert b"\x1b" not in run_on_terminal(home, "get", "notes/x").out
+    assert b"\xff" not in run_on_terminal(home, "get", "notes/x", "key").out
+
+
+def test_get_prints_one_document_for_programs(home: Path, daemon: FakeDaemon) -> None:
+    hold(daemon, "notes/x", {"a": {"b": "Ω"}}, "ab" * 16)
+    tree = {"v": 1, "path": "notes/x", "id": "ab" * 16, "value": {"a": {"b": "Ω"}}}
+    assert run(home, "--json", "get", "notes/x").tree == tree
+    assert run(home, "get", "notes/x", "a.b", "--json").tree == {**tree, "value": "Ω"}
+    assert run(home, "get", "id:abab", "--json").tree == tree
+
+
+def test_json_is_utf8_wherever_it_is_printed(home: Path, daemon: FakeDaemon) -> None:
+    hold(daemon, "notes/x", {"a": "Ω"})
+    assert (
+        run(home, "get", "notes/x", "--json", PYTHONIOENCODING="latin-1").tree["value"]["a"] == "Ω"
+    )
+    assert run(home, "get", "notes/x", PYTHONIOENCODING="latin-1").out == b"a  ?\n"
+
+
+def test_ls_reads_every_page(home: Path, daemon: FakeDaemon) -> None:
+    for name in ("contacts/a", "contacts/b", "contacts/c", "notes/d", "notes/e"):
+        hold(daemon, name, {})
+    assert run(home, "ls").text.split() == [
+        "contacts/a", "contacts/b", "contacts/c", "notes/d", "notes/e",
+    ]  # fmt: skip
+    assert run(home, "ls", "notes").text.split() == ["notes/d", "notes/e"]
+    limited = run(home, "ls", "--limit", "3")
+    assert limited.text.split() == ["contacts/a", "contacts/b", "contacts/c"]
+    assert "more than these 3" in limited.messages
+    tree = run(home, "ls", "--limit", "3", "--json").tree
+    assert ([row["path"] for row in tree["rows"]], tree["more"]) == (limited.text.split(), True)
+    assert run(home, "ls", "--json").tree["more"] is False
+
+
+def test_ls_tells_records_of_one_name_apart(home: Path, daemon: FakeDaemon) -> None:
+    hold(daemon, "contacts/ada", {}, "aa" * 16)
+    hold(daemon, "contacts/ada", {}, "bb" * 16)
+    assert run(home, "ls").text == (f"contacts/ada  id:{'aa' * 16}\ncontacts/ada  id:{'bb' * 16}\n")
+
+
+def test_an_empty_vault_lists_nothing_on_stdout(home: Path, daemon: FakeDaemon) -> None:
+    done = run(home, "ls")
+    assert (done.code, done.out, done.messages) == (0, b"", "Nothing here yet.\n")
+    assert run(home, "ls", "--json").tree == {"v": 1, "rows": [], "more": False}
+
+
+def test_rm_deletes(home: Path, daemon: FakeDaemon) -> None:
+    hold(daemon, "contacts/ada", {})
+    assert run(home, "rm", "contacts/ada").text == "contacts/ada: deleted\n"
+    assert daemon.state.records == []
+
+
+def test_watch_prints_an_event_a_line_until_interrupted(home: Path, daemon: FakeDaemon) -> None:
+    with start(home, "watch", "--json") as watching:
+        # The record is written again and again until the watcher, which is starting, sees it.
+        while not any(request.method == "watch" for request in daemon.state.requests):
+            pass
+        run(home, "set", "contacts/ada", "name=Ada")
+        run(home, "rm", "contacts/ada")
+        assert watching.stdout is not None
+        assert watching.stderr is not None
+        first, second = (json.loads(watching.stdout.readline()) for _ in range(2))
+        watching.send_signal(signal.SIGINT)
+        assert watching.wait(60) == 130
+        assert watching.stderr.read() == b""
+    assert (first["v"], first["event"], first["path"]) == (1, "change", "contacts/ada")
+    assert (first["fields"], first["device"]["name"]) == (["name"], "laptop")
+    assert second["kind"] == "delete"
+
+
+def test_watch_tells_a_person_when_what_and_who(home: Path, daemon: FakeDaemon) -> None:
+    with start(home, "watch") as watching:
+        assert watching.stdout is not None
+        assert watching.stderr is not None
+        assert b"Waiting for changes" in watching.stderr.readline()
+        run(home, "set", "contacts/ada", "name=Ada", "phone=1")
+        line = watching.stdout.readline().decode()
+        daemon.publish({"event": "missed", "count": 7})
+        missed = watching.stdout.readline().decode()
+        watching.send_signal(signal.SIGINT)
+    assert line.split(maxsplit=1)[1] == "contacts/ada  new: name, phone  (laptop)\n"
+    assert "7 changes missed" in missed
+
+
+def test_watch_ends_with_the_daemon(home: Path) -> None:
+    with served(home, with_vault()), start(home, "watch") as watching:
+        assert watching.stderr is not None
+        watching.stderr.readline()
+    assert watching.returncode == 3
+
+
+def bulk(*records: tuple[str, object]) -> bytes:
+    return b"".join(
+        json.dumps({"path": path, "value": value}).encode() + b"\n" for path, value in records
+    )
+
+
+def test_lines_from_stdin_are_committed_by_the_thousand(home: Path, daemon: FakeDaemon) -> None:
+    lines = bulk(*((f"contacts/n{number}", {"n": number}) for number in range(2_001)))
+    done = run(home, "set", "--stdin", stdin=lines)
+    assert (done.code, done.text) == (0, "2 001 records of 2001 changed\n")
+    assert (daemon.state.commits, len(daemon.state.records)) == (3, 2_001)
+
+
+def test_large_lines_make_smaller_batches(home: Path, daemon: FakeDaemon) -> None:
+    lines = bulk(*((f"notes/n{number}", {"t": "x" * 1_500_000}) for number in range(3)))
+    assert run(home, "set", "--stdin", "--json", stdin=lines).tree == {
+        "v": 1,
+        "records": 3,
+        "changed": 3,
+    }
+    assert daemon.state.commits == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"not json",
+        b"[]",
+        b'{"path": "contacts/x"}',
+        b'{"path": "contacts/x", "value": 1}',
+        b'{"path": "contacts/x", "value": {}, "more": 1}',
+        b'{"path": "contacts", "value": {}}',
+        b'{"path": 1, "value": {}}',
+        b'{"path": "contacts/x", "value": {"a": NaN}}',
+        b"\xff",
+    ],
+)
+def test_a_wrong_line_is_named_and_its_batch_not_written(
+    home: Path, daemon: FakeDaemon, line: bytes
+) -> None:
+    good = bulk(*((f"contacts/n{number}", {"n": 1}) for number in range(1_003)))
+    done = run(home, "set", "--stdin", "--json", stdin=good + b"\n" + line + b"\n")
+    assert (done.code, done.out) == (2, b"")
+    assert done.error["message"].startswith("line 1005: ")
+    assert "1 000 records before are written" in done.error["hint"]
+    assert len(daemon.state.records) == 1_000
+
+
+def test_what_the_daemon_refuses_in_bulk_is_placed(home: Path, daemon: FakeDaemon) -> None:
+    hold(daemon, "contacts/ada", {}, "aa" * 16)
+    hold(daemon, "contacts/ada", {}, "bb" * 16)
+    done = run(home, "set", "--stdin", stdin=b"\n" + bulk(("contacts/ada", {"n": 1})))
+    assert done.code == 2
+    assert "lines 1 to 2: two records are called contacts/ada" in done.messages
+
+
+def test_nothing_from_stdin_changes_nothing(home: Path, daemon: FakeDaemon) -> None:
+    assert run(home, "set", "--stdin").text == "0 records of 0 changed\n"
