@@ -281,6 +281,9 @@ DIALS_MAX: Final = 8
 DIAL_S: Final = 5.0
 """One TCP connect on a local network."""
 
+LINK_SETTLED_S: Final = 60.0
+"""A link that lived this long worked; one that broke sooner is dialled again with a pause."""
+
 BACKOFF_MIN_S: Final = 1.0
 """First pause after a failed dial; doubles with jitter."""
 

@@ -53,8 +53,8 @@ def play(transcript: Transcript, laptop: Device, phone: Device) -> None:
     transcript.step("Together again: fields are merged, prose is merged by character")
     meet(laptop, phone)
     transcript.step("The proof, on both devices")
-    for device in (laptop, phone):
-        expect(device.run("p2pvault", "status"), SAME)
+    for device, other in ((laptop, phone), (phone, laptop)):
+        prove(device, other)
 
 
 def start(laptop: Device, phone: Device) -> None:
@@ -84,15 +84,14 @@ def pair(laptop: Device, phone: Device) -> None:
 
 def edit_live(laptop: Device, phone: Device) -> None:
     """Read on the phone what the laptop wrote, and write back while the laptop watches."""
-    phone.run("p2pvault", "wait", "--synced", "laptop", "--timeout", "20")
+    wait_synced(phone, laptop)
     expect(phone.run("p2pvault", "get", "contacts/ada"), "Ada Lovelace")
     watch = laptop.open("p2pvault", "watch")
     watch.expect("Waiting for changes")
     phone.run("p2pvault", "set", "contacts/ada", "phone=+44 20 7946 0000")
     watch.expect(r"contacts/ada +phone +\(phone\)")
     watch.interrupt()
-    phone.run("p2pvault", "wait", "--synced", "laptop", "--timeout", "20")
-    expect(phone.run("p2pvault", "status"), SAME)
+    prove(phone, laptop)
 
 
 def edit_apart(laptop: Device, phone: Device) -> None:
@@ -109,7 +108,7 @@ def edit_apart(laptop: Device, phone: Device) -> None:
 def meet(laptop: Device, phone: Device) -> None:
     """Bring the laptop back; both hold the edits of both."""
     laptop.start()
-    laptop.run("p2pvault", "wait", "--synced", "phone", "--timeout", "20")
+    wait_synced(laptop, phone)
     seen = [device.run("p2pvault", "get", "contacts/ada") for device in (laptop, phone)]
     for wanted in ("Ada Lovelace", "ada@analytical.example", "7946 0999", "1815"):
         expect(seen[0], wanted)
@@ -117,6 +116,17 @@ def meet(laptop: Device, phone: Device) -> None:
     expect(notes[0], f"^{MERGED}$")
     if seen[0] != seen[1] or notes[0] != notes[1]:
         raise SurpriseError("the two devices do not hold the same")
+
+
+def prove(device: Device, other: Device) -> None:
+    """Show that a device knows the other one to hold the same."""
+    wait_synced(device, other)
+    expect(device.run("p2pvault", "status"), SAME)
+
+
+def wait_synced(device: Device, other: Device) -> None:
+    """Wait until a device knows the other one to hold the same."""
+    device.run("p2pvault", "wait", "--synced", other.name, "--timeout", "20")
 
 
 def expect(shown: str, pattern: str) -> None:

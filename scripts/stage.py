@@ -48,15 +48,15 @@ class Transcript:
 
     def say(self, text: str) -> None:
         """Explain something."""
-        self._print(f"   {text}")
+        self._print(text)
 
     def typed(self, device: str, line: str) -> None:
         """Show what a person types at a device's prompt."""
-        self._print(f"{self._paint('36', f'{device}$')} {self._paint('1', line)}")
+        self._print(f"{self._paint('36', f'{device:>6}$')} {self._paint('1', line)}")
 
     def printed(self, device: str, line: str) -> None:
         """Show a line that appears on a device's terminal."""
-        self._print(f"{self._paint('2', f'{device}|')} {line}".rstrip())
+        self._print(f"{self._paint('2', f'{device:>6}|')} {line}".rstrip())
 
     def _print(self, line: str) -> None:
         print(line, flush=True)

@@ -162,7 +162,7 @@ class Device:
             case io.PairingCancelled(request):
                 return self._paired(now, self._pairing.cancel(now, request))
             case io.Stop():
-                return self._stop()
+                return self._stop(now)
             case _:
                 assert_never(given)
 
@@ -181,7 +181,7 @@ class Device:
         try:
             return act(it)
         except REMOTE_FAULTS as error:
-            return self.links.fail(it, error)
+            return self.links.fail(now, it, error)
 
     def _hear_all(self, now: Instant, link: Link, data: bytes) -> list[Effect]:
         was = link.phase
@@ -193,7 +193,7 @@ class Device:
         for message in messages:
             effects += self._hear(now, link, message)
         if link.phase is not Phase.CLOSED and link.peer_closed:
-            effects += self.links.close(link)
+            effects += self.links.close(now, link)
         return effects
 
     def _hear(self, now: Instant, link: Link, message: Message) -> list[Effect]:
@@ -236,7 +236,7 @@ class Device:
             return self._paired(now, self._pairing.stream_down(now))
         gone = self.links[link]
         device = gone.device if gone is not None else None
-        effects = self.links.down(link)
+        effects = self.links.down(now, link)
         if device is not None:
             effects += self._save(Batch(peers=(self.book[device].row,)))
         return effects
@@ -287,7 +287,7 @@ class Device:
                 return [io.Refuse(request, failed.error)]
             case EntriesJob(link=link):
                 it = self.links[link]
-                return self.links.fail(it, failed.error) if it is not None else []
+                return self.links.fail(now, it, failed.error) if it is not None else []
             case PlainJob(name=name):
                 return self._plain_failed(now, failed.job, self._awaited[name], failed.error)
 
@@ -296,7 +296,7 @@ class Device:
         if link is None:
             return [report, *self._step(now, self.pipeline.load_failed(error))]
         it = self.links[link]
-        return [report, *(self.links.close(it) if it is not None else [])]
+        return [report, *(self.links.close(now, it) if it is not None else [])]
 
     # Plain jobs: membership, keys, addresses ----------------------------------------------
 
@@ -354,7 +354,7 @@ class Device:
         settled = self.members.settle(now, self._entropy, self.pipeline.newest)
         if not settled.is_nothing:
             effects += self._save(settled.batch, _Awaited(settled))
-        effects += self.links.end_removed()
+        effects += self.links.end_removed(now)
         for link in self.links:
             if link.phase is Phase.INTRODUCING:
                 effects += self._on(now, link.id, lambda it: self._recognise(now, it))
@@ -448,7 +448,7 @@ class Device:
         if link.is_dead(now):
             error = UnknownDevice("nobody admits this peer")
             silent = RemoteProtocolError("the peer fell silent")
-            return self.links.fail(link, error if link.phase is Phase.INTRODUCING else silent)
+            return self.links.fail(now, link, error if link.phase is Phase.INTRODUCING else silent)
         if now.monotonic >= link.renew_at and link.origin.dialled is not None:
             return self._renew(now, link)
         link.schedule_beat(now, self._entropy)
@@ -469,6 +469,6 @@ class Device:
         self._wake_at = at
         return [io.WakeAt(at)]
 
-    def _stop(self) -> list[Effect]:
+    def _stop(self, now: Instant) -> list[Effect]:
         self._stopping = True
-        return [effect for link in self.links for effect in self.links.close(link)]
+        return [effect for link in self.links for effect in self.links.close(now, link)]

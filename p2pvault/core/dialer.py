@@ -17,6 +17,7 @@ from p2pvault.limits import (
     BACKOFF_MIN_S,
     DIALS_MAX,
     DIALS_PER_DEVICE_MAX,
+    LINK_SETTLED_S,
 )
 from p2pvault.types import Address, DeviceId
 
@@ -47,6 +48,8 @@ class Dialer:
         self._entropy = entropy
         self._targets: dict[DeviceId, _Target] = {}
         self._attempts: dict[int, tuple[DeviceId, Address]] = {}
+        self._up_since: dict[DeviceId, float] = {}
+        self._setbacks: dict[DeviceId, int] = {}
         self._serial = 0
 
     def plan(self, now: float, wanted: Mapping[DeviceId, Iterable[Address]]) -> list[Dial]:
@@ -85,9 +88,26 @@ class Dialer:
         """Forget an attempt that came to nothing."""
         self._attempts.pop(attempt, None)
 
-    def reached(self, device: DeviceId) -> None:
+    def reached(self, now: float, device: DeviceId) -> None:
         """Take note that a link to a device is up."""
         self._targets.pop(device, None)
+        self._up_since[device] = now
+
+    def lost(self, now: float, device: DeviceId, *, orderly: bool) -> None:
+        """Take note that the link to a device is gone.
+
+        One that broke soon after it came up would break again at once, for as long as its cause
+        lasts (a full disk on either side): the pause grows with each such link.
+        """
+        since = self._up_since.pop(device, now)
+        if orderly or now - since >= LINK_SETTLED_S:
+            self._setbacks.pop(device, None)
+            return
+        setbacks = self._setbacks.get(device, 0)
+        self._setbacks[device] = setbacks + 1
+        target = self._targets.setdefault(device, _Target())
+        target.last_round, target.failures = now, setbacks
+        target.next_round = now + self._pause_s(setbacks)
 
     def sighted(self, now: float, device: DeviceId, addresses: tuple[Address, ...]) -> None:
         """Take note of addresses that discovery vouches for, and try them soon."""

@@ -87,13 +87,13 @@ def check_author(entry: Entry, membership: Membership) -> None:
         SealBroken: The signature is not the author's.
     """
     device = entry.body.device
-    holder = membership.members.get(device) or membership.removed.get(device)
-    if holder is None:
+    public = membership.keys_of(device)
+    if public is None:
         raise UnknownDevice("an entry by a device that the vault does not know")
     last = membership.acceptance(device, entry.author)
     if last is not None and entry.body.n > last:
         raise RevokedDevice("an entry by a device that was removed before")
-    entry.verify(holder.public.signing)
+    entry.verify(public.signing)
 
 
 def _collect(entry: Entry, arrived: dict[RecordId, Arrived]) -> None:

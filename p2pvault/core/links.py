@@ -84,7 +84,7 @@ class Links:
         if member is None:
             return None
         held = link.come_up(now, member.device, self._entropy)
-        self._dialer.reached(member.device)
+        self._dialer.reached(now.monotonic, member.device)
         effects = self._end_rival(now, link, member.device)
         if link.phase is Phase.UP:
             self._note_up(now, link, self._book[member.device])
@@ -99,7 +99,7 @@ class Links:
         effects: list[Effect] = []
         for rival in rivals:
             stays = survivor(now, self._members.device, [rival, link])
-            effects += self.close(rival if stays is link else link)
+            effects += self.close(now, rival if stays is link else link)
         return effects
 
     def _note_up(self, now: Instant, link: Link, standing: Standing) -> None:
@@ -115,16 +115,16 @@ class Links:
 
     # Ending ------------------------------------------------------------------------------
 
-    def close(self, link: Link) -> list[Effect]:
+    def close(self, now: Instant, link: Link) -> list[Effect]:
         """End a link properly."""
         effects: list[Effect] = []
         if link.phase is not Phase.CLOSED:
             last = link.close()
             effects += [Write(link.id, last)] if last else []
             effects.append(Hangup(link.id))
-        return effects + self._forget_standing(link)
+        return effects + self._forget_standing(now, link, orderly=True)
 
-    def fail(self, link: Link, error: VaultError) -> list[Effect]:
+    def fail(self, now: Instant, link: Link, error: VaultError) -> list[Effect]:
         """End a link that broke a rule: no word to the peer, one line in the log."""
         if link.phase is Phase.HANDSHAKE and link.origin.dialled is not None:
             self._gate_turns[link.origin.dialled] = self._gate_turns.get(link.origin.dialled, 0) + 1
@@ -135,35 +135,36 @@ class Links:
             "debug" if link.phase is Phase.HANDSHAKE else "warning", "link_failed", fields
         )
         link.phase = Phase.CLOSED
-        return [report, Hangup(link.id), *self._forget_standing(link)]
+        return [report, Hangup(link.id), *self._forget_standing(now, link, orderly=False)]
 
-    def down(self, link: LinkId) -> list[Effect]:
+    def down(self, now: Instant, link: LinkId) -> list[Effect]:
         """Take note that a stream is gone."""
         gone = self._links.pop(link, None)
         if gone is None:
             return []
-        effects = self._forget_standing(gone)
+        effects = self._forget_standing(now, gone, orderly=gone.peer_closed)
         if gone.phase is Phase.HANDSHAKE and gone.origin.dialled is not None:
             turn = self._gate_turns.get(gone.origin.dialled, 0)
             self._gate_turns[gone.origin.dialled] = turn + 1
         gone.phase = Phase.CLOSED
         return effects
 
-    def end_removed(self) -> list[Effect]:
+    def end_removed(self, now: Instant) -> list[Effect]:
         """End every link to a device that is no member any more; all, if this one is not."""
         effects: list[Effect] = []
         for link in self:
             removed = self._members.membership.removed_by_static(link.static)
             if removed is not None or not self._members.is_member:
-                effects += self.close(link)
+                effects += self.close(now, link)
         return effects
 
-    def _forget_standing(self, link: Link) -> list[Effect]:
+    def _forget_standing(self, now: Instant, link: Link, *, orderly: bool) -> list[Effect]:
         if link.device is None:
             return []
         standing = self._book[link.device]
         if standing.link != link.id:
             return []
+        self._dialer.lost(now.monotonic, link.device, orderly=orderly)
         standing.link = standing.address = None
         fields = {"device": link.device.hex()}
         return [Report("info", "link_down", fields), StatusChanged()]

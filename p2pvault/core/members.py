@@ -199,8 +199,8 @@ class Members:
         return learned
 
     def _bounds(self, content: Content) -> dict[AuthorId, int]:
-        removed = [d for d in self.membership.removed if not self.membership.is_member(d)]
-        return {author: n for device in removed for author, n in accepted(content, device).items()}
+        gone = {*self.membership.removed, *self.membership.fallen}
+        return {author: n for device in gone for author, n in accepted(content, device).items()}
 
     def _author(self, now: Instant, entropy: Entropy) -> Author:
         return Author(self.keys, entropy, now.wall_ms)
