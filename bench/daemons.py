@@ -92,11 +92,6 @@ class Daemon:
         with self.connect() as caller:
             return caller.call(method, **params)
 
-    def records(self) -> int:
-        """Return how many records it can list."""
-        vault = self.call("status")["vault"]
-        return cast("int", vault["records"]) if isinstance(vault, dict) else 0
-
     def port(self) -> int:
         """Return where it listens."""
         (listening,) = cast("list[str]", self.call("status")["listening"])

@@ -273,7 +273,7 @@ class BadCode(RequestError):
     """Text that is no pairing code and no pairing address."""
 
     code = "bad_code"
-    hint = "A code looks like 42-lantern-tulip-violin; the first three letters of each word are enough."
+    hint = "A code looks like 42-lantern-tulip-violin; three letters of each word are enough."
 
 
 class AmbiguousPath(RequestError):

@@ -112,9 +112,6 @@ WIRE_OBJECTS_MAX: Final = 65_536
 JOURNALS_MAX: Final = 1_024
 """Journals in one vault: 64 devices with 16 store instances each."""
 
-COLLECTIONS_MAX: Final = 1_024
-"""Collections in one vault; each costs a row in the proof that links exchange."""
-
 UNACKNOWLEDGED_BYTES_MAX: Final = 4 * MIB
 """Entries in flight on one link before an acknowledgement; what a slow peer can hold in memory."""
 
@@ -245,8 +242,8 @@ REKEY_BYTES: Final = 1024 * MIB
 PADDED_BYTES_MIN: Final = 256
 """Smallest padded message: short edits, heartbeats and acknowledgements look the same."""
 
-LINKS_MAX: Final = 64
-"""Authenticated links: one per member."""
+LINKS_MAX: Final = 128
+"""Streams of links at once: one for each of 64 members, and as many that replace one or begin."""
 
 HALF_OPEN_MAX: Final = 32
 """Streams in a handshake, over all addresses."""

@@ -13,6 +13,7 @@ import trio
 from p2pvault.control.home import find_home, private_directory
 from p2pvault.errors import VaultError
 from p2pvaultd.app import Daemon
+from p2pvaultd.complaint import complain
 from p2pvaultd.config import Overrides, load_settings
 from p2pvaultd.hardening import harden
 from p2pvaultd.logging import configure_logging, install_crash_hooks
@@ -28,12 +29,14 @@ def main() -> None:
         daemon = _compose(options)
         trio.run(daemon.run)
     except VaultError as error:
-        sys.exit(_complain(error))
+        complain(error)
+        sys.exit(error.exit_code)
     except ExceptionGroup as group:
         expected, bugs = group.split(VaultError)
         if expected is None or bugs is not None:
             raise
-        sys.exit(_complain(_first(expected)))
+        complain(first := _first(expected))
+        sys.exit(first.exit_code)
 
 
 def _compose(options: Options) -> Daemon:
@@ -58,12 +61,6 @@ def _compose(options: Options) -> Daemon:
         log_format=options.log_format,
         notifier=Notifier.from_environment(os.environ, os.getpid()),
     )
-
-
-def _complain(error: VaultError) -> int:
-    hint = f" {error.hint}" if error.hint else ""
-    sys.stderr.write(f"p2pvaultd: {error}.{hint}\n")
-    return error.exit_code
 
 
 def _first(group: ExceptionGroup[VaultError]) -> VaultError:

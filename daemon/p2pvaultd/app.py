@@ -14,6 +14,7 @@ import trio
 
 from p2pvault import __version__
 from p2pvault.errors import VaultError
+from p2pvaultd.complaint import complain
 from p2pvaultd.config import Overrides, Settings, load_settings, needs_restart
 from p2pvaultd.endpoint import open_endpoint, serve_callers
 from p2pvaultd.handlers.table import methods_of
@@ -63,9 +64,11 @@ class Daemon:
     async def _serve(self, listener: trio.SocketListener, keeper: Keeper) -> None:
         """Serve until a signal says stop; the node runs on when this returns."""
         async with trio.open_nursery() as nursery:
+            turn = trio.Lock()
 
             async def reload() -> None:
-                await self._reload(keeper)
+                async with turn:
+                    await self._reload(keeper)
 
             def stop(number: Signals) -> None:
                 _log.info("stopping", signal=number.name)
@@ -91,4 +94,5 @@ class Daemon:
             _log.info("settings_reloaded")
         except VaultError as error:
             _log.warning("settings_refused", error=error.code)
+            complain(error)
         self.notifier.ready(await describe(keeper))

@@ -27,24 +27,27 @@ async def watch_signals(
     STOP_S whatever it is doing then: a disk that hangs inside a write cannot be cancelled.
 
     Args:
-        reload: Reads the configuration again.
+        reload: Reads the configuration again; cancelled when the end comes first.
         stop: Begins the orderly end; must return at once.
         task_status: Started once the signals are caught.
     """
     with trio.open_signal_receiver(*LISTENED) as received:
         task_status.started()
-        number = await _first_to_stop(received, reload)
+        async with trio.open_nursery() as reloads:
+            number = await _first_to_stop(received, lambda: reloads.start_soon(reload))
+            reloads.cancel_scope.cancel()
     _arm_defaults()
     stop(number)
 
 
 async def _first_to_stop(
-    received: AsyncIterator[int], reload: Callable[[], Awaitable[None]]
+    received: AsyncIterator[int], begin_reload: Callable[[], None]
 ) -> signal.Signals:
     async for number in received:
         if number in STOPPING:
             return signal.Signals(number)
-        await reload()
+        # Beside the loop: a reload that hangs must not keep the end from coming.
+        begin_reload()
     raise AssertionError("a signal receiver never ends by itself")
 
 

@@ -101,4 +101,4 @@ class Report:
 
 
 def _dump(tree: Mapping[str, object]) -> bytes:
-    return json.dumps(tree, ensure_ascii=False, separators=(", ", ": ")).encode()
+    return json.dumps(tree, ensure_ascii=False, separators=(", ", ": ")).encode(errors="replace")

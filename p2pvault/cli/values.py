@@ -77,8 +77,6 @@ class _Put:
 
 
 def _read_word(word: str) -> tuple[Steps, _Put | None]:
-    if not word.isprintable() and not _is_text(word):
-        raise BadValue("an argument is not UTF-8 text", hint="Use FIELD=@FILE for bytes.")
     name, equals, value = word.partition("=")
     if not equals:
         raise BadValue(
@@ -135,11 +133,3 @@ def _check_apart(steps: Steps, seen: Sequence[Steps]) -> None:
         if steps[:shorter] == other[:shorter]:
             names = " and ".join(sorted({".".join(steps), ".".join(other)}))
             raise BadValue(f"two values for the same field: {names}")
-
-
-def _is_text(word: str) -> bool:
-    try:
-        word.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NoReturn, cast
 
-from p2pvault.errors import LimitExceeded, MalformedMessage, VaultError
+from p2pvault.errors import BadValue, LimitExceeded, MalformedMessage, VaultError
 from p2pvault.limits import CONTROL_DEPTH_MAX, CONTROL_LINE_BYTES_MAX
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
@@ -93,9 +93,14 @@ def encode(message: Request | Reply) -> bytes:
 
     Raises:
         LimitExceeded: Longer than `CONTROL_LINE_BYTES_MAX`.
+        BadValue: A text in it has no UTF-8, as an argument of a command line may.
     """
     tree = {"jsonrpc": "2.0", **_members(message)}
-    line = json.dumps(tree, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    text = json.dumps(tree, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        line = text.encode()
+    except UnicodeEncodeError as error:
+        raise BadValue("a text is not UTF-8", hint="Use FIELD=@FILE for bytes.") from error
     if len(line) >= CONTROL_LINE_BYTES_MAX:
         raise LimitExceeded(
             f"{len(line)} bytes are more than one control message holds",

@@ -14,6 +14,7 @@ from p2pvault.core.members import Members
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.envelope import Message
 from p2pvault.errors import RevokedDevice, VaultError
+from p2pvault.limits import LINKS_MAX
 from p2pvault.protocol.handshake import Initiator, Responder
 from p2pvault.types import Address, DeviceId, Instant, LinkId
 
@@ -55,7 +56,7 @@ class Links:
             device, _ = self._dialer.taken(stream.attempt)
         secret = self._members.keys.static
         gates = self._members.gates()
-        if not gates:
+        if not gates or len(self._links) >= LINKS_MAX:
             return [Hangup(stream.link)]
         handshake: Initiator | Responder
         if device is None:
@@ -84,8 +85,8 @@ class Links:
         if member is None:
             return None
         held = link.come_up(now, member.device, self._entropy)
-        self._dialer.reached(now.monotonic, member.device)
         effects = self._end_rival(now, link, member.device)
+        self._dialer.reached(now.monotonic, member.device)
         if link.phase is Phase.UP:
             self._note_up(now, link, self._book[member.device])
         fields: dict[str, str | bool] = {

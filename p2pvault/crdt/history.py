@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from p2pvault.crdt.prefilter import Change
 from p2pvault.errors import CrdtError
-from p2pvault.types import ChangeHash, Heads
+from p2pvault.types import ChangeHash
 
 History: TypeAlias = Mapping[ChangeHash, int]
 """Every change of a record, and the number of its last operation."""
@@ -44,9 +44,3 @@ def following(history: History, fresh: Sequence[Change]) -> dict[ChangeHash, int
         if change.start_op != last + 1:
             raise CrdtError("a change that does not number its operations on")
     return added
-
-
-def heads_after(heads: Heads, fresh: Sequence[Change]) -> Heads:
-    """Return the heads that new changes lead to, in any order."""
-    followed = {dep for change in fresh for dep in change.deps}
-    return tuple(sorted({*heads, *(change.hash for change in fresh)} - followed))

@@ -102,7 +102,7 @@ class Beaconing:
         try:
             await discovery.advertise(Kind.PAIRING, self._pairing)
         except NameTaken:
-            _log.warning("pairing_not_announced", reason="name taken")
+            _log.warning("pairing_not_announced", reason="name_taken")
 
     def _pairing_advertisement(self, instance: str | None) -> Advertisement | None:
         if instance is None or not self._pairing_addresses:

@@ -85,7 +85,7 @@ def _check(tree: Tree) -> None:
         level = [item for node in level for item in _children(node)]
 
 
-def _children(node: Tree) -> list[Tree]:
+def _children(node: object) -> list[Tree]:
     if isinstance(node, list):
         return node
     if node is None or isinstance(node, bool | bytes | str):

@@ -15,9 +15,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from harness.command_line import PROGRAM, Done, environment, run
+from harness.command_line import Done, environment, run, start
 
-PATIENCE_S = 60.0
+PATIENCE_S = 40.0
 """Only a hang takes this long, on however busy a machine."""
 
 STOP_S = 5.0
@@ -62,16 +62,10 @@ class Lines:
 
 
 class Conversation:
-    """A command line that runs, prints JSON lines, and perhaps reads answers."""
+    """A command line that runs, prints lines, and perhaps reads answers."""
 
     def __init__(self, home: Path, *words: str) -> None:
-        self.process = subprocess.Popen(
-            [*PROGRAM, *words],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env=environment(home),
-        )
+        self.process = start(home, *words)
         assert self.process.stdout is not None
         assert self.process.stderr is not None
         self._out, self._err = Lines(self.process.stdout), Lines(self.process.stderr)
@@ -84,12 +78,16 @@ class Conversation:
 
     def any_event(self) -> Event:
         """Read the next event."""
+        event: Event = json.loads(self.line())
+        assert event.pop("v") == 1
+        return event
+
+    def line(self) -> str:
+        """Read the next line."""
         line = self._out.next()
         if line is None:
             raise AssertionError(f"it ended: {self.process.wait(PATIENCE_S)}, {self._err.rest()}")
-        event: Event = json.loads(line)
-        assert event.pop("v") == 1
-        return event
+        return line
 
     def note(self) -> str:
         """Read the next line for people on stderr."""
@@ -245,7 +243,7 @@ class Device:
         return self._conversations[-1]
 
     def watch(self, *words: str) -> Conversation:
-        """Start `watch`, and wait until it follows."""
+        """Start `watch` for people, and wait until it follows."""
         self._conversations.append(Conversation(self.home, "watch", *words))
         assert self._conversations[-1].note().startswith("Waiting for changes")
         return self._conversations[-1]
@@ -270,10 +268,15 @@ class Device:
         (address,) = self.ask("status")["listening"]
         return str(address)
 
-    def close(self) -> None:
-        """Leave nothing of it running."""
+    def hang_up(self) -> None:
+        """End every command that still runs."""
         for conversation in self._conversations:
             conversation.close()
+        self._conversations.clear()
+
+    def close(self) -> None:
+        """Leave nothing of it running."""
+        self.hang_up()
         for daemon in self._daemons:
             if daemon.process.poll() is None:
                 daemon.process.terminate()

@@ -129,6 +129,7 @@ class FakeDaemon:
 
     def __init__(self, home: Home, state: FakeState) -> None:
         self.state = state
+        self.watched = threading.Event()
         self._home = home
         self._lock = threading.RLock()
         self._connections: list[_Connection] = []
@@ -304,6 +305,7 @@ class FakeDaemon:
     def do_watch(self, connection: _Connection, path: str | None = None) -> JsonObject:
         stream = connection.open_stream()
         connection.watches[stream] = path
+        self.watched.set()
         return {"stream": stream}
 
     def publish(self, event: JsonObject) -> None:

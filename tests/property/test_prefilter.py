@@ -166,9 +166,28 @@ def puts(rows: int, **changed: bytes) -> dict[int, bytes]:
     return {key: columns[name] for name, key in COLUMNS.items() if columns.get(name)}
 
 
+def edits(rows: int) -> dict[int, bytes]:
+    """Return the same in an object that the first operation of the author made."""
+    return {0x01: run(rows, b"\x00"), 0x02: run(rows, b"\x01")} | puts(rows)
+
+
+def with_message(body: bytes) -> bytes:
+    at = len(ADA) + 5
+    return body[:at] + b"\x01m" + body[at + 1 :]
+
+
+def with_actors(body: bytes, *actors: bytes) -> bytes:
+    at = len(ADA) + 6
+    named = b"".join(bytes([len(actor)]) + actor for actor in actors)
+    return body[:at] + bytes([len(actors)]) + named + body[at + 1 :]
+
+
 def test_hand_made_columns_pass_which_is_what_the_refusals_below_rest_on() -> None:
     change = inspect(sealed(assembled(puts(5))))
     assert (change.operations, change.actor, change.sequence) == (5, ADA, 1)
+    deps = [b"\x01" * 32, b"\x02" * 32]
+    assert list(inspect(sealed(assembled(edits(5), deps=deps))).deps) == deps
+    assert inspect(sealed(with_actors(assembled(puts(5)), BOB, EVE))).operations == 5
     # And the engine takes the same bytes for the same change.
     taken = core.Document.load(sealed(assembled(puts(5)))).get_changes([])
     assert [len(item) for item in taken] == [5]
@@ -255,8 +274,8 @@ def test_the_most_operations_that_a_change_may_have_pass_and_one_more_does_not()
         assembled(puts(5), actor=b"short"),
         assembled(puts(5), rest=b"\x00"),
         assembled(puts(5), deps=[bytes(32)]),
-        assembled(puts(5), deps=[b"\x02" * 32, b"\x01" * 32]),
-        assembled(puts(5), deps=[b"\x01" * 32, b"\x01" * 32]),
+        assembled(edits(5), deps=[b"\x02" * 32, b"\x01" * 32]),
+        assembled(edits(5), deps=[b"\x01" * 32, b"\x01" * 32]),
         assembled({}),
         assembled(puts(5) | {0x94: b"\x05"}),
         assembled(puts(5) | {0xA5: run(5, b"\x01m")}),
@@ -270,6 +289,11 @@ def test_the_most_operations_that_a_change_may_have_pass_and_one_more_does_not()
         assembled(puts(5, key=run(5, b"\x00"))),
         assembled(puts(5, action=b"\x00\x05")),
         assembled(puts(5, predecessors=run(5, b"\x01"))),
+        with_message(assembled(puts(5))),
+        with_actors(assembled(puts(5)), BOB, BOB),
+        with_actors(assembled(puts(5)), ADA),
+        assembled({0x01: run(5, b"\x01"), 0x02: run(5, b"\x01")} | puts(5)),
+        assembled(puts(5) | {0x70: run(5, b"\x01"), 0x71: run(5, b"\x00"), 0x73: run(5, b"\x7f")}),
         assembled(puts(5, objects=run(5, encode_unsigned(OPERATION_COUNTER_MAX + 1)))),
     ],
     ids=[
@@ -278,7 +302,9 @@ def test_the_most_operations_that_a_change_may_have_pass_and_one_more_does_not()
         "root of an existing record", "dependencies not sorted", "dependency twice",
         "no operations", "marks", "mark names", "columns out of order", "too few actions",
         "too many keys", "too few inserts", "no values", "value bytes behind", "key not UTF-8",
-        "empty key", "null actions", "no predecessors", "object too high",
+        "empty key", "null actions", "no predecessors", "a message",
+        "an actor twice", "the author twice", "an actor that is not named",
+        "an overwritten operation below 0", "object too high",
     ],
 )  # fmt: skip
 def test_a_change_that_no_writer_of_ours_makes_is_refused(change: bytes) -> None:

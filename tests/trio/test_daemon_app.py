@@ -183,7 +183,10 @@ async def test_a_reload_of_a_wrong_file_changes_nothing(
     node = source_of(daemon).node
     assert node is not None
     assert node.discovery == DiscoverySettings()
-    assert "settings_refused" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "settings_refused" in said
+    assert "p2pvaultd: " in said
+    assert "discovery.mode must be one of normal, quiet, off, not 'loud'" in said
 
 
 async def test_a_bug_in_the_node_ends_the_daemon(daemon: Daemon) -> None:

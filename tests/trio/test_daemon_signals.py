@@ -17,6 +17,7 @@ PROGRAM = """
         async with trio.open_nursery() as nursery:
             async def reload():
                 print("reload", flush=True)
+                RELOAD
 
             def stop(number):
                 print(number.name, flush=True)
@@ -30,8 +31,12 @@ PROGRAM = """
 
 
 @contextmanager
-def process(stop: str) -> Iterator["subprocess.Popen[str]"]:
-    arguments = [sys.executable, "-c", textwrap.dedent(PROGRAM).replace("STOP", stop)]
+def process(stop: str, reload: str = "pass") -> Iterator["subprocess.Popen[str]"]:
+    arguments = [
+        sys.executable,
+        "-c",
+        textwrap.dedent(PROGRAM).replace("STOP", stop).replace("RELOAD", reload),
+    ]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         assert running.stdout.readline() == "ready\n"
@@ -60,6 +65,15 @@ def test_hang_up_means_reload_as_often_as_it_comes() -> None:
             running.send_signal(signal.SIGHUP)
             assert heard(running) == "reload"
         running.send_signal(signal.SIGTERM)
+        assert running.wait(10) == 0
+
+
+def test_a_reload_that_hangs_does_not_keep_the_end_from_coming() -> None:
+    with process("nursery.cancel_scope.cancel()", "await trio.sleep_forever()") as running:
+        running.send_signal(signal.SIGHUP)
+        assert heard(running) == "reload"
+        running.send_signal(signal.SIGTERM)
+        assert heard(running) == "SIGTERM"
         assert running.wait(10) == 0
 
 

@@ -3,6 +3,7 @@
 import json
 import signal
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -150,9 +151,7 @@ def test_rm_deletes(home: Path, daemon: FakeDaemon) -> None:
 
 def test_watch_prints_an_event_a_line_until_interrupted(home: Path, daemon: FakeDaemon) -> None:
     with start(home, "watch", "--json") as watching:
-        # The record is written again and again until the watcher, which is starting, sees it.
-        while not any(request.method == "watch" for request in daemon.state.requests):
-            pass
+        assert daemon.watched.wait(60)
         run(home, "set", "contacts/ada", "name=Ada")
         run(home, "rm", "contacts/ada")
         assert watching.stdout is not None
@@ -181,10 +180,13 @@ def test_watch_tells_a_person_when_what_and_who(home: Path, daemon: FakeDaemon) 
 
 
 def test_watch_ends_with_the_daemon(home: Path) -> None:
-    with served(home, with_vault()), start(home, "watch") as watching:
-        assert watching.stderr is not None
-        watching.stderr.readline()
-    assert watching.returncode == 3
+    with ExitStack() as daemon:
+        daemon.enter_context(served(home, with_vault()))
+        with start(home, "watch") as watching:
+            assert watching.stderr is not None
+            watching.stderr.readline()
+            daemon.close()
+            assert watching.wait(60) == 3
 
 
 def bulk(*records: tuple[str, object]) -> bytes:

@@ -22,9 +22,10 @@ def test_edits_in_two_lines_of_a_long_text_stay_two_small_splices() -> None:
 
 def test_sequences_that_differ_beyond_the_bound_give_way_as_a_whole() -> None:
     size = DIFF_DISTANCE_MAX
-    old = ["same", *(f"old {number}" for number in range(size)), "same"]
-    new = ["same", *(f"new {number}" for number in range(size)), "same"]
-    assert blocks(old, new) == [Block(1, size + 1, 1, size + 1)]
+    old = [f"old {number}" for number in range(size)]
+    new = [f"new {number}" for number in range(size)]
+    found = blocks(["same", *old, "kept", *old, "same"], ["same", *new, "kept", *new, "same"])
+    assert found == [Block(1, 2 * size + 2, 1, 2 * size + 2)]
 
 
 def test_sequences_that_differ_just_within_the_bound_keep_what_they_share() -> None:

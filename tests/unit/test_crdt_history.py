@@ -1,7 +1,7 @@
 import pytest
 
 from harness.records import ADA, BOB, EVE, body_of, devices, sealed
-from p2pvault.crdt.history import following, heads_after
+from p2pvault.crdt.history import following
 from p2pvault.crdt.prefilter import Change, inspect
 from p2pvault.crdt.record import Record
 from p2pvault.errors import CrdtError
@@ -47,13 +47,6 @@ def test_missing_dependencies_and_creations_too_many_or_too_few_are_refused() ->
     ):
         with pytest.raises(CrdtError):
             following(history, fresh)
-
-
-def test_heads_are_what_nothing_follows() -> None:
-    first, second, third = chain()
-    assert heads_after((), [third, first]) == tuple(sorted((first.hash, third.hash)))
-    assert heads_after((), [third, first, second]) == (third.hash,)
-    assert heads_after((first.hash,), [second]) == (second.hash,)
 
 
 def test_a_change_in_another_encoding_than_the_engines_is_refused() -> None:

@@ -1,9 +1,10 @@
+from hashlib import shake_256
+
 import pytest
 from automerge import core
 
 from harness.records import ADA, BOB, EVE, RawDocument, assembled, devices, sealed
 from p2pvault.crdt.engine import LIST, MAP, ROOT, TEXT
-from p2pvault.crdt.history import heads_after
 from p2pvault.crdt.prefilter import inspect
 from p2pvault.crdt.record import Record
 from p2pvault.crdt.values import Timestamp, Value
@@ -12,6 +13,7 @@ from p2pvault.limits import (
     CHANGE_BYTES_MAX,
     CHANGE_OPERATIONS_MAX,
     DEFLATE_BYTES_MIN,
+    RECORD_BYTES_MAX,
     SCALAR_BYTES_MAX,
     TEXT_CHARACTERS_MAX,
     VALUE_DEPTH_MAX,
@@ -266,14 +268,14 @@ def test_a_second_creation_of_the_same_record_is_refused() -> None:
     assert ada.record.value() == bob.record.value() == {"n": 1}
 
 
-def meta(*operations: tuple[object, ...]) -> bytes:
+def meta(*operations: tuple[object, ...], data: core.ObjType = MAP) -> bytes:
     """Return a creating change with a `meta` made by hand and an empty `data`."""
-    raw = RawDocument(EVE)
-    raw.change(("put_object", ROOT, "data", MAP))
-    raw = RawDocument(EVE)
-    data_and_meta = [("put_object", ROOT, "meta", MAP), ("put_object", ROOT, "data", MAP)]
-    obj = b"\x10\x10" + EVE + b"\x00\x01"
-    return raw.change(*data_and_meta, *((name, obj, *rest) for name, *rest in operations))
+    made_first = b"\x10\x10" + EVE + b"\x00\x01"  # the engine's name for the first object
+    return RawDocument(EVE).change(
+        ("put_object", ROOT, "meta", MAP),
+        ("put_object", ROOT, "data", data),
+        *((name, made_first, *rest) for name, *rest in operations),
+    )
 
 
 PATH = [("put", "collection", STR, "notes"), ("put", "name", STR, "one")]
@@ -288,9 +290,8 @@ def test_a_change_made_by_hand_in_the_right_layout_is_a_record() -> None:
     [
         RawDocument(EVE).change(("put", ROOT, "meta", INT, 1), ("put_object", ROOT, "data", MAP)),
         RawDocument(EVE).change(("put_object", ROOT, "data", MAP)),
-        RawDocument(EVE).change(
-            ("put_object", ROOT, "data", TEXT), ("put_object", ROOT, "meta", MAP)
-        ),
+        meta(*PATH, data=TEXT),
+        meta(*PATH, data=LIST),
         RawDocument(EVE).change(
             ("put_object", ROOT, "data", MAP), ("put_object", ROOT, "meta", LIST)
         ),
@@ -307,7 +308,7 @@ def test_a_change_made_by_hand_in_the_right_layout_is_a_record() -> None:
         meta(*PATH, ("put_object", "deleted", MAP)),
     ],
     ids=[
-        "meta a number", "no meta", "data a text", "meta a list", "no path", "no name", "extra key",
+        "meta a number", "no meta", "data a text", "data a list", "meta a list", "no path", "no name", "extra key",
         "name a number", "name a text", "name empty", "name with escapes", "name too long",
         "collection with a slash", "flag a number", "flag a map",
     ],
@@ -356,7 +357,7 @@ def test_a_deflated_change_is_the_same_change() -> None:
     assert chunk[8] == 2
     assert len(chunk) < len(body) / 4
     assert Record.receive(BOB, [inspect(chunk)]).value()["body"] == body
-    assert record.heads == heads_after((), [inspect(chunk)])
+    assert record.heads == (inspect(chunk).hash,)
 
 
 def test_an_edit_of_more_operations_than_a_change_may_have_is_refused_and_changes_nothing() -> None:
@@ -419,3 +420,28 @@ def test_a_change_to_an_object_that_is_not_there_is_refused_and_leaves_the_recor
         record.apply([inspect(sealed(ghost))])
     assert record.value() == {"n": 1}
     assert record.commit({"n": 2}) is not None
+
+
+def noise(seed: int) -> dict[str, Value]:
+    """Return fields of 1 000 000 bytes that do not deflate."""
+    data = shake_256(bytes([seed])).digest(1_000_000)
+    return {str(part): data[part * 250_000 :][:250_000] for part in range(4)}
+
+
+def test_an_edit_that_stays_too_long_when_deflated_is_refused_and_changes_nothing() -> None:
+    record, _ = Record.create(ADA, "notes", "one", {"n": 1})
+    with pytest.raises(BadValue, match="deflated"):
+        record.commit(noise(1) | {"more": shake_256(b"more").digest(100_000)})
+    assert record.value() == {"n": 1}
+
+
+def test_a_record_that_would_grow_beyond_its_bound_is_refused_the_edit() -> None:
+    record, _ = Record.create(ADA, "notes", "one", {"n": 1})
+    for seed in range(8):
+        record.commit(noise(seed))
+    before = record.value()
+    assert record.size <= RECORD_BYTES_MAX
+    with pytest.raises(BadValue, match="record of more"):
+        record.commit(noise(8))
+    assert record.value() == before
+    assert record.commit(before | {"n": 2}) is not None
