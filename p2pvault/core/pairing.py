@@ -274,7 +274,7 @@ class Pairing:
             case Paired():
                 return self._paired(now, session)
             case Failed():
-                return self._failed(now, asked)
+                return self._failed(now, session, asked)
             case SessionOver():
                 return self._session_over(now, session)
             case _:
@@ -286,12 +286,15 @@ class Pairing:
         self._window.end(now.monotonic, guessed=False, burn=True)
         return [*done, *self._shut()]
 
-    def _failed(self, now: Instant, failed: Failed) -> list[Effect]:
+    def _failed(self, now: Instant, session: _Session, failed: Failed) -> list[Effect]:
         self._window.end(now.monotonic, guessed=failed.counts_as_guess, burn=failed.burns_code)
         report = Report("warning", "pairing_failed", {"reason": failed.error.code})
-        if self._window.state(now.monotonic) is WindowState.OPEN:
-            return [report, *self._news(AttemptFailed(str(failed.error)))]
-        return [report, *self._news(PairingOver(failed.error)), *self._shut()]
+        if self._window.state(now.monotonic) is not WindowState.OPEN:
+            return [report, *self._news(PairingOver(failed.error)), *self._shut()]
+        if session.card is None and not failed.counts_as_guess:
+            # Somebody looking for another code leaves before it tries this one; that is no news.
+            return []
+        return [report, *self._news(AttemptFailed(str(failed.error)))]
 
     def _session_over(self, now: Instant, session: _Session) -> list[Effect]:
         self._session = None

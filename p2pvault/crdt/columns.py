@@ -229,13 +229,14 @@ def _check_values(meta: bytes, raw: bytes, rows: int) -> None:
     for count, tag in runs:
         if tag is None or tag & 15 not in _VALUE_CHECKS:
             raise ChangeRefused(f"a value of kind {tag}, which no record holds")
-        length, check = tag >> 4, _VALUE_CHECKS[tag & 15]
-        if length > SCALAR_BYTES_MAX or at + count * length > len(raw):
+        length, check, stop = tag >> 4, _VALUE_CHECKS[tag & 15], at + count * (tag >> 4)
+        if length > SCALAR_BYTES_MAX or stop > len(raw):
             raise ChangeRefused(f"a value of {length} bytes, or fewer than it says")
-        if check is not None:
-            for start in range(at, at + count * length, length) if length else (at,):
+        # A text has a value for each character; in ASCII all of them are looked at together.
+        if check is not None and not (check is _check_utf8 and raw[at:stop].isascii()):
+            for start in range(at, stop, length) if length else (at,):
                 check(raw[start : start + length])
-        at += count * length
+        at = stop
     if at != len(raw):
         raise ChangeRefused("a change with bytes behind its values")
 

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from harness.cli_fixtures import served
-from harness.command_line import environment, run, run_on_terminal
+from harness.command_line import environment, run, run_on_terminal, start
 from harness.fake_daemon import FakeRecord, FakeState, with_vault
 from p2pvault import __version__, errors
 from p2pvault.cli.root import root
@@ -216,14 +216,12 @@ def test_a_reader_that_has_enough_ends_the_command_quietly(tmp_path: Path) -> No
         daemon.state.records += [
             FakeRecord(f"{number:032x}", f"a/{number:0200}", {}) for number in range(500)
         ]
-        piped = subprocess.run(
-            f'{sys.executable} -c "from p2pvault.cli import main; main()" ls | head -1',
-            shell=True,
-            env=environment(tmp_path / "a"),
-            capture_output=True,
-            check=False,
-        )
-    assert (len(piped.stdout), piped.stderr) == (203, b"")
+        with start(tmp_path / "a", "ls") as listing:
+            assert listing.stdout is not None
+            assert listing.stderr is not None
+            assert len(listing.stdout.readline()) == 203
+            listing.stdout.close()
+            assert (listing.wait(60), listing.stderr.read()) == (0, b"")
 
 
 def test_a_home_with_a_long_path_works(tmp_path: Path) -> None:

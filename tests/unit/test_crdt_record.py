@@ -308,7 +308,8 @@ def test_a_change_made_by_hand_in_the_right_layout_is_a_record() -> None:
         meta(*PATH, ("put_object", "deleted", MAP)),
     ],
     ids=[
-        "meta a number", "no meta", "data a text", "data a list", "meta a list", "no path", "no name", "extra key",
+        "meta a number", "no meta", "data a text", "data a list", "meta a list", "no path",
+        "no name", "extra key",
         "name a number", "name a text", "name empty", "name with escapes", "name too long",
         "collection with a slash", "flag a number", "flag a map",
     ],
