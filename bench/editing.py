@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
 from daemons import Daemon, Stuck
@@ -10,7 +11,7 @@ from p2pvault.control.caller import Caller
 from p2pvault.control.messages import JsonObject
 from p2pvault.errors import DaemonUnreachable
 from sample import path, scattered
-from summary import Figures, percentile
+from summary import Figures, spread
 from vaults import check_changed
 
 SPACING_S: Final = 0.05
@@ -19,30 +20,29 @@ LAST_S: Final = 10.0
 
 
 class Watcher:
-    """Notes when the events of one device's `watch` arrive."""
+    """Notes when changes of the awaited records arrive at one device's subscriber."""
 
-    def __init__(self, caller: Caller) -> None:
+    def __init__(self, caller: Caller, awaited: set[str]) -> None:
         self.seen: dict[str, float] = {}
-        self._moved = threading.Condition()
+        self._awaited = awaited
         # Opened here, so that nothing is changed before the daemon watches.
         events = caller.stream("watch")
-        threading.Thread(target=self._follow, args=[events], daemon=True).start()
+        self._reader = threading.Thread(target=self._follow, args=[events], daemon=True)
+        self._reader.start()
 
-    def wait(self, paths: set[str]) -> None:
-        """Wait until each of these was seen."""
-        with self._moved:
-            if not self._moved.wait_for(lambda: paths <= self.seen.keys(), LAST_S):
-                raise Stuck(f"{len(paths - self.seen.keys())} edits were not seen")
+    def wait(self) -> None:
+        """Wait until all were seen."""
+        self._reader.join(LAST_S)
+        if self._awaited:
+            raise Stuck(f"{len(self._awaited)} edits were not seen within {LAST_S:g} s")
 
     def _follow(self, events: Iterator[JsonObject]) -> None:
-        try:
-            for event in events:
-                at = time.monotonic()
-                with self._moved:
-                    self.seen.setdefault(str(event.get("path")), at)
-                    self._moved.notify()
-        except DaemonUnreachable:
-            return  # the workload is over, and its connection with it
+        # After a failure the connection is closed under this thread, which ends it.
+        with suppress(DaemonUnreachable, OSError):
+            while self._awaited:
+                changed = str(next(events).get("path"))
+                self.seen[changed] = time.monotonic()
+                self._awaited.discard(changed)
 
 
 def edit_live(a: Daemon, b: Daemon, count: int, edits: int, rev: int) -> Figures:
@@ -54,17 +54,16 @@ def edit_live(a: Daemon, b: Daemon, count: int, edits: int, rev: int) -> Figures
     """
     indices = [scattered(edit, count) for edit in range(edits)]
     with a.connect() as editor, b.connect() as subscriber:
-        watcher = Watcher(subscriber)
+        watcher = Watcher(subscriber, set(map(path, indices)))
         calls = _edit(editor, indices, rev)
-        watcher.wait(set(map(path, indices)))
+        watcher.wait()
     check_changed(b, indices, rev)
-    latencies = [watcher.seen[path(i)] - returned for i, (_, returned) in zip(indices, calls)]
-    whole = [watcher.seen[path(i)] - called for i, (called, _) in zip(indices, calls)]
-    local = [returned - called for called, returned in calls]
+    seen = [watcher.seen[path(index)] for index in indices]
+    called, returned = zip(*calls, strict=True)
     return {
-        **_spread("latency", latencies),
-        **_spread("from_call", whole),
-        **_spread("local_call", local),
+        **spread("latency", seen, returned),
+        **spread("from_call", seen, called),
+        **spread("local_call", returned, called),
     }
 
 
@@ -78,11 +77,3 @@ def _edit(editor: Caller, indices: list[int], rev: int) -> list[tuple[float, flo
         editor.call("set", path=path(index), puts=[[["rev"], rev]], deletes=[])
         calls.append((called, time.monotonic()))
     return calls
-
-
-def _spread(name: str, seconds: list[float]) -> Figures:
-    return {
-        f"{name}_p50_ms": percentile(seconds, 50) * 1e3,
-        f"{name}_p99_ms": percentile(seconds, 99) * 1e3,
-        f"{name}_max_ms": max(seconds) * 1e3,
-    }

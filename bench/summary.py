@@ -34,6 +34,16 @@ def percentile(values: Sequence[float], percent: float) -> float:
     return sorted(values)[max(0, math.ceil(len(values) * percent / 100) - 1)]
 
 
+def spread(name: str, ends: Sequence[float], begins: Sequence[float]) -> Figures:
+    """Return the percentiles of many durations, given in seconds."""
+    times = [end - begin for end, begin in zip(ends, begins, strict=True)]
+    return {
+        f"{name}_p50_ms": percentile(times, 50) * 1e3,
+        f"{name}_p99_ms": percentile(times, 99) * 1e3,
+        f"{name}_max_ms": max(times) * 1e3,
+    }
+
+
 def growth_exponent(sizes: Sequence[int], values: Sequence[float]) -> float:
     """Return e of the best fit `value = c * size ** e`: least squares of the logarithms."""
     return statistics.linear_regression(

@@ -113,7 +113,9 @@ class Replicas:
 
     def trim(self, pinned: Iterable[RecordId]) -> None:
         """Forget the least recently used records beyond the bound, but none that is pinned."""
-        kept = frozenset(pinned)
         surplus = len(self._loaded) - RECORDS_CACHED_MAX
-        for record in [r for r in self._loaded if r not in kept][: max(0, surplus)]:
+        if surplus <= 0:
+            return
+        kept = frozenset(pinned)
+        for record in [r for r in self._loaded if r not in kept][:surplus]:
             del self._loaded[record]

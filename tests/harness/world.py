@@ -1,25 +1,34 @@
-"""A few devices in one process: the real core, a virtual clock, memory stores, perfect streams.
+"""A few devices in one process: the real core, a virtual clock, memory stores, FIFO streams.
 
-Effects are performed in the order in which they stand. Every input and effect is noted, so that a
-test can say what must have happened before what. Streams are FIFO and can be cut.
+Effects are performed in the order in which they stand. What is under way waits in lanes: one for
+each direction of a stream, one for each device's writer, one for each of its readers. A lane is
+FIFO; lanes are taken in the order in which things began, or, in a shuffled world, in any order,
+with bytes cut into pieces. A crash drops what a device had under way and no byte that it wrote.
 """
 
 import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
+from random import Random
 
 from harness.entropy import seeded
 from harness.memory_store import MemoryStore
 from p2pvault.core import io
 from p2pvault.core.device import Device
 from p2pvault.core.start import NewVault, device_of, found_vault, join_vault
+from p2pvault.crdt.prefilter import inspect
+from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.errors import StoreFull, VaultError
 from p2pvault.protocol.handover import Handover, encode_handover
+from p2pvault.protocol.journal import decode_entry
 from p2pvault.protocol.membership import DeviceCard
 from p2pvault.protocol.pairing import Received, VaultSummary
-from p2pvault.types import Address, Batch, Instant, LinkId, RecordId, Role
+from p2pvault.protocol.reconcile import Verdict
+from p2pvault.types import Address, Batch, DeviceId, Instant, LinkId, RecordId, Role
+
+ROWS_MAX = 100_000
 
 
 @dataclass
@@ -46,24 +55,53 @@ class Party:
     published: list[io.Change] = field(default_factory=list)
     reports: list[io.Report] = field(default_factory=list)
     news: list[io.News] = field(default_factory=list)
+    trace: list[io.Input | io.Effect] = field(default_factory=list)
     wake_at: float | None = None
     disk_full: bool = False
     online: bool = True
-    trace: list[object] = field(default_factory=list)
+    shown: io.Advertise | None = None
+    expected: frozenset[str] = frozenset()
+    life: int = 0
+    effects_done: int = 0
+    crash_at: int | None = None
+
+    @property
+    def id(self) -> DeviceId:
+        return self.device.members.device
+
+    def reported(self, event: str) -> list[io.Report]:
+        return [report for report in self.reports if report.event == event]
+
+    def verdict(self, other: "Party") -> Verdict | None:
+        return self.device.book[other.id].verdict
+
+    def linked(self, other: "Party") -> bool:
+        return self.device.book[other.id].link is not None
+
+
+Step = Callable[[], None]
 
 
 class World:
-    """Runs parties until nothing is left to do."""
+    """Runs parties until nothing is left to do.
 
-    def __init__(self, seed: int = 0) -> None:
+    Args:
+        seed: Of every device's randomness, and of the shuffling.
+        shuffled: Whether lanes advance in any order, and bytes arrive in pieces.
+    """
+
+    def __init__(self, seed: object = 0, *, shuffled: bool = False) -> None:
         self.now = Instant(1_000.0, 1_790_000_000_000)
         self.parties: list[Party] = []
         self.bytes_moved = 0
         self._seed = seed
+        self._random = Random(repr(seed)) if shuffled else None
         self._requests = itertools.count(1)
         self._links = itertools.count(1)
-        self._wires: dict[tuple[int, LinkId], Wire] = {}
-        self._todo: deque[tuple[Party, io.Input]] = deque()
+        self._wires: dict[tuple[Party, LinkId], Wire] = {}
+        self._order: deque[Hashable] = deque()
+        self._lanes: dict[Hashable, deque[tuple[Party, int, Step]]] = {}
+        self._cut: set[frozenset[Party]] = set()
 
     # Making devices ----------------------------------------------------------------------
 
@@ -73,7 +111,7 @@ class World:
         return self._party(name, found_vault(self.now, entropy, "home", name, "computer"))
 
     def join(self, name: str, sponsor: Party, role: Role = Role.MEMBER) -> Party:
-        """Admit a device without the ceremony of pairing."""
+        """Admit a device without the ceremony of pairing; the sponsor starts anew with it."""
         entropy = self._entropy(name)
         keys = DeviceKeys.generate(entropy)
         members = sponsor.device.members
@@ -89,61 +127,75 @@ class World:
         about = members.membership
         offered = VaultSummary(about.vault, about.name, len(about.members), about.made_ms)
         received = Received(package, offered, members.keys.public)
+        self.restart(sponsor)
         return self._party(name, join_vault(keys, entropy, received))
 
     def _party(self, name: str, vault: NewVault) -> Party:
         store = MemoryStore()
         store.persist(vault.batch)
         address = Address(f"10.0.0.{len(self.parties) + 1}", 4_000)
-        party = Party(name, address, store, device_of(store.state(), self._entropy(name + "/run")))
+        party = Party(name, address, store, device_of(store.state(), self._entropy(name, 0)))
         self.parties.append(party)
+        self.give(party, io.WatchersChanged(watched=True))
         self.give(party, io.NetworkChanged((address,)))
         return party
 
     def restart(self, party: Party) -> None:
         """Lose all that is in memory, as a crash does, and start again from the store."""
-        for (owner, link), wire in list(self._wires.items()):
-            if owner == id(party) and wire.open:
-                self._close(party, link)
-        party.device = device_of(party.store.state(), self._entropy(party.name + "/again"))
+        for link, wire in self._wires_of(party):
+            self._close(party, link, wire)
+        party.life += 1
+        party.device = device_of(party.store.state(), self._entropy(party.name, party.life))
         party.wake_at = None
+        party.crash_at = None
+        self.give(party, io.WatchersChanged(watched=True))
         self.give(party, io.NetworkChanged((party.address,)))
 
-    def _entropy(self, name: str) -> Callable[[int], bytes]:
-        return seeded((self._seed, name))
+    def _entropy(self, *names: object) -> Callable[[int], bytes]:
+        return seeded((self._seed, *names))
 
     # Driving -----------------------------------------------------------------------------
 
     def give(self, party: Party, given: io.Input) -> None:
         """Queue an input."""
-        self._todo.append((party, given))
+        self._later(party, ("inputs", party.name), lambda: self._handle(party, given))
 
-    def run(self, inputs_max: int = 200_000) -> None:
-        """Feed inputs until none is left."""
-        for _ in range(inputs_max):
-            if not self._todo:
+    def run(self, steps_max: int = 200_000) -> None:
+        """Go on until nothing is under way."""
+        for _ in range(steps_max):
+            lane = self._next_lane()
+            if lane is None:
                 return
-            party, given = self._todo.popleft()
-            party.trace.append(given)
-            for effect in party.device.handle(self.now, given):
-                party.trace.append(effect)
-                self._perform(party, effect)
+            party, life, step = self._lanes[lane].popleft()
+            if party.life == life:
+                step()
         raise AssertionError("the devices do not come to rest")
 
-    def pass_time(self, seconds: float) -> None:
+    def run_some(self, steps: int) -> None:
+        """Go on for so many steps at most."""
+        for _ in range(steps):
+            lane = self._next_lane()
+            if lane is None:
+                return
+            party, life, step = self._lanes[lane].popleft()
+            if party.life == life:
+                step()
+
+    def pass_time(self, seconds: float, wakes_max: int = 20_000) -> None:
         """Let time pass, waking devices when they asked for it."""
         end = self.now.monotonic + seconds
-        while True:
+        for _ in range(wakes_max):
             self.run()
             due = [p for p in self.parties if p.wake_at is not None and p.wake_at <= end]
             if not due:
-                break
+                self._advance(end)
+                return
             party = min(due, key=lambda p: p.wake_at or 0.0)
             assert party.wake_at is not None
             self._advance(max(self.now.monotonic, party.wake_at))
             party.wake_at = None
             self.give(party, io.Woken())
-        self._advance(end)
+        raise AssertionError("a device does not let time pass")
 
     def edit(self, party: Party, *edits: io.Edit) -> int:
         """Ask for edits; the answer is in `answers` after `run`."""
@@ -151,15 +203,20 @@ class World:
         self.give(party, io.EditRequested(request, edits))
         return request
 
-    def put(self, party: Party, path: str, **fields: object) -> tuple[io.Edited, ...]:
-        """Edit one record and run until it is done; raises what was refused."""
-        puts = tuple(((name,), value) for name, value in fields.items())
-        request = self.edit(party, io.Edit(path, puts))
+    def ask(self, party: Party, make: Callable[[int], io.Input]) -> object:
+        """Make a request, run until it is settled, and return the answer; raise a refusal."""
+        request = next(self._requests)
+        self.give(party, make(request))
         self.run()
         answer = party.answers[request]
         if isinstance(answer, VaultError):
             raise answer
         return answer
+
+    def put(self, party: Party, path: str, **fields: object) -> object:
+        """Edit one record and run until it is done; raises what was refused."""
+        edit = put(path, **fields)
+        return self.ask(party, lambda request: io.EditRequested(request, (edit,)))
 
     def value(self, party: Party, path: str) -> dict[str, object] | None:
         """Read a record from a party's store, as its person would."""
@@ -172,19 +229,18 @@ class World:
 
     def values(self, party: Party) -> dict[RecordId, dict[str, object]]:
         """Read everything from a party's store."""
-        from p2pvault.crdt.record import Record
-
-        actor = party.device.pipeline._writer.journal.author
-        rows = party.store.rows(None, None, 100_000)
+        actor = party.device.pipeline.author
+        rows = party.store.rows(None, None, ROWS_MAX)
         stored = party.store.records([row.id for row in rows])
         return {s.row.id: Record.load(actor, s.chunks, s.row.heads).value() for s in stored}
+
+    # The network -------------------------------------------------------------------------
 
     def offline(self, party: Party) -> None:
         """Cut every stream of a party and refuse new ones."""
         party.online = False
-        for (owner, link), wire in list(self._wires.items()):
-            if owner == id(party) and wire.open:
-                self._close(party, link)
+        for link, wire in self._wires_of(party):
+            self._close(party, link, wire)
         self.run()
 
     def online(self, party: Party) -> None:
@@ -192,33 +248,104 @@ class World:
         party.online = True
         self.give(party, io.NetworkChanged((party.address,)))
 
+    def part(self, one: Party, other: Party) -> None:
+        """Cut the streams between two parties, and let them make no new ones."""
+        self._cut.add(frozenset((one, other)))
+        for link, wire in self._wires_of(one):
+            if other in wire.ends:
+                self._close(one, link, wire)
+
+    def heal(self) -> None:
+        """Make everything good again: network and disks."""
+        self._cut.clear()
+        for party in self.parties:
+            party.disk_full = False
+            party.crash_at = None
+            self.online(party)
+
+    def _wires_of(self, party: Party) -> Iterator[tuple[LinkId, Wire]]:
+        for (owner, link), wire in list(self._wires.items()):
+            if owner is party and wire.open:
+                yield link, wire
+
+    def _reach(self, party: Party, address: Address) -> Party | None:
+        for other in self.parties:
+            parted = frozenset((party, other)) in self._cut
+            if other.address == address and other.online and party.online and not parted:
+                return other
+        return None
+
     def _advance(self, monotonic: float) -> None:
         passed_ms = int((monotonic - self.now.monotonic) * 1000)
         self.now = Instant(monotonic, self.now.wall_ms + passed_ms)
 
+    # Lanes -------------------------------------------------------------------------------
+
+    def _later(self, party: Party, lane: Hashable, step: Step) -> None:
+        self._lanes.setdefault(lane, deque()).append((party, party.life, step))
+        self._order.append(lane)
+
+    def _next_lane(self) -> Hashable | None:
+        if not self._order:
+            return None
+        if self._random is not None:
+            self._order.rotate(self._random.randrange(len(self._order)))
+        return self._order.popleft()
+
+    def _pieces(self, data: bytes) -> list[bytes]:
+        if self._random is None or len(data) < 2 or self._random.random() < 0.5:
+            return [data]
+        at = self._random.randrange(1, len(data))
+        return [data[:at], data[at:]]
+
     # Performing --------------------------------------------------------------------------
 
-    def _perform(self, party: Party, effect: io.Effect) -> None:
+    def _handle(self, party: Party, given: io.Input) -> None:
+        party.trace.append(given)
+        life = party.life
+        for effect in party.device.handle(self.now, given):
+            party.trace.append(effect)
+            self._perform(party, effect)
+            party.effects_done += 1
+            if party.crash_at is not None and party.effects_done >= party.crash_at:
+                self.restart(party)
+            if party.life != life:
+                return
+
+    def _perform(self, party: Party, effect: io.Effect) -> None:  # one line an effect
         match effect:
-            case io.Persist(batch, content):
-                self.give(party, self._persist(party, batch, content))
+            case io.Persist(number, batch):
+                self._later(party, ("writer", party.name), lambda: self._persist(party, number, batch))
             case io.LoadRecords():
-                self.give(party, self._load_records(party, effect))
-            case io.LoadEntries():
-                self.give(party, self._load_entries(party, effect))
+                lane = ("records", party.name)
+                self._later(party, lane, lambda: self._load_records(party, effect))
+            case io.LoadEntries(link):
+                self._later(party, ("log", link), lambda: self._load_entries(party, effect))
             case io.Dial(attempt, _, address):
                 self._dial(party, attempt, address)
             case io.Write(link, data):
                 self._write(party, link, data)
             case io.Hangup(link):
-                self._close(party, link)
+                wire = self._wires.get((party, link))
+                if wire is not None:
+                    self._close(party, link, wire)
+            case io.Advertise():
+                party.shown = effect
+                for other in self.parties:
+                    self._show(party, other)
+            case io.Expect(names):
+                party.expected = names
+                for other in self.parties:
+                    self._show(other, party)
             case io.WakeAt(at):
                 party.wake_at = at
             case io.Publish(changes):
                 party.published.extend(changes)
             case io.Answer(request, result):
+                assert request not in party.answers, "one request is answered once"
                 party.answers[request] = result
             case io.Refuse(request, error):
+                assert request not in party.answers, "one request is answered once"
                 party.answers[request] = error
             case io.Report():
                 party.reports.append(effect)
@@ -227,48 +354,105 @@ class World:
             case _:
                 pass
 
-    def _persist(self, party: Party, number: int, batch: Batch) -> io.Input:
+    def _persist(self, party: Party, number: int, batch: Batch) -> None:
+        """Write, and say so later: what is durable shows in reads before the device knows."""
+        answer: io.Input = io.Persisted(number)
         if party.disk_full:
-            return io.PersistFailed(number, StoreFull("the disk is full"))
-        party.store.persist(batch)
-        return io.Persisted(number)
+            answer = io.PersistFailed(number, StoreFull("the disk is full"))
+        else:
+            party.store.persist(batch)
+        self._later(party, ("writer", party.name), lambda: self._handle(party, answer))
 
-    def _load_records(self, party: Party, load: io.LoadRecords) -> io.Input:
+    def _load_records(self, party: Party, load: io.LoadRecords) -> None:
         store = party.store
         ids = list(load.ids)
         ids += [row.id for path in load.paths for row in store.find(*path)]
         ids += [row.id for digits in load.prefixes for row in store.with_id_prefix(digits, 16)]
-        return io.RecordsLoaded(load.load, store.records(list(dict.fromkeys(ids))))
+        answer = io.RecordsLoaded(load.load, store.records(list(dict.fromkeys(ids))))
+        self._later(party, ("records", party.name), lambda: self._handle(party, answer))
 
-    def _load_entries(self, party: Party, load: io.LoadEntries) -> io.Input:
+    def _load_entries(self, party: Party, load: io.LoadEntries) -> None:
         after = load.after
         if after is None:
             found = [party.store.first_arrival(author, n) for author, n in load.first]
             after = min(arrival for arrival in found if arrival is not None) - 1
-        return io.EntriesLoaded(load.link, party.store.entries(after, load.bytes_max))
+        answer = io.EntriesLoaded(load.link, party.store.entries(after, load.bytes_max))
+        self._later(party, ("log", load.link), lambda: self._handle(party, answer))
+
+    def _show(self, shown: Party, seer: Party) -> None:
+        """Let one device see what another one advertises, where it looks for that and can."""
+        it = shown.shown
+        if it is None or it.instance not in seer.expected or shown is seer:
+            return
+        if self._reach(seer, shown.address) is not None:
+            seen = io.PeerSeen(it.instance, it.addresses, it.addresses[0].port, it.tag)
+            self.give(seer, seen)
 
     def _dial(self, party: Party, attempt: int, address: Address) -> None:
-        targets = [p for p in self.parties if p.address == address and p.online]
-        if not targets or not party.online or targets[0] is party:
+        target = self._reach(party, address)
+        if target is None or target is party:
             self.give(party, io.DialFailed(attempt))
             return
-        wire = Wire({party: LinkId(next(self._links)), targets[0]: LinkId(next(self._links))})
+        wire = Wire({party: LinkId(next(self._links)), target: LinkId(next(self._links))})
         for end, link in wire.ends.items():
-            self._wires[id(end), link] = wire
-        self.give(targets[0], io.LinkUp(wire.ends[targets[0]], None, party.address))
-        self.give(party, io.LinkUp(wire.ends[party], attempt, address))
+            self._wires[end, link] = wire
+        accepted = io.LinkUp(wire.ends[target], None, party.address)
+        dialled = io.LinkUp(wire.ends[party], attempt, address)
+        self._arrive(target, wire.ends[target], accepted)
+        self._arrive(party, wire.ends[party], dialled)
+
+    def _arrive(self, party: Party, link: LinkId, given: io.Input) -> None:
+        self._later(party, ("wire", link), lambda: self._handle(party, given))
 
     def _write(self, party: Party, link: LinkId, data: bytes) -> None:
-        wire = self._wires[id(party), link]
+        wire = self._wires.get((party, link))
+        if wire is None:
+            return
         if wire.open:
             self.bytes_moved += len(data)
             other = wire.other(party)
-            self.give(other, io.BytesReceived(wire.ends[other], data))
-        self.give(party, io.Writable(link))
+            for piece in self._pieces(data):
+                self._arrive(other, wire.ends[other], io.BytesReceived(wire.ends[other], piece))
+        self._later(party, ("taken", link), lambda: self._handle(party, io.Writable(link)))
 
-    def _close(self, party: Party, link: LinkId) -> None:
-        wire = self._wires[id(party), link]
+    def _close(self, party: Party, link: LinkId, wire: Wire) -> None:
+        """End a stream: what was written before still arrives at the other end, and then its end."""
         if wire.open:
             wire.open = False
             for end, its in wire.ends.items():
-                self.give(end, io.LinkDown(its))
+                self._arrive(end, its, io.LinkDown(its))
+
+
+def put(path: str, **fields: object) -> io.Edit:
+    """Return an edit that sets fields."""
+    return io.Edit(path, tuple(((name,), value) for name, value in fields.items()))
+
+
+def assert_equal(world: World) -> None:
+    """Check that all parties hold the same, know it, and that no number was used twice."""
+    first, *others = world.parties
+    for party in others:
+        assert world.values(party) == world.values(first), (party.name, first.name)
+        assert party.device.pipeline.durable.digest == first.device.pipeline.durable.digest
+    assert_no_number_twice(world)
+
+
+def assert_proved(world: World) -> None:
+    """Check that all parties are linked with all others and have proved to be equal."""
+    assert_equal(world)
+    for party, other in itertools.permutations(world.parties, 2):
+        assert party.linked(other), (party.name, other.name)
+        assert party.verdict(other) is Verdict.EQUAL, (party.name, other.name)
+
+
+def assert_no_number_twice(world: World) -> None:
+    """Check that nobody wrote two entries, or two changes of a record, with one number."""
+    entries: dict[tuple[bytes, int], bytes] = {}
+    changes: dict[tuple[bytes, bytes, int], bytes] = {}
+    for party in world.parties:
+        for stored in party.store.entries(0, 1 << 40):
+            assert entries.setdefault((stored.author, stored.n), stored.hash) == stored.hash
+            for record, chunk in decode_entry(stored.data, party.device.members.vault).body.changes:
+                change = inspect(chunk)
+                key = (record, change.actor, change.sequence)
+                assert changes.setdefault(key, change.hash) == change.hash
