@@ -45,6 +45,8 @@ def _show_pair(session: Session, event: JsonObject, *, no_qr: bool) -> None:
             report.show(event, f"{report.marks.arrow} {event['message']}")
         case {"event": "joiner"}:
             report.show(event, f"{report.quote(str(event['name']))} has the code.")
+        case {"event": "confirm", "digits": str(digits)}:
+            report.show(event, f"It must show the number {digits} beside its two words.")
         case {"event": "paired", "device": dict(device)}:
             name = str(device["name"])
             report.show(event, f"Paired: {report.quote(name)} has this vault now.")
@@ -103,7 +105,11 @@ def _show_join(session: Session, event: JsonObject) -> None:
     report = session.report
     match event:
         case {"event": "words"}:
-            report.show(event, f"Type these two words on the other device:  {event['words']}")
+            report.show(
+                event,
+                f"Type these two words on the other device:  {event['words']}",
+                f"It must show the number {event['digits']} too.",
+            )
         case {"event": "vault"}:
             devices = count(cast("int", event["devices"]), "device")
             made = str(event["made"])[:10]

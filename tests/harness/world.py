@@ -31,7 +31,7 @@ from p2pvault.types import Address, Batch, DeviceId, Instant, LinkId, RecordId, 
 ROWS_MAX = 100_000
 
 
-@dataclass
+@dataclass(eq=False)
 class Wire:
     """One stream between two devices."""
 
@@ -262,6 +262,11 @@ class World:
             party.disk_full = False
             party.crash_at = None
             self.online(party)
+
+    @property
+    def wires(self) -> list[Wire]:
+        """Every stream that there ever was."""
+        return list(dict.fromkeys(self._wires.values()))
 
     def _wires_of(self, party: Party) -> Iterator[tuple[LinkId, Wire]]:
         for (owner, link), wire in list(self._wires.items()):

@@ -1,0 +1,477 @@
+"""A device among others: what it does to its links, its store and its person, input by input."""
+
+import pytest
+
+from harness.pairs import effects_of, end_of, is_gone, link_of, only, say, world_of
+from harness.world import World, assert_proved, put
+from p2pvault.core import io
+from p2pvault.core.kinds import Kind
+from p2pvault.errors import RevokedDevice, StoreFull, VaultError
+from p2pvault.limits import HANDSHAKE_S, HEARTBEAT_S, IDLE_S, LINK_AGE_MAX_S, RETRY_S
+from p2pvault.protocol.introduction import encode_operations
+from p2pvault.protocol.reconcile import Have, Verdict, encode_entries, encode_have
+from p2pvault.types import Address, EntryHash, JournalHead, LinkId
+
+
+def entries_of(party, after=0):
+    return [entry.data for entry in party.store.entries(after, 1 << 40)]
+
+
+def content_message(party):
+    content = party.device.pipeline.durable
+    heads = tuple(content.journals.values())
+    return Kind.HAVE, encode_have(Have(heads, content.digest))
+
+
+# Faults of peers ---------------------------------------------------------------------------
+
+
+def test_what_came_before_a_bad_message_in_one_piece_is_carried_out():
+    world, (ada, bob) = world_of(2)
+    world.part(ada, bob)
+    world.put(ada, "notes/one", text="new")
+    world.heal()
+    world.run_some(0)
+    world.run()
+    world.part(ada, bob)
+    world.put(ada, "notes/two", text="newer")
+    data = entries_of(ada)[-1]
+    world.heal()
+    link_up(world, ada, bob)
+    say(world, ada, bob, (Kind.ENTRIES, encode_entries([data])), (Kind.KNOWN, b"garbage"))
+    world.run()
+    world.put(bob, "notes/three", text="bob still writes")
+    world.pass_time(10)
+    assert_proved(world)
+
+
+def link_up(world: World, one, other):
+    for _ in range(2_000):
+        if one.linked(other) and other.linked(one):
+            return
+        world.run_some(1)
+    raise AssertionError("the link does not come up")
+
+
+def test_operations_before_a_bad_message_become_durable():
+    world, (ada, bob) = world_of(2)
+    world.part(ada, bob)
+    world.ask(ada, lambda request: io.RenameRequested(request, "ada", "lovelace"))
+    operation = ada.store.state().operations[-1].data
+    world.heal()
+    link_up(world, ada, bob)
+    (body,) = encode_operations([operation])
+    say(world, ada, bob, (Kind.OPERATIONS, body), (Kind.GREETING, b""))
+    world.run()
+    assert [each.data for each in bob.store.state().operations][-1] == operation
+
+
+def test_a_link_that_failed_fails_once_however_many_jobs_of_it_wait():
+    world, (ada, bob) = world_of(2)
+    world.part(ada, bob)
+    for number in range(3):
+        world.put(ada, f"notes/{number}", text="x")
+    bad = entries_of(ada)[1:]
+    world.heal()
+    link_up(world, ada, bob)
+    say(world, ada, bob, *((Kind.ENTRIES, encode_entries([each])) for each in bad))
+    world.run()
+    assert len(bob.reported("link_failed")) == 1
+
+
+@pytest.mark.parametrize("kind", [*Kind, 77])
+def test_a_message_that_does_not_parse_ends_its_link_and_nothing_else(kind):
+    world, (ada, bob, cyd) = world_of(3)
+    link = say(world, ada, bob, (kind, b"\xc1"))
+    world.run_some(1)
+    assert is_gone(link)
+    assert bob.linked(cyd)
+    world.pass_time(10)
+    assert_proved(world)
+
+
+def test_a_peer_that_says_it_holds_what_nobody_wrote_is_not_believed_to_be_equal():
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", text="x")
+    head = next(iter(ada.device.pipeline.durable.journals.values()))
+    lie = JournalHead(head.author, head.n, EntryHash(bytes(32)))
+    bob_end = say(world, ada, bob, (Kind.HAVE, encode_have(Have((lie,), bytes(32)))))
+    world.run_some(1)
+    assert is_gone(bob_end), "the hash at a number that was said before has changed"
+
+
+def test_equal_journals_with_other_content_are_an_error_that_is_shown():
+    world, (ada, bob) = world_of(2)
+    say(world, ada, bob, (Kind.HAVE, encode_have(Have((), bytes(32)))))
+    world.run_some(1)
+    assert bob.verdict(ada) is Verdict.CONTRADICTION
+    (report,) = bob.reported("content_differs")
+    assert report.level == "error"
+    say(world, ada, bob, content_message(ada))
+    world.run()
+    assert bob.verdict(ada) is Verdict.EQUAL
+
+
+# Links -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_idle_pair_stays_linked_for_hours_with_few_words(seed):
+    world, (ada, bob) = world_of(2, seed)
+    world.pass_time(3 * LINK_AGE_MAX_S)
+    assert_proved(world)
+    beats = 3 * LINK_AGE_MAX_S / (0.8 * HEARTBEAT_S)
+    for party in (ada, bob):
+        assert len(only(io.Write, party.trace)) < 1.5 * beats
+
+
+def test_links_are_replaced_by_new_ones_after_half_an_hour():
+    world, (ada, bob) = world_of(2)
+    before = link_of(ada, bob).id
+    world.pass_time(1.3 * LINK_AGE_MAX_S)
+    assert link_of(ada, bob).id != before
+    assert sum(wire.open for wire in world.wires) == 1
+    assert_proved(world)
+
+
+def test_a_peer_that_falls_silent_is_given_up_after_three_heartbeats():
+    world, (ada, bob) = world_of(2)
+    bob.life += 1  # its machine is off: nothing of it moves any more, and no stream ends
+    bob.wake_at = None
+    world.pass_time(IDLE_S - 1)
+    assert ada.linked(bob)
+    world.pass_time(2)
+    assert not ada.linked(bob)
+    assert ada.reported("link_failed")[-1].fields["reason"] == "protocol"
+
+
+def test_a_heartbeat_is_a_fresh_proof():
+    world, (ada, bob) = world_of(2)
+    proved = ada.device.book[bob.id].proved_at
+    world.pass_time(2 * HEARTBEAT_S)
+    standing = ada.device.book[bob.id]
+    assert standing.proved_at > proved
+    assert standing.last_seen_ms > world.now.wall_ms - 1.2 * HEARTBEAT_S * 1000
+
+
+def test_a_stream_that_says_nothing_is_dropped_in_the_handshake():
+    world, (ada, _) = world_of(2)
+    world.give(ada, io.LinkUp(LinkId(999), None, Address("10.9.9.9", 1)))
+    world.pass_time(HANDSHAKE_S)
+    assert io.Hangup(LinkId(999)) in ada.trace
+
+
+def test_a_device_that_stops_closes_every_link_and_takes_no_new_one():
+    world, (ada, bob, cyd) = world_of(3)
+    world.give(ada, io.Stop())
+    world.run()
+    assert ada.device.links.up() == []
+    assert not bob.linked(ada)
+    assert not cyd.linked(ada)
+    assert bob.reported("link_failed") == []
+    world.give(ada, io.LinkUp(LinkId(999), None, Address("10.9.9.9", 1)))
+    world.run()
+    assert ada.trace[-1] == io.Hangup(LinkId(999))
+
+
+def test_a_new_link_is_not_called_equal_before_the_peer_has_spoken_on_it():
+    world, (ada, bob) = world_of(2)
+    world.offline(bob)
+    world.put(ada, "notes/one", text="while bob is away")
+    world.online(bob)
+    link_up(world, ada, bob)
+    assert ada.verdict(bob) is not Verdict.EQUAL
+    assert bob.verdict(ada) is not Verdict.EQUAL
+    world.run()
+    assert_proved(world)
+
+
+def test_both_sides_keep_the_same_of_two_links_that_one_of_them_dialled_at_once():
+    world, (ada, bob) = world_of(2)
+    world.offline(bob)
+    bob.online = True
+    for party in (ada, bob):
+        party.trace.clear()
+    world.give(ada, io.AddressGiven(900, "bob", bob.address))
+    world.give(ada, io.NetworkChanged((ada.address,)))
+    world.run()
+    assert sum(wire.open for wire in world.wires) == 1
+    assert_proved(world)
+
+
+# The disk ----------------------------------------------------------------------------------
+
+
+def test_an_edit_on_a_full_disk_is_refused_and_leaves_nothing_behind():
+    world, (ada, bob) = world_of(2)
+    ada.disk_full = True
+    with pytest.raises(StoreFull):
+        world.put(ada, "notes/one", text="x")
+    ada.disk_full = False
+    world.put(ada, "notes/one", text="y")
+    assert world.value(bob, "notes/one") == {"text": "y"}
+    assert_proved(world)
+
+
+def test_a_receiver_with_a_full_disk_does_not_make_the_two_dial_each_other_in_a_loop():
+    world, (ada, bob) = world_of(2)
+    bob.disk_full = True
+    world.put(ada, "notes/one", text="x")
+    world.pass_time(600)
+    assert len(bob.reported("link_failed")) < 30
+    bob.disk_full = False
+    world.pass_time(900)
+    assert_proved(world)
+
+
+def test_membership_operations_that_did_not_fit_are_written_later_and_in_order():
+    world, (ada, bob) = world_of(2)
+    ada.disk_full = True
+    with pytest.raises(StoreFull):
+        world.ask(ada, lambda request: io.RenameRequested(request, "ada", "first"))
+    ada.disk_full = False
+    request = world.edit(ada, put("notes/one", text="edits go on meanwhile"))
+    world.give(ada, io.RenameRequested(999, "ada", "second"))
+    world.run()
+    assert not isinstance(ada.answers[request], VaultError)
+    world.restart(ada)
+    world.pass_time(RETRY_S + 1)
+    assert ada.device.members.name_of(ada.id) in ("ada", "second")
+
+
+def test_operations_behind_one_that_did_not_fit_wait_for_it():
+    world, (ada, bob) = world_of(2)
+    ada.disk_full = True
+    for request, name in ((901, "first"), (902, "second"), (903, "third"), (904, "fourth")):
+        world.give(ada, io.RenameRequested(request, "ada", name))
+    world.run()
+    ada.disk_full = False
+    world.pass_time(RETRY_S + 1)
+    world.restart(ada)
+    world.pass_time(10)
+    assert ada.device.members.name_of(ada.id) == "fourth"
+    assert bob.device.members.name_of(ada.id) == "fourth"
+
+
+def test_an_operation_is_told_to_nobody_before_it_is_durable():
+    world, (ada, bob) = world_of(2)
+    world.offline(bob)
+    ada.disk_full = True
+    with pytest.raises(StoreFull):
+        world.ask(ada, lambda request: io.RenameRequested(request, "ada", "first"))
+    world.online(bob)
+    world.run()
+    assert ada.linked(bob)
+    assert bob.device.members.name_of(ada.id) == "ada"
+    ada.disk_full = False
+    world.pass_time(RETRY_S + 1)
+    assert bob.device.members.name_of(ada.id) == "first"
+
+
+# Membership --------------------------------------------------------------------------------
+
+
+def test_an_operation_is_not_told_on_a_link_that_has_not_said_what_it_knows():
+    """Otherwise it may arrive before those that it follows, which the peer would not forgive."""
+    world, (ada, bob) = world_of(2)
+    world.offline(bob)
+    for name in ("first", "second"):
+        world.ask(ada, lambda request, name=name: io.RenameRequested(request, "ada", name))
+    world.online(bob)
+    world.give(ada, io.RenameRequested(999, "ada", "third"))
+    link_up_one_side(world, ada, bob)
+    world.run()
+    assert bob.device.members.name_of(ada.id) == "third"
+    assert bob.reported("link_failed") == []
+
+
+def link_up_one_side(world, one, other):
+    for _ in range(2_000):
+        if one.linked(other):
+            return
+        world.run_some(1)
+
+
+def test_a_revoked_device_loses_its_links_at_once_everywhere_and_an_epoch_starts():
+    world, (ada, bob, cyd) = world_of(3)
+    epoch = ada.device.members.membership.current.id
+    world.ask(ada, lambda request: io.RevokeRequested(request, "cyd"))
+    world.run()
+    assert not ada.linked(cyd)
+    assert not bob.linked(cyd)
+    for party in (ada, bob):
+        assert party.device.members.membership.current.id != epoch
+        assert party.device.members.membership.current.id in party.device.members.secrets
+    assert ada.device.members.membership.current.id not in cyd.device.members.secrets
+    world.pass_time(3_600)
+    assert not ada.linked(cyd)
+    assert not bob.linked(cyd)
+    assert ada.linked(bob)
+
+
+def test_a_revoke_ends_the_links_before_anything_is_durable():
+    world, (ada, bob) = world_of(2)
+    world.give(ada, io.RevokeRequested(999, "bob"))
+    world.run_some(1)
+    effects = effects_of(ada)
+    hangup = next(i for i, each in enumerate(effects) if isinstance(each, io.Hangup))
+    assert not any(isinstance(each, io.Answer) for each in effects[:hangup])
+    assert 999 not in ada.answers
+    world.run()
+    assert ada.answers[999] == (bob.id, "bob")
+
+
+def test_a_device_that_learns_of_its_own_removal_is_read_only_and_alone():
+    world, (ada, bob, cyd) = world_of(3)
+    world.part(ada, bob)
+    world.part(ada, cyd)
+    world.put(bob, "notes/one", text="mine")
+    world.ask(ada, lambda request: io.RevokeRequested(request, "bob"))
+    operations = [each.data for each in ada.store.state().operations]
+    (body,) = encode_operations(operations)
+    say(world, cyd, bob, (Kind.OPERATIONS, body))
+    world.run()
+    assert bob.device.links.up() == []
+    for make in (
+        lambda request: io.EditRequested(request, (put("notes/one", text="more"),)),
+        lambda request: io.RenameRequested(request, "cyd", "x"),
+        lambda request: io.RevokeRequested(request, "cyd"),
+        lambda request: io.AddressGiven(request, "cyd", cyd.address),
+        lambda request: io.PairingRequested(request, False, ()),
+        lambda request: io.WordsTyped(request, "a b"),
+    ):
+        with pytest.raises(RevokedDevice):
+            world.ask(bob, make)
+    world.pass_time(3_600)
+    assert bob.device.links.up() == []
+    assert world.value(bob, "notes/one") == {"text": "mine"}
+
+
+def test_entries_of_a_removed_device_that_a_member_took_before_it_knew_reach_everybody():
+    world, (ada, bob, cyd) = world_of(3)
+    world.part(ada, cyd)
+    world.part(ada, bob)
+    world.put(cyd, "notes/late", text="bob has it, ada has not")
+    world.ask(ada, lambda request: io.RevokeRequested(request, "cyd"))
+    assert world.value(ada, "notes/late") is None
+    world.heal()
+    world.pass_time(60)
+    assert world.value(ada, "notes/late") == {"text": "bob has it, ada has not"}
+    assert ada.verdict(bob) is Verdict.EQUAL
+    assert ada.reported("link_failed") == []
+
+
+def test_entries_of_a_removed_device_that_nobody_stated_are_refused():
+    world, (ada, bob, cyd) = world_of(3)
+    world.part(ada, cyd)
+    world.part(bob, cyd)
+    world.put(cyd, "notes/late", text="nobody has it")
+    late = entries_of(cyd)[-1]
+    world.ask(ada, lambda request: io.RevokeRequested(request, "cyd"))
+    world.run()
+    link = say(world, ada, bob, (Kind.ENTRIES, encode_entries([late])))
+    world.run()
+    assert is_gone(link)
+    assert bob.reported("link_failed")[-1].fields["reason"] == "revoked_device"
+    assert world.value(bob, "notes/late") is None
+
+
+def test_a_member_that_slept_through_epochs_gets_their_secrets_and_goes_on():
+    world, (ada, bob, cyd, dan) = world_of(4)
+    world.offline(bob)
+    for name in ("cyd", "dan"):
+        world.ask(ada, lambda request, name=name: io.RevokeRequested(request, name))
+    world.online(bob)
+    world.pass_time(10)
+    assert bob.device.members.secrets == ada.device.members.secrets
+    assert ada.linked(bob)
+
+
+def test_a_stranger_that_brings_its_admission_is_let_in():
+    """Bob was admitted by ada; cyd has never heard of him when he calls."""
+    world = World()
+    ada = world.found("ada")
+    cyd = world.join("cyd", ada)
+    world.run()
+    world.pass_time(5)
+    world.offline(cyd)
+    bob = world.join("bob", ada)
+    world.run()
+    world.offline(ada)
+    cyd.online = True
+    world.give(bob, io.NetworkChanged((bob.address,)))
+    world.give(cyd, io.NetworkChanged((cyd.address,)))
+    world.give(bob, io.AddressGiven(900, "cyd", cyd.address))
+    world.run()
+    world.pass_time(30)
+    assert cyd.linked(bob)
+    assert bob.id in cyd.device.members.membership.members
+
+
+def test_secrets_are_not_offered_beyond_what_a_message_holds():
+    world, (ada, bob) = world_of(2)
+    assert len(end_of(world, ada, bob).held) == 0
+
+
+# Local requests ----------------------------------------------------------------------------
+
+
+def test_two_edits_of_one_record_in_one_request_are_one_entry():
+    world, (ada, bob) = world_of(2)
+    before = ada.device.pipeline.durable.last_arrival
+    edits = (put("notes/one", a=1), put("notes/one", b=2))
+    world.ask(ada, lambda request: io.EditRequested(request, edits))
+    assert ada.device.pipeline.durable.last_arrival == before + 1
+    assert world.value(bob, "notes/one") == {"a": 1, "b": 2}
+    assert_proved(world)
+
+
+def test_a_delete_and_an_edit_in_one_request_make_the_path_anew():
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", a=1)
+    edits = (io.Edit("notes/one", remove=True), put("notes/one", b=2))
+    first, second = world.ask(ada, lambda request: io.EditRequested(request, edits))
+    assert (first.created, second.created) == (False, True)
+    assert world.value(bob, "notes/one") == {"b": 2}
+    assert ada.device.pipeline.durable.records == 1
+    assert_proved(world)
+
+
+def test_a_record_made_and_deleted_in_one_request_is_gone_everywhere():
+    world, (ada, bob) = world_of(2)
+    edits = (put("notes/one", a=1), io.Edit("notes/one", remove=True))
+    world.ask(ada, lambda request: io.EditRequested(request, edits))
+    assert world.value(bob, "notes/one") is None
+    assert ada.device.pipeline.durable.records == 0
+    assert_proved(world)
+
+
+def test_a_request_fails_as_a_whole():
+    world, (ada, _) = world_of(2)
+    edits = (put("notes/one", a=1), io.Edit("notes/none", remove=True))
+    with pytest.raises(VaultError):
+        world.ask(ada, lambda request: io.EditRequested(request, edits))
+    assert world.value(ada, "notes/one") is None
+
+
+def test_a_hand_given_address_is_dialled_at_once_and_kept():
+    world, (ada, bob) = world_of(2)
+    given = Address("10.0.0.99", 4)
+    world.ask(ada, lambda request: io.AddressGiven(request, "bob", given))
+    world.restart(ada)
+    assert ada.device.book[bob.id].given == (given,)
+    world.ask(ada, lambda request: io.AddressGiven(request, "bob", given, forget=True))
+    assert ada.device.book[bob.id].given == ()
+    with pytest.raises(VaultError):
+        world.ask(ada, lambda request: io.AddressGiven(request, "ada", given))
+
+
+def test_where_a_peer_accepts_links_is_durable_while_the_link_is_up():
+    world, (ada, bob) = world_of(2)
+    moved = Address("10.0.0.77", 4_077)
+    world.offline(bob)
+    bob.address = moved
+    world.online(bob)
+    world.run()
+    assert ada.linked(bob)
+    assert moved in {address for row in ada.store.state().peers for address in row.seen}
