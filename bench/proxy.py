@@ -6,6 +6,7 @@ It stands on the address that the dialling side knows, and passes everything on 
 import socket
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
@@ -26,6 +27,7 @@ class Proxy:
         self._lock = threading.Lock()
         self._bytes = 0
         self._began: list[float] = []
+        self._last = 0.0
         _spawn(self._accept)
 
     def __enter__(self) -> Self:
@@ -46,6 +48,12 @@ class Proxy:
             stream.close()
 
     @property
+    def port(self) -> int:
+        """Where it listens."""
+        port: int = self._listener.getsockname()[1]
+        return port
+
+    @property
     def bytes(self) -> int:
         """Payload since the last `reset`."""
         with self._lock:
@@ -56,6 +64,12 @@ class Proxy:
         """When the first connection since the last `reset` came; monotonic seconds."""
         with self._lock:
             return self._began[0] if self._began else None
+
+    @property
+    def last(self) -> float:
+        """When something was last passed on; monotonic seconds."""
+        with self._lock:
+            return self._last
 
     def reset(self) -> None:
         """Count from zero."""
@@ -88,6 +102,7 @@ class Proxy:
             while data := source.recv(_READ_BYTES):
                 with self._lock:
                     self._bytes += len(data)
+                    self._last = time.monotonic()
                 target.sendall(data)
         _hang_up(source)
         _hang_up(target)
@@ -98,6 +113,5 @@ def _hang_up(stream: socket.socket) -> None:
         stream.shutdown(socket.SHUT_RDWR)
 
 
-def _spawn(work: object, *arguments: object) -> None:
-    assert callable(work)
+def _spawn(work: Callable[..., None], *arguments: socket.socket) -> None:
     threading.Thread(target=work, args=arguments, daemon=True).start()

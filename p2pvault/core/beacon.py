@@ -32,6 +32,7 @@ class Beacon:
         self._entropy = entropy
         self._listening: tuple[Address, ...] = ()
         self._retry = 0
+        self._instance = ""
         self._keys: list[bytes] = []
         self._expected: dict[str, Expected] = {}
         self.next_slot_at = 0.0
@@ -42,9 +43,9 @@ class Beacon:
         self._retry = 0
         return self.refresh(now)
 
-    def taken(self, now: Instant) -> list[Effect]:
+    def taken(self, now: Instant, instance: str) -> list[Effect]:
         """Choose another name: somebody on the network holds the present one."""
-        if self._retry + 1 >= DISCOVERY_RETRIES:
+        if instance != self._instance or self._retry + 1 >= DISCOVERY_RETRIES:
             return []
         self._retry += 1
         return self.refresh(now)
@@ -66,7 +67,7 @@ class Beacon:
     def recognise(self, seen: PeerSeen) -> tuple[DeviceId, tuple[Address, ...]] | None:
         """Return whom a sighting shows and where, if it is genuine."""
         whose = self._expected.get(seen.instance)
-        if whose is None or whose.key_index >= len(self._keys):
+        if whose is None:
             return None
         text = {TAG_KEY: seen.tag}
         if not verify(self._keys[whose.key_index], whose, seen.addresses, seen.port, text):
@@ -77,9 +78,10 @@ class Beacon:
         if not self._listening or not self._keys or not self._members.is_member:
             return []
         key, device, port = self._keys[0], self._members.device, self._listening[0].port
+        self._instance = instance_name(key, slot, self._retry, device)
         return [
             Advertise(
-                instance=instance_name(key, slot, self._retry, device),
+                instance=self._instance,
                 host_label=host_label(key, slot, self._retry, device),
                 addresses=self._listening,
                 tag=tag(key, slot, device, self._listening, port),

@@ -44,12 +44,9 @@ class Standing:
         """Where to dial, likeliest first."""
         return tuple(dict.fromkeys([*self.given, *self.seen]))
 
-    def note_seen(self, addresses: Iterable[Address]) -> bool:
-        """Put addresses in front of the list; return whether that changed it."""
-        known = tuple(dict.fromkeys([*addresses, *self.seen]))[:ADDRESSES_PER_PEER_MAX]
-        changed = known != self.seen
-        self.seen = known
-        return changed
+    def note_seen(self, addresses: Iterable[Address]) -> None:
+        """Put addresses in front of the list."""
+        self.seen = tuple(dict.fromkeys([*addresses, *self.seen]))[:ADDRESSES_PER_PEER_MAX]
 
     def heard(self, now: Instant) -> None:
         """Take note of a sign of life."""

@@ -119,14 +119,30 @@ def patched(
     for path, new in puts:
         _within(result, path)[path[-1]] = new
     for path in deletes:
-        _within(result, path).pop(path[-1], None)
+        _take_away(result, path)
     return result
+
+
+def _take_away(fields: Fields, path: FieldPath) -> None:
+    """Delete a field if it is there; nothing is made or refused for one that is not."""
+    _check_named(path)
+    for step in path[:-1]:
+        inner = fields.get(step)
+        if not isinstance(inner, dict):
+            return
+        fields[step] = inner = dict(inner)
+        fields = inner
+    fields.pop(path[-1], None)
+
+
+def _check_named(path: FieldPath) -> None:
+    if not path:
+        raise BadValue("a field needs a name")
 
 
 def _within(fields: Fields, path: FieldPath) -> Fields:
     """Return the map that holds the last field of a path; maps on the way are copied."""
-    if not path:
-        raise BadValue("a field needs a name")
+    _check_named(path)
     for depth, step in enumerate(path[:-1], start=1):
         inner = fields.get(step, {})
         if not isinstance(inner, dict):

@@ -40,6 +40,11 @@ class Content:
         authors = sorted(author for author, owner in self.devices.items() if owner == device)
         return tuple(self.journals[author] for author in authors)
 
+    def holds(self, head: JournalHead) -> bool:
+        """Tell whether an entry is here; one with the same number and another hash is not."""
+        ours = self.journals.get(head.author)
+        return ours is not None and (head.n < ours.n or head == ours)
+
     @property
     def digest(self) -> bytes:
         """32 bytes that are equal on two devices with equal content."""

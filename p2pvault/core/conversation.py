@@ -4,6 +4,7 @@ Every message is handled by what its kind says, on a link whose peer is a member
 peer may only introduce itself. Whatever breaks a rule raises, and the device ends that link.
 """
 
+from p2pvault.core.errands import NOTHING_LEARNED
 from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect
 from p2pvault.core.kinds import Kind
@@ -13,7 +14,7 @@ from p2pvault.core.pipeline import EntriesJob, Pipeline
 from p2pvault.core.replication import Replication
 from p2pvault.crypto.envelope import Message
 from p2pvault.errors import UnexpectedMessage
-from p2pvault.types import Instant
+from p2pvault.types import Instant, PeerRow
 
 
 class Conversation:
@@ -35,16 +36,16 @@ class Conversation:
         """Open the conversation with a peer that may be a new member."""
         return self._introductions.ask(link)
 
-    def hear_stranger(self, link: Link, message: Message) -> Learned | None:
+    def hear_stranger(self, link: Link, message: Message) -> Learned:
         """Take a message of a peer that is no member yet; anything but operations waits."""
         if message.kind == Kind.OPERATIONS:
             return self._introductions.heard_operations(message.body)
         link.hold(message)
-        return None
+        return NOTHING_LEARNED
 
     def hear(
         self, now: Instant, link: Link, message: Message
-    ) -> list[Effect] | Learned | EntriesJob:
+    ) -> list[Effect] | Learned | EntriesJob | PeerRow:
         """Take a message of a member.
 
         Returns:
@@ -54,8 +55,7 @@ class Conversation:
         content = self._pipeline.durable
         match message.kind:
             case Kind.GREETING:
-                self._introductions.heard_greeting(now, link, message.body)
-                return []
+                return self._introductions.heard_greeting(now, link, message.body)
             case Kind.KNOWN:
                 return self._introductions.heard_known(link, message.body)
             case Kind.OPERATIONS:
@@ -65,6 +65,6 @@ class Conversation:
             case Kind.HAVE:
                 return self._replication.heard_have(now, link, message.body, content)
             case Kind.ENTRIES:
-                return self._replication.heard_entries(link, message.body)
+                return self._replication.heard_entries(link, message.body, content)
             case _:
                 raise UnexpectedMessage(f"a message of the unknown kind {message.kind}")

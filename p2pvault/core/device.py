@@ -9,7 +9,7 @@ be done becomes a `Refuse`. Everything else is a bug and is not caught.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 from p2pvault.core import io
@@ -18,6 +18,7 @@ from p2pvault.core.book import Book
 from p2pvault.core.commit import read_wishes
 from p2pvault.core.conversation import Conversation
 from p2pvault.core.dialer import Dialer
+from p2pvault.core.errands import NOTHING_LEARNED, Errand, Errands
 from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect, Input
 from p2pvault.core.link import Link, Phase
@@ -47,26 +48,11 @@ from p2pvault.errors import (
     UnknownDevice,
     VaultError,
 )
-from p2pvault.limits import EDITS_QUEUED_MAX, RETRY_S
-from p2pvault.types import Address, Batch, Instant, LinkId
+from p2pvault.limits import EDITS_QUEUED_MAX
+from p2pvault.types import Address, Batch, DeviceId, Instant, LinkId, PeerRow
 
 REMOTE_FAULTS = (RemoteProtocolError, AuthenticationError, CryptoError, CrdtError)
 """What a peer can make happen; it ends that peer's link and nothing else."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Awaited:
-    """What to do when a plain job is durable.
-
-    Attributes:
-        learned: What peers are told then.
-        answer: A local request to answer, with the device that it was about.
-        admits: Whether the pairing session waits for it.
-    """
-
-    learned: Learned
-    answer: io.Answer | None = None
-    admits: bool = False
 
 
 class Device:
@@ -84,10 +70,7 @@ class Device:
         self._conversation = Conversation(self._introductions, self._replication, pipeline)
         self._beacon = Beacon(members, entropy)
         self._pairing = Pairing(members, entropy)
-        self._awaited: dict[int, _Awaited] = {}
-        self._retries: list[PlainJob] = []
-        self._retry_at = float("inf")
-        self._serial = 0
+        self._errands = Errands(pipeline)
         self._wake_at: float | None = None
         self._stopping = False
 
@@ -135,8 +118,8 @@ class Device:
                 return self._wake(now)
             case io.NetworkChanged(addresses):
                 return self._network_changed(now, addresses)
-            case io.AdvertiseFailed():
-                return self._beacon.taken(now)
+            case io.AdvertiseFailed(instance):
+                return self._beacon.taken(now, instance)
             case io.PersistFailed(batch, error):
                 return self._step(now, self.pipeline.persist_failed(batch, error))
             case io.LoadFailed(error, link):
@@ -184,30 +167,36 @@ class Device:
             return self.links.fail(now, it, error)
 
     def _hear_all(self, now: Instant, link: Link, data: bytes) -> list[Effect]:
+        """Take bytes; a fault in one message does not undo what those before it led to."""
         was = link.phase
         effects, messages = self.links.receive(now, link, data)
         if was is Phase.HANDSHAKE and link.phase is Phase.INTRODUCING:
             effects += self._recognise(now, link)
             if link.phase is Phase.INTRODUCING:
                 effects += self._conversation.ask(link)
-        for message in messages:
-            effects += self._hear(now, link, message)
+        effects += self._hear_each(now, link, messages)
         if link.phase is not Phase.CLOSED and link.peer_closed:
             effects += self.links.close(now, link)
         return effects
 
-    def _hear(self, now: Instant, link: Link, message: Message) -> list[Effect]:
-        if link.phase is Phase.CLOSED:
-            return []
+    def _hear_each(self, now: Instant, link: Link, messages: Sequence[Message]) -> list[Effect]:
+        effects: list[Effect] = []
+        for message in messages:
+            effects += self._on(now, link.id, partial(self._hear, now, message))
+        return effects
+
+    def _hear(self, now: Instant, message: Message, link: Link) -> list[Effect]:
         if link.phase is Phase.INTRODUCING:
             learned = self._conversation.hear_stranger(link, message)
-            return self._learn(now, learned) if learned is not None else []
+            return self._learn(now, learned)
         heard = self._conversation.hear(now, link, message)
         match heard:
             case Learned():
                 return self._learn(now, heard)
             case EntriesJob():
                 return self._step(now, self.pipeline.submit(heard))
+            case PeerRow():
+                return self._remember(heard)
             case _:
                 return heard
 
@@ -218,9 +207,7 @@ class Device:
         effects, held = recognised
         if link.phase is Phase.UP:
             effects += self._conversation.begin(now, link)
-        for message in held:
-            effects += self._hear(now, link, message)
-        return effects
+        return effects + self._hear_each(now, link, held)
 
     def _feed_loaded(self, link: Link, answer: io.EntriesLoaded) -> list[Effect]:
         return self._replication.loaded(link, answer, self.pipeline.durable)
@@ -238,7 +225,7 @@ class Device:
         device = gone.device if gone is not None else None
         effects = self.links.down(now, link)
         if device is not None:
-            effects += self._save(Batch(peers=(self.book[device].row,)))
+            effects += self._remember(self.book[device].row)
         return effects
 
     # The pipeline ------------------------------------------------------------------------
@@ -264,7 +251,7 @@ class Device:
         if done.staged.entries:
             effects += self._announce(now, done)
         if done.plain is not None:
-            effects += self._plain_done(now, self._awaited.pop(done.plain))
+            effects += self._errand_done(now, self._errands.done(done.plain))
         return effects
 
     def _took_in(self, link: LinkId, done: Done) -> None:
@@ -288,56 +275,32 @@ class Device:
             case EntriesJob(link=link):
                 it = self.links[link]
                 return self.links.fail(now, it, failed.error) if it is not None else []
-            case PlainJob(name=name):
-                return self._plain_failed(now, failed.job, self._awaited[name], failed.error)
+            case PlainJob():
+                return self._errands.failed(now, failed.job, failed.error)
 
     def _load_failed(self, now: Instant, error: VaultError, link: LinkId | None) -> list[Effect]:
         report = io.Report("error", "load_failed", {"reason": error.code})
         if link is None:
             return [report, *self._step(now, self.pipeline.load_failed(error))]
         it = self.links[link]
-        return [report, *(self.links.close(now, it) if it is not None else [])]
-
-    # Plain jobs: membership, keys, addresses ----------------------------------------------
-
-    def _save(self, batch: Batch, awaited: _Awaited | None = None) -> list[Effect]:
-        self._serial += 1
-        self._awaited[self._serial] = awaited or _Awaited(Learned((), {}))
-        step = self.pipeline.submit(PlainJob(self._serial, batch))
-        assert step.done is None, "nothing is durable the moment it is asked for"
-        return list(step.effects)
-
-    def _plain_done(self, now: Instant, awaited: _Awaited) -> list[Effect]:
-        effects: list[Effect] = []
-        if awaited.learned.operations:
-            for link in self.links.up():
-                effects += self._introductions.tell(link, awaited.learned.operations)
-        if awaited.admits:
-            effects += self._paired(now, self._pairing.admitted(now))
-        if awaited.answer is not None:
-            effects.append(awaited.answer)
-        return [*effects, io.StatusChanged()]
-
-    def _plain_failed(
-        self, now: Instant, job: PlainJob, awaited: _Awaited, error: VaultError
-    ) -> list[Effect]:
-        """Try again later: what was learned is in force here already and must become durable."""
-        self._retries.append(job)
-        self._retry_at = now.monotonic + RETRY_S
-        report = io.Report("error", "persist_failed", {"reason": error.code})
-        if awaited.answer is None:
-            return [report]
-        self._awaited[job.name] = _Awaited(awaited.learned, None, awaited.admits)
-        return [report, io.Refuse(awaited.answer.request, error)]
-
-    def _retry(self, now: Instant) -> list[Effect]:
-        if now.monotonic < self._retry_at:
-            return []
-        self._retry_at = float("inf")
-        retries, self._retries = self._retries, []
-        return [effect for job in retries for effect in self.pipeline.submit(job).effects]
+        return [report, *(self.links.fail(now, it, error) if it is not None else [])]
 
     # Membership --------------------------------------------------------------------------
+
+    def _remember(self, row: PeerRow) -> list[Effect]:
+        return self._errands.save(Batch(peers=(row,)), Errand(NOTHING_LEARNED, self.members.log))
+
+    def _errand_done(self, now: Instant, errand: Errand) -> list[Effect]:
+        effects: list[Effect] = []
+        self.members.durable = errand.log
+        if errand.learned.operations:
+            for link in self.links.introduced():
+                effects += self._introductions.tell(link, errand.learned.operations)
+        if errand.admits is not None:
+            effects += self._paired(now, self._pairing.admitted(now, errand.admits))
+        if errand.answer is not None:
+            effects.append(errand.answer)
+        return [*effects, io.StatusChanged()]
 
     def _learn(
         self,
@@ -345,15 +308,16 @@ class Device:
         learned: Learned,
         answer: io.Answer | None = None,
         *,
-        admits: bool = False,
+        admits: DeviceId | None = None,
     ) -> list[Effect]:
         """Take what became known into force, and make it durable."""
         if learned.is_nothing and answer is None:
             return []
-        effects = self._save(learned.batch, _Awaited(learned, answer, admits))
+        errand = Errand(learned, self.members.log, answer, admits)
+        effects = self._errands.save(learned.batch, errand)
         settled = self.members.settle(now, self._entropy, self.pipeline.newest)
         if not settled.is_nothing:
-            effects += self._save(settled.batch, _Awaited(settled))
+            effects += self._errands.save(settled.batch, Errand(settled, self.members.log))
         effects += self.links.end_removed(now)
         for link in self.links:
             if link.phase is Phase.INTRODUCING:
@@ -386,7 +350,7 @@ class Device:
             learned = self.members.admit(now, self._entropy, asked.card, asked.role)
         except VaultError as error:
             return self._paired(now, self._pairing.admission_failed(now, error))
-        return self._learn(now, learned, admits=True)
+        return self._learn(now, learned, admits=asked.card.id)
 
     # Local requests ----------------------------------------------------------------------
 
@@ -416,7 +380,8 @@ class Device:
         standing.given = others if asked.forget else (asked.address, *others)
         self._dialer.sighted(now.monotonic, member.device, standing.given)
         answer = io.Answer(asked.request, (member.device, member.name))
-        return self._save(Batch(peers=(standing.row,)), _Awaited(Learned((), {}), answer))
+        errand = Errand(NOTHING_LEARNED, self.members.log, answer)
+        return self._errands.save(Batch(peers=(standing.row,)), errand)
 
     # The network and time ----------------------------------------------------------------
 
@@ -435,7 +400,7 @@ class Device:
 
     def _wake(self, now: Instant) -> list[Effect]:
         self._wake_at = None
-        effects = self._paired(now, self._pairing.wake(now)) + self._retry(now)
+        effects = self._paired(now, self._pairing.wake(now)) + self._errands.retry(now)
         if now.monotonic >= self._beacon.next_slot_at:
             effects += self._beacon.rotate(now)
         for link in self.links:
@@ -449,7 +414,7 @@ class Device:
             error = UnknownDevice("nobody admits this peer")
             silent = RemoteProtocolError("the peer fell silent")
             return self.links.fail(now, link, error if link.phase is Phase.INTRODUCING else silent)
-        if now.monotonic >= link.renew_at and link.origin.dialled is not None:
+        if now.monotonic >= link.renew_at:
             return self._renew(now, link)
         link.schedule_beat(now, self._entropy)
         return self._replication.beat(link, self.pipeline.durable)
@@ -461,7 +426,7 @@ class Device:
 
     def _schedule(self) -> list[Effect]:
         times = [link.deadline for link in self.links]
-        times += [self._pairing.deadline, self._beacon.next_slot_at, self._retry_at]
+        times += [self._pairing.deadline, self._beacon.next_slot_at, self._errands.retry_at]
         earliest = min([*times, self._dialer.deadline()])
         at = None if earliest == float("inf") else earliest
         if at == self._wake_at:

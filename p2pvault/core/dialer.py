@@ -77,7 +77,11 @@ class Dialer:
 
     def deadline(self) -> float:
         """Return when `plan` may have something to do, if nothing else happens."""
-        idle = (t.next_round for d, t in self._targets.items() if not self._is_dialling(d))
+        idle = (
+            target.next_round
+            for device, target in self._targets.items()
+            if not target.pending and not self._is_dialling(device)
+        )
         return min(idle, default=float("inf"))
 
     def taken(self, attempt: int) -> tuple[DeviceId, Address]:

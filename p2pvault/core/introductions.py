@@ -21,7 +21,7 @@ from p2pvault.protocol.introduction import (
     encode_operations,
     encode_secrets,
 )
-from p2pvault.types import Address, Instant, StoredOperation
+from p2pvault.types import Address, Instant, PeerRow, StoredOperation
 
 
 class Introductions:
@@ -39,29 +39,31 @@ class Introductions:
     def begin(self, now: Instant, link: Link) -> list[Effect]:
         """Greet a member and say how far we know the membership."""
         greeting = Greeting(now.wall_ms, self.listening[:ADDRESSES_PER_PEER_MAX])
-        known = Known(self._members.heads, tuple(sorted(self._members.secrets)))
+        known = Known(self._members.heads, tuple(sorted(self._members.shared_secrets)))
         return [
             _write(link, Kind.GREETING, encode(greeting)),
             _write(link, Kind.KNOWN, encode(known)),
         ]
 
-    def heard_greeting(self, now: Instant, link: Link, body: bytes) -> bool:
-        """Note where the peer can be reached; return whether the address book changed."""
+    def heard_greeting(self, now: Instant, link: Link, body: bytes) -> PeerRow:
+        """Note where the peer can be reached; return its page of the address book, to be kept."""
         greeting = decode_greeting(body)
         assert link.device is not None, "only members are listened to"
         standing = self._book[link.device]
         standing.heard(now)
-        return standing.note_seen(greeting.addresses)
+        standing.note_seen(greeting.addresses)
+        return standing.row
 
     def heard_known(self, link: Link, body: bytes) -> list[Effect]:
-        """Send the peer the operations and epoch secrets that it lacks."""
+        """Send the peer the operations and epoch secrets that it lacks; news follow from now on."""
         known = decode_known(body)
-        operations = self._members.log.since(known.heads)
+        link.introduced = True
+        operations = self._members.durable.since(known.heads)
         effects = self.tell(link, operations)
         held = set(known.epochs)
         secrets = tuple(
             (epoch, secret)
-            for epoch, secret in sorted(self._members.secrets.items())
+            for epoch, secret in sorted(self._members.shared_secrets.items())
             if epoch not in held
         )
         if secrets:

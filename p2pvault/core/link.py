@@ -80,11 +80,13 @@ class Link:
         origin: How it came about.
         device: Whom the peer proved to be, once it did.
         static: The peer's static key, once it proved to hold it.
+        binding: Names the handshake, the same on both sides.
         peer: What replication knows of it.
         feed: How far we have sent.
         inbound_bytes: Received entries that are not applied yet.
         held: Messages that wait until the peer is admitted.
-        greeted: Whether we have sent our part of the introduction.
+        introduced: Whether the peer has said which operations it knows, so that new ones follow
+            from those.
     """
 
     id: LinkId
@@ -94,13 +96,15 @@ class Link:
     phase: Phase = Phase.HANDSHAKE
     device: DeviceId | None = None
     static: bytes = b""
+    binding: bytes = b""
     peer: Peer = field(default_factory=Peer)
     feed: Feed = field(default_factory=Feed)
     inbound_bytes: int = 0
     held: list[Message] = field(default_factory=list)
+    introduced: bool = False
     last_heard: float = 0.0
     next_beat: float = 0.0
-    renew_at: float = 0.0
+    renew_at: float = float("inf")
     _channel: Channel | None = None
 
     @property
@@ -144,10 +148,14 @@ class Link:
         return self.channel.close() if speaks else b""
 
     def come_up(self, now: Instant, device: DeviceId, entropy: Entropy) -> list[Message]:
-        """Take note that the peer is a member; return the messages that waited for it."""
+        """Take note that the peer is a member; return the messages that waited for it.
+
+        Whoever dialled replaces the link when it is old: the other side may not know the way.
+        """
         self.phase = Phase.UP
         self.device = device
-        self.renew_at = now.monotonic + jittered(LINK_AGE_MAX_S, entropy)
+        if self.origin.dialled is not None:
+            self.renew_at = now.monotonic + jittered(LINK_AGE_MAX_S, entropy)
         self.schedule_beat(now, entropy)
         held, self.held = self.held, []
         return held
@@ -202,6 +210,7 @@ class Link:
     def _establish(self, established: Established) -> None:
         self._channel = established.channel
         self.static = established.remote_static
+        self.binding = established.binding
         self.phase = Phase.INTRODUCING
 
 
@@ -210,18 +219,18 @@ def jittered(seconds: float, entropy: Entropy) -> float:
     return seconds * (0.8 + 0.4 * entropy(1)[0] / 255)
 
 
-def survivor(now: Instant, ours: DeviceId, links: Sequence[Link]) -> Link:
+def survivor(ours: DeviceId, links: Sequence[Link]) -> Link:
     """Return the one of two links to the same peer that stays; both sides choose the same.
 
-    Links that came up within the time of a handshake were dialled by both at once: the one that
-    the smaller device id dialled stays. Otherwise the newer one does, because the side that
-    dialled it has lost the older.
+    Links that began within the time of a handshake were dialled by both at once, or by one on two
+    ways: the one that the smaller device id dialled stays, and of two by the same device the one
+    with the lower binding, since the two sides may have seen them begin in either order. Otherwise
+    the newer one stays, because the side that dialled it has lost the older.
     """
     older, newer = sorted(links, key=lambda link: link.started)
-    simultaneous = newer.started - older.started < HANDSHAKE_S
-    if not simultaneous or _dialler(older, ours) == _dialler(newer, ours):
+    if newer.started - older.started >= HANDSHAKE_S:
         return newer
-    return min(links, key=lambda link: _dialler(link, ours))
+    return min(links, key=lambda link: (_dialler(link, ours), link.binding))
 
 
 def _dialler(link: Link, ours: DeviceId) -> DeviceId:

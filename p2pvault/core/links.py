@@ -40,6 +40,10 @@ class Links:
         """Return the links to members, in the order in which they began."""
         return [link for link in self._links.values() if link.phase is Phase.UP]
 
+    def introduced(self) -> list[Link]:
+        """Return the links to members that have said how far they know the membership."""
+        return [link for link in self.up() if link.introduced]
+
     def unlinked(self) -> dict[DeviceId, tuple[Address, ...]]:
         """Return every member without a link, and where it may be; nobody once we are removed."""
         if not self._members.is_member:
@@ -99,12 +103,12 @@ class Links:
         rivals = [other for other in self.up() if other.device == device and other is not link]
         effects: list[Effect] = []
         for rival in rivals:
-            stays = survivor(now, self._members.device, [rival, link])
+            stays = survivor(self._members.device, [rival, link])
             effects += self.close(now, rival if stays is link else link)
         return effects
 
     def _note_up(self, now: Instant, link: Link, standing: Standing) -> None:
-        standing.link = link.id
+        standing.link, standing.verdict = link.id, None
         standing.address = link.origin.remote
         standing.heard(now)
         if link.origin.dialled is not None:
@@ -127,6 +131,8 @@ class Links:
 
     def fail(self, now: Instant, link: Link, error: VaultError) -> list[Effect]:
         """End a link that broke a rule: no word to the peer, one line in the log."""
+        if link.phase is Phase.CLOSED:
+            return []
         if link.phase is Phase.HANDSHAKE and link.origin.dialled is not None:
             self._gate_turns[link.origin.dialled] = self._gate_turns.get(link.origin.dialled, 0) + 1
         fields = {"reason": error.code, "phase": link.phase.name.lower()}

@@ -12,7 +12,7 @@ from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.crypto.schedule import discovery_key, gate_key
 from p2pvault.errors import AmbiguousDevice, MalformedMessage, NoSuchDevice
-from p2pvault.limits import DEVICE_PREFIX_DIGITS_MIN, MEMBERSHIP_HEADS_MAX
+from p2pvault.limits import DEVICE_PREFIX_DIGITS_MIN, EPOCHS_MAX, MEMBERSHIP_HEADS_MAX
 from p2pvault.protocol.membership import (
     Author,
     DeviceCard,
@@ -72,6 +72,7 @@ class Members:
         keys: This device's.
         device: This device's id.
         log: Every operation known here.
+        durable: The log as far as the store holds it; only this is told to others.
         membership: What they mean.
         secrets: The epoch secrets that this device holds.
     """
@@ -79,7 +80,7 @@ class Members:
     def __init__(self, keys: DeviceKeys, log: MembershipLog, secrets: dict[EpochId, bytes]) -> None:
         self.keys = keys
         self.device = device_id(keys.public)
-        self.log = log
+        self.log = self.durable = log
         self.membership: Membership = evaluate(log)
         self.secrets = secrets
 
@@ -104,6 +105,12 @@ class Members:
     def others(self) -> tuple[DeviceId, ...]:
         """Every member but this device."""
         return tuple(device for device in self.membership.members if device != self.device)
+
+    @property
+    def shared_secrets(self) -> dict[EpochId, bytes]:
+        """The secrets of the newest epochs, as many as a message holds."""
+        known = [epoch.id for epoch in self.membership.epochs if epoch.id in self.secrets]
+        return {epoch: self.secrets[epoch] for epoch in known[:EPOCHS_MAX]}
 
     def gates(self) -> list[bytes]:
         """Return the gate keys of the newest epochs, newest first."""

@@ -50,7 +50,7 @@ from p2pvault.protocol.pairing import (
 from p2pvault.protocol.pairing import Effect as SessionEffect
 from p2pvault.protocol.pairing import Hangup as SessionOver
 from p2pvault.protocol.window import PairingWindow, WindowState
-from p2pvault.types import Address, Instant, LinkId, Role
+from p2pvault.types import Address, DeviceId, Instant, LinkId, Role
 
 _INSTANCE_BYTES = 5
 """40 random bits name a pairing window on the network."""
@@ -202,14 +202,17 @@ class Pairing:
         except BadValue as error:
             return self._news(WordsUnclear(str(error)))
 
-    def admitted(self, now: Instant) -> Sequence[Outcome]:
-        """Hand over the vault: the new device is a member, and that is durable."""
-        if self._session is None:
+    def admitted(self, now: Instant, device: DeviceId) -> Sequence[Outcome]:
+        """Hand over the vault: the new device is a member, and that is durable.
+
+        Its session may be over by then, and another one under way.
+        """
+        if self._session is None or self._session.card is None or self._session.card.id != device:
             return []
         members = self._members
         handover = Handover(
-            operations=tuple(operation.data for operation in members.log.operations),
-            secrets=tuple(sorted(members.secrets.items())),
+            operations=tuple(operation.data for operation in members.durable.operations),
+            secrets=tuple(sorted(members.shared_secrets.items())),
             addresses=self.listening[:ADDRESSES_PER_PEER_MAX],
         )
         return self._carry_out(now, self._session.machine.admitted(encode_handover(handover)))

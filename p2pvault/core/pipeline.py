@@ -208,10 +208,18 @@ class Pipeline:
         assert prepared is not None, "one batch at a time"
         assert prepared.id == batch, "the batch that failed is the one under way"
         lost = [*prepared.jobs, *(self._waiting.jobs if self._waiting else ())]
+        if any(isinstance(job, PlainJob) for job in lost):
+            lost += self._withdraw_plain()
         self._waiting = None
         self._newest = self.durable
         self._spoiled = True
         return self._advance(Step(failed=[Failed(job, error) for job in lost]))
+
+    def _withdraw_plain(self) -> list[Job]:
+        """Take back the plain jobs in the queue: they may build on one that was lost."""
+        plain = [job for job in self._jobs if isinstance(job, PlainJob)]
+        self._jobs = deque(job for job in self._jobs if not isinstance(job, PlainJob))
+        return list(plain)
 
     # Getting on ------------------------------------------------------------------------
 
@@ -269,10 +277,10 @@ class Pipeline:
             Intake(staging, lookup, actor).take(_entries(loading.jobs), around.membership)
             answers = tuple(_answer(commit, around.now, job) for job in _edits(loading.jobs))
             commit.seal(around.now, around.heads)
+            staged = staging.finish(watched=self.watched)
         except VaultError as error:
             self._spoil(loading.jobs, error, step)
             return
-        staged = staging.finish(watched=self.watched)
         received_bytes = sum(len(entry.data) for entry in _entries(loading.jobs))
         done = Done(staged, answers, _link(loading.jobs), received_bytes)
         self._prepare(done, loading.jobs)
@@ -286,7 +294,7 @@ class Pipeline:
             step.failed.append(Failed(jobs[0], error))
 
     def _plain(self, job: PlainJob) -> Staged:
-        return Staged(job.batch, self._newest, (), (), frozenset(), {})
+        return Staged(job.batch, self._newest, (), (), frozenset(), ())
 
     def _prepare(self, done: Done, jobs: tuple[Job, ...]) -> None:
         self._serial += 1
@@ -304,7 +312,7 @@ class Pipeline:
         return pinned
 
     def _made(self) -> list[tuple[str, RecordId]]:
-        return [pair for staged in self._under_way() for pair in staged.made.items()]
+        return [pair for staged in self._under_way() for pair in staged.made]
 
 
 def _size(job: Job) -> int:

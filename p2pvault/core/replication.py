@@ -45,20 +45,26 @@ class Replication:
 
     def heard_have(self, now: Instant, link: Link, body: bytes, content: Content) -> list[Effect]:
         """Take in what the peer holds; it may be the first word, an acknowledgement, a beat."""
+        assert link.device is not None, "only members are listened to"
         link.peer.heard(decode_have(body))
+        self._book[link.device].heard(now)
         effects = self._compare(now, link, content)
         return effects + self.feed(link, content)
 
-    def heard_entries(self, link: Link, body: bytes) -> EntriesJob:
-        """Read entries and count them until they are durable."""
-        entries = tuple(decode_entry(data, self._vault) for data in decode_entries(body))
+    def heard_entries(self, link: Link, body: bytes, content: Content) -> EntriesJob:
+        """Read entries and count them until they are durable; what is durable already is dropped.
+
+        Another peer may have been faster with the same entries, and ours has not heard of it yet.
+        """
+        read = (decode_entry(data, self._vault) for data in decode_entries(body))
+        entries = tuple(entry for entry in read if not content.holds(entry.head))
         link.take_in(sum(len(entry.data) for entry in entries))
         return EntriesJob(link.id, entries)
 
     def took_in(self, link: Link, entries: Iterable[StoredEntry]) -> None:
         """Take note that entries of this link are durable here; the peer has them of course."""
         for entry in entries:
-            link.peer.received(JournalHead(entry.author, entry.n, entry.hash))
+            link.peer.received(entry)
 
     def announce(
         self, now: Instant, link: Link, content: Content, entries: tuple[StoredEntry, ...]
@@ -91,7 +97,8 @@ class Replication:
         link.feed.loading = False
         if answer.entries:
             link.feed.cursor = answer.entries[-1].arrival
-        link.feed.at_tail = link.feed.cursor == content.last_arrival
+        # The store may have shown more than we were told is durable; that comes as an announcement.
+        link.feed.at_tail = (link.feed.cursor or 0) >= content.last_arrival
         lacking = [entry for entry in answer.entries if link.peer.lacks(entry)]
         return _send(link, lacking) + self.feed(link, content)
 

@@ -4,7 +4,7 @@ A staging works on the shared replicas and on the newest content. If it fails ha
 pipeline throws it and the replicas away; nothing of it was durable or visible.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -54,7 +54,7 @@ class Staged:
     entries: tuple[StoredEntry, ...]
     changes: tuple[Change, ...]
     touched: frozenset[RecordId]
-    made: Mapping[str, RecordId]
+    made: tuple[tuple[str, RecordId], ...]
 
 
 class Staging:
@@ -118,7 +118,7 @@ class Staging:
             entries=entries,
             changes=tuple(_changes(changed)) if watched else (),
             touched=frozenset(self._touched),
-            made={path_of(t.replica.state()): t.replica.id for t in changed if not t.before},
+            made=tuple((path_of(t.replica.state()), t.replica.id) for t in changed if not t.before),
         )
 
 

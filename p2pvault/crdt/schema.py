@@ -42,6 +42,11 @@ PROSE_FIELDS: Final = frozenset(
 PROSE_CHARACTERS: Final = 120
 """A longer first value is prose: a scalar string is replaced whole when two devices edit it."""
 
+TOKEN_CHARACTERS: Final = 64
+"""An ASCII string longer than this without white space is a token: no word is as long."""
+
+_TOKEN: Final = re.compile(r"[!-~]{%d,}" % (TOKEN_CHARACTERS + 1), re.ASCII)
+
 # Explicit ranges, not Unicode categories: two devices with different Unicode tables have to
 # agree. C0, DEL, C1, line separators, surrogates, and the marks that reorder text on a screen.
 _UNPRINTABLE: Final = re.compile(
@@ -50,7 +55,13 @@ _UNPRINTABLE: Final = re.compile(
 
 
 def is_prose(field: str, first: str) -> bool:
-    """Tell whether a new string field merges by character; it keeps its kind from then on."""
+    """Tell whether a new string field merges by character; it keeps its kind from then on.
+
+    A long token (a key, a hash, something in base64) never does, whatever its field is called: two
+    of them merged by character would be neither.
+    """
+    if _TOKEN.fullmatch(first):
+        return False
     return field in PROSE_FIELDS or len(first) > PROSE_CHARACTERS or "\n" in first
 
 

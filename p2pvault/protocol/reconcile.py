@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from p2pvault.crypto.hashing import digest
-from p2pvault.errors import LimitExceeded, UnexpectedMessage
+from p2pvault.errors import LimitExceeded, MalformedMessage, UnexpectedMessage
 from p2pvault.limits import (
     ENTRY_BYTES_MAX,
     ENTRY_CHANGES_MAX,
@@ -69,7 +69,10 @@ def encode_entries(entries: Iterable[bytes]) -> bytes:
 
 def decode_entries(body: bytes) -> tuple[bytes, ...]:
     """Read the body of an ENTRIES message; raises `RemoteProtocolError` kinds."""
-    return _read_entries(unpack(body))
+    entries = _read_entries(unpack(body))
+    if not entries:
+        raise MalformedMessage("a message of no entries")
+    return entries
 
 
 def content_digest(fingerprints: Iterable[Fingerprint]) -> bytes:
@@ -101,18 +104,18 @@ class Peer:
     """One side's knowledge of the other during one link.
 
     Attributes:
-        journals: What the peer holds, as far as it said or as we received from it.
+        journals: What the peer holds, as far as it said; `content` is as of this.
         content: Its content digest at its last HAVE, None before the first.
         in_flight: Entries sent and not yet acknowledged: author, number, bytes.
         in_flight_bytes: Their sum; bounded by UNACKNOWLEDGED_BYTES_MAX plus one entry.
-        sent_up_to: Highest number sent of each journal; at least what the peer will hold.
+        covered: Highest number of each journal that we sent to the peer or have from it.
     """
 
     journals: dict[AuthorId, JournalHead] = field(default_factory=dict)
     content: bytes | None = None
     in_flight: deque[tuple[AuthorId, int, int]] = field(default_factory=deque)
     in_flight_bytes: int = 0
-    sent_up_to: dict[AuthorId, int] = field(default_factory=dict)
+    covered: dict[AuthorId, int] = field(default_factory=dict)
 
     def heard(self, have: Have) -> None:
         """Take in a HAVE: the peer's state moves forward and acknowledges what we sent.
@@ -131,11 +134,9 @@ class Peer:
         self.content = have.content
         self._acknowledge()
 
-    def received(self, head: JournalHead) -> None:
-        """Note that the peer sent us an entry, hence holds it."""
-        known = self.journals.get(head.author)
-        if known is None or known.n < head.n:
-            self.journals[head.author] = head
+    def received(self, entry: StoredEntry) -> None:
+        """Note that the peer sent us an entry, hence holds it; it will say so itself."""
+        self._cover(entry)
 
     def lacks(self, entry: StoredEntry) -> bool:
         """Tell whether the peer neither holds this entry nor has it on its way."""
@@ -143,13 +144,16 @@ class Peer:
 
     def reached(self, author: AuthorId) -> int:
         """Return the highest number of a journal that the peer holds or that is in flight."""
-        return max(_number(self.journals, author), self.sent_up_to.get(author, 0))
+        return max(_number(self.journals, author), self.covered.get(author, 0))
 
     def sent(self, entry: StoredEntry) -> None:
         """Note that an entry is on its way."""
         self.in_flight.append((entry.author, entry.n, len(entry.data)))
         self.in_flight_bytes += len(entry.data)
-        self.sent_up_to[entry.author] = entry.n
+        self._cover(entry)
+
+    def _cover(self, entry: StoredEntry) -> None:
+        self.covered[entry.author] = max(entry.n, self.covered.get(entry.author, 0))
 
     @property
     def window_bytes(self) -> int:

@@ -201,6 +201,16 @@ class Device:
         self._daemons.append(Daemon(command, self.home))
         return self.daemon
 
+    def refuse_to_start(self, *options: str) -> tuple[int, str]:
+        """Start a daemon that has to end by itself; return its exit code and its one line."""
+        daemon = self.launch(*options)
+        code = daemon.process.wait(PATIENCE_S)
+        daemon.log.wait_end()
+        self._daemons.remove(daemon)
+        (line,) = daemon.log.seen
+        assert line.startswith("p2pvaultd: "), line
+        return code, line
+
     def stop(self) -> None:
         """End the daemon as a service manager does, which has to succeed in time."""
         assert self.daemon.end(signal.SIGTERM) == 0, self.daemon.log.seen

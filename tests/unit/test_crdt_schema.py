@@ -1,6 +1,6 @@
 import pytest
 
-from p2pvault.crdt.schema import PROSE_CHARACTERS, check_path_parts, is_prose
+from p2pvault.crdt.schema import PROSE_CHARACTERS, TOKEN_CHARACTERS, check_path_parts, is_prose
 from p2pvault.errors import BadPath
 from p2pvault.limits import COLLECTION_CHARACTERS_MAX, NAME_CHARACTERS_MAX
 
@@ -58,12 +58,16 @@ def test_a_slash_in_a_collection_is_refused() -> None:
     [
         ("body", "", True),
         ("name", "Ada", False),
-        ("name", "x" * PROSE_CHARACTERS, False),
-        ("name", "x" * (PROSE_CHARACTERS + 1), True),
+        ("name", "x " * (PROSE_CHARACTERS // 2), False),
+        ("name", "x " * (PROSE_CHARACTERS // 2 + 1), True),
         ("name", "two\nlines", True),
+        ("body", "x" * TOKEN_CHARACTERS, True),
+        ("body", "x" * (TOKEN_CHARACTERS + 1), False),
+        ("body", "x" * TOKEN_CHARACTERS + " y", True),
+        ("body", "ä" * (TOKEN_CHARACTERS + 1), True),
     ],
 )
-def test_prose_is_told_by_its_field_its_length_or_its_lines(
+def test_prose_is_told_by_its_field_its_length_or_its_lines_unless_it_is_a_token(
     field: str, first: str, prose: bool
 ) -> None:
     assert is_prose(field, first) is prose

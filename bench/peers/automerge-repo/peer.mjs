@@ -103,8 +103,10 @@ const commands = {
     return { at: ids.map((id) => seen.get(id)) }
   },
 
+  // Write what is loaded to disk; it refuses to flush a document that it has not loaded yet.
   async flush() {
-    await repo.flush()
+    const loaded = Object.values(repo.handles).filter((handle) => handle.isReady())
+    await repo.flush(loaded.map((handle) => handle.documentId))
     return {}
   },
 }

@@ -1,0 +1,87 @@
+"""Batches that need no record (operations, keys, addresses) and what follows once they are durable.
+
+What was learned is in force at once, so it has to become durable sooner or later: a batch that did
+not fit is tried again. Everything behind it waits for it, since operations that reach the store
+before those that they follow would make a log that does not load.
+"""
+
+from dataclasses import dataclass
+
+from p2pvault.core.io import Answer, Effect, Refuse, Report
+from p2pvault.core.members import Learned
+from p2pvault.core.pipeline import Pipeline, PlainJob
+from p2pvault.errors import VaultError
+from p2pvault.limits import RETRY_S
+from p2pvault.protocol.membership import MembershipLog
+from p2pvault.types import Batch, DeviceId, Instant
+
+NOTHING_LEARNED = Learned((), {})
+
+
+@dataclass(slots=True)
+class Errand:
+    """What to do when a batch is durable.
+
+    Attributes:
+        learned: What peers are told then.
+        log: The membership log as the store holds it then.
+        answer: A local request to answer, with the device that it was about.
+        admits: The device whose pairing session waits for it.
+    """
+
+    learned: Learned
+    log: MembershipLog
+    answer: Answer | None = None
+    admits: DeviceId | None = None
+
+
+class Errands:
+    """Every batch of this kind that is not durable yet, in the order in which they were given.
+
+    Attributes:
+        retry_at: Monotonic time at which to call `retry`.
+    """
+
+    def __init__(self, pipeline: Pipeline) -> None:
+        self.retry_at = float("inf")
+        self._pipeline = pipeline
+        self._awaited: dict[int, Errand] = {}
+        self._delayed: list[PlainJob] = []
+        self._serial = 0
+
+    def save(self, batch: Batch, errand: Errand) -> list[Effect]:
+        """Make a batch durable, behind all that were given before."""
+        self._serial += 1
+        self._awaited[self._serial] = errand
+        job = PlainJob(self._serial, batch)
+        if self._delayed:
+            self._delayed.append(job)
+            return []
+        return self._submit(job)
+
+    def done(self, name: int) -> Errand:
+        """Take note that a batch is durable; return what follows."""
+        return self._awaited.pop(name)
+
+    def failed(self, now: Instant, job: PlainJob, error: VaultError) -> list[Effect]:
+        """Take note that a batch did not fit; whoever waits for an answer is told."""
+        self._delayed.append(job)
+        self.retry_at = now.monotonic + RETRY_S
+        report = Report("error", "persist_failed", {"reason": error.code})
+        errand = self._awaited[job.name]
+        answer, errand.answer = errand.answer, None
+        return [report] if answer is None else [report, Refuse(answer.request, error)]
+
+    def retry(self, now: Instant) -> list[Effect]:
+        """Try again what did not fit, if it is time."""
+        if now.monotonic < self.retry_at:
+            return []
+        self.retry_at = float("inf")
+        delayed, self._delayed = self._delayed, []
+        return [effect for job in delayed for effect in self._submit(job)]
+
+    def _submit(self, job: PlainJob) -> list[Effect]:
+        step = self._pipeline.submit(job)
+        assert step.done is None, "nothing is durable the moment it is asked for"
+        assert not step.failed, "and nothing fails before it is tried"
+        return step.effects
