@@ -136,8 +136,8 @@ RETRY_S: Final = 5.0
 ID_PREFIX_ROWS_MAX: Final = 1_024
 """Records looked at for an id prefix; so short a prefix that more match is ambiguous anyway."""
 
-RECORDS_CACHED_MAX: Final = 512
-"""Loaded records; one costs 8 to 17 KB in the engine, so about 8 MB."""
+RECORDS_CACHED_MAX: Final = 256
+"""Loaded records; one costs 8 to 17 KB in the engine, so about 4 MB."""
 
 # Store -------------------------------------------------------------------------------------
 
@@ -147,7 +147,7 @@ STORE_WAL_PAGES_MAX: Final = 1_000
 STORE_WAL_BYTES_KEPT: Final = 16 * MIB
 """What a checkpoint leaves of the log file, so that it is not grown anew after each."""
 
-STORE_CACHE_BYTES: Final = 16 * MIB
+STORE_CACHE_BYTES: Final = 8 * MIB
 """Decrypted pages per connection: the upper levels of every tree at 100 000 records."""
 
 STORE_BUSY_S: Final = 5.0

@@ -51,6 +51,7 @@ class Party:
     address: Address
     store: MemoryStore
     device: Device
+    other_address: Address | None = None
     answers: dict[int, object] = field(default_factory=dict)
     published: list[io.Change] = field(default_factory=list)
     reports: list[io.Report] = field(default_factory=list)
@@ -181,21 +182,37 @@ class World:
             if party.life == life:
                 step()
 
+    def until(self, reached: Callable[[], bool], steps_max: int = 20_000) -> None:
+        """Go on step by step, letting time pass where nothing else happens, and no further."""
+        for _ in range(steps_max):
+            if reached():
+                return
+            if self._order:
+                self.run_some(1)
+            else:
+                self._wake_next(float("inf"))
+        raise AssertionError("what was waited for does not happen")
+
     def pass_time(self, seconds: float, wakes_max: int = 20_000) -> None:
         """Let time pass, waking devices when they asked for it."""
         end = self.now.monotonic + seconds
         for _ in range(wakes_max):
             self.run()
-            due = [p for p in self.parties if p.wake_at is not None and p.wake_at <= end]
-            if not due:
+            if not self._wake_next(end):
                 self._advance(end)
                 return
-            party = min(due, key=lambda p: p.wake_at or 0.0)
-            assert party.wake_at is not None
-            self._advance(max(self.now.monotonic, party.wake_at))
-            party.wake_at = None
-            self.give(party, io.Woken())
         raise AssertionError("a device does not let time pass")
+
+    def _wake_next(self, end: float) -> bool:
+        due = [p for p in self.parties if p.wake_at is not None and p.wake_at <= end]
+        if not due:
+            return False
+        party = min(due, key=lambda p: p.wake_at or 0.0)
+        assert party.wake_at is not None
+        self._advance(max(self.now.monotonic, party.wake_at))
+        party.wake_at = None
+        self.give(party, io.Woken())
+        return True
 
     def edit(self, party: Party, *edits: io.Edit) -> int:
         """Ask for edits; the answer is in `answers` after `run`."""
@@ -276,7 +293,7 @@ class World:
     def _reach(self, party: Party, address: Address) -> Party | None:
         for other in self.parties:
             parted = frozenset((party, other)) in self._cut
-            if other.address == address and other.online and party.online and not parted:
+            if address in (other.address, other.other_address) and other.online and party.online and not parted:
                 return other
         return None
 
