@@ -7,15 +7,15 @@ from contextlib import suppress
 from typing import Final
 
 from daemons import Daemon, Stuck
-from p2pvault.control.caller import Caller
-from p2pvault.control.messages import JsonObject
-from p2pvault.errors import DaemonUnreachable
 from sample import path, scattered
 from summary import Figures, spread
 from vaults import check_changed
 
+from p2pvault.control.caller import Caller
+from p2pvault.control.messages import JsonObject
+from p2pvault.errors import DaemonUnreachable
+
 SPACING_S: Final = 0.05
-IDLE_S: Final = 5.0
 LAST_S: Final = 10.0
 
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -12,21 +13,27 @@ from sample import path
 from summary import Figures
 
 IDLE_S: Final = 20.0
+"""Nearly a heartbeat, so that one or two are in it."""
+
 _COMMAND_S: Final = 30.0
 _PROGRAM: Final = Path(sys.executable).parent / "p2pvault"
+"""As installed: what is measured is what a shell starts."""
 
 
-def daemon_idle(daemon: Daemon) -> Figures:
-    """Watch one connected daemon do nothing."""
-    began, spent = time.monotonic(), process.cpu_s(daemon.pid)
+def idle(daemons: Mapping[str, Daemon]) -> Figures:
+    """Watch connected daemons do nothing."""
+    began = time.monotonic()
+    before = {name: process.cpu_s(daemon.pid) for name, daemon in daemons.items()}
     time.sleep(IDLE_S)
-    spent = process.cpu_s(daemon.pid) - spent
-    held = process.memory(daemon.pid)
-    return {
-        "rss_mb": held.resident / 1e6,
-        "pss_mb": held.proportional / 1e6,
-        "idle_cpu_percent": 100 * spent / (time.monotonic() - began),
-    }
+    lasted = time.monotonic() - began
+    figures: dict[str, float] = {}
+    for name, daemon in daemons.items():
+        held = process.memory(daemon.pid)
+        spent = process.cpu_s(daemon.pid) - before[name]
+        figures[f"{name}_rss_mb"] = held.resident / 1e6
+        figures[f"{name}_pss_mb"] = held.proportional / 1e6
+        figures[f"{name}_cpu_percent"] = 100 * spent / lasted
+    return figures
 
 
 def commands(daemon: Daemon) -> Figures:

@@ -3,7 +3,10 @@
 import os
 import platform
 import shutil
+import statistics
 import subprocess
+import tempfile
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final
@@ -11,6 +14,8 @@ from typing import Final
 PACKAGES: Final = ("p2pvault", "automerge", "trio", "sqlcipher3", "cryptography", "pynacl")
 ROOT: Final = Path(__file__).resolve().parent.parent
 _ASK_S: Final = 20.0
+_FDATASYNCS: Final = 100
+_PAGE_BYTES: Final = 4096
 
 Machine = dict[str, str | int | float]
 
@@ -23,6 +28,7 @@ def describe(directory: Path) -> Machine:
         "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
         "kernel": f"{platform.system()} {platform.release()}",
         "file_system": _file_system(directory),
+        "fdatasync_ms": round(_fdatasync_s(directory) * 1e3, 2),
         "load_1min": round(os.getloadavg()[0], 2),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         **{package: version(package) for package in PACKAGES},
@@ -34,6 +40,18 @@ def describe(directory: Path) -> Machine:
 def load() -> float:
     """Return the one-minute load average: beside it, other people's work becomes visible."""
     return round(os.getloadavg()[0], 2)
+
+
+def _fdatasync_s(directory: Path) -> float:
+    """Return the median of appending one page and making it durable: the floor of every commit."""
+    times = []
+    with tempfile.TemporaryFile(dir=directory, buffering=0) as file:
+        for _ in range(_FDATASYNCS):
+            began = time.monotonic()
+            file.write(bytes(_PAGE_BYTES))
+            os.fdatasync(file.fileno())
+            times.append(time.monotonic() - began)
+    return statistics.median(times)
 
 
 def _cpu_model() -> str:

@@ -1,4 +1,4 @@
-"""automerge-repo devices: installed from npm, run by Node, driven over standard input and output."""
+"""automerge-repo devices: installed from npm, run by Node, driven over their standard input."""
 
 import json
 import shutil

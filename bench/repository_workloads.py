@@ -26,6 +26,9 @@ from summary import Figures, spread
 PATIENCE_S: Final = 150.0
 """For one meeting or reunion; beyond it the size is too much for it."""
 
+IDLE_S: Final = 5.0
+"""Between W1 and W2, for what it writes late."""
+
 QUIET_S: Final = 1.0
 """Silence that counts as being in sync: it does not say when it is."""
 

@@ -5,10 +5,11 @@ from collections.abc import Iterable
 from typing import Final, cast
 
 from daemons import Daemon, Stuck
+from sample import path, record
+
 from p2pvault.control.caller import Caller
 from p2pvault.control.messages import Json
 from p2pvault.limits import EDIT_RECORDS_MAX, LIST_ROWS_MAX
-from sample import path, record
 
 POLL_S: Final = 0.01
 CHECKED: Final = 100
