@@ -112,6 +112,9 @@ WIRE_OBJECTS_MAX: Final = 65_536
 JOURNALS_MAX: Final = 1_024
 """Journals in one vault: 64 devices with 16 store instances each."""
 
+JOURNALS_PER_DEVICE_MAX: Final = 16
+"""Journals of one device: it writes another one only after its store was restored or copied."""
+
 UNACKNOWLEDGED_BYTES_MAX: Final = 4 * MIB
 """Entries in flight on one link before an acknowledgement; what a slow peer can hold in memory."""
 
@@ -205,7 +208,14 @@ OPERATIONS_MESSAGE_BYTES_MAX: Final = 768 * KIB
 """Their bytes; with one operation of the largest size the message stays within its bound."""
 
 HELD_MESSAGES_MAX: Final = 16
-"""Messages of a peer kept until an operation admits it: it sends three, and operations."""
+"""Messages of a peer kept until an operation admits it: it sends four, and operations."""
+
+HELD_BYTES_MAX: Final = 256 * KIB
+"""Their bytes: a greeting, all journals, all epochs and their secrets are some 170 KB."""
+
+INTRODUCTIONS_MAX: Final = 2
+"""Greetings, and likewise statements of what is known, that a peer may send on one link: one when
+it links, and one KNOWN before, to ask. A greeting costs a commit, a KNOWN perhaps the whole log."""
 
 DEVICE_PREFIX_DIGITS_MIN: Final = 4
 """Hexadecimal digits of a device id that may stand for it; fewer would meet names and chance."""

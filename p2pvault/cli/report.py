@@ -101,4 +101,7 @@ class Report:
 
 
 def _dump(tree: Mapping[str, object]) -> bytes:
-    return json.dumps(tree, ensure_ascii=False, separators=(", ", ": ")).encode(errors="replace")
+    # JSON leaves DEL, C1 controls and bidirectional marks as they are. What `visible` writes for
+    # them is also how JSON escapes them, so a program reads the same and a terminal is safe.
+    text = visible(json.dumps(tree, ensure_ascii=False, separators=(", ", ": ")))
+    return text.encode(errors="replace")

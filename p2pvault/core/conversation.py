@@ -55,8 +55,10 @@ class Conversation:
         content = self._pipeline.durable
         match message.kind:
             case Kind.GREETING:
+                link.count_introduction(Kind.GREETING)
                 return self._introductions.heard_greeting(now, link, message.body)
             case Kind.KNOWN:
+                link.count_introduction(Kind.KNOWN)
                 return self._introductions.heard_known(link, message.body)
             case Kind.OPERATIONS:
                 return self._introductions.heard_operations(message.body)

@@ -13,7 +13,8 @@ from p2pvault.core.replica import Replica
 from p2pvault.core.staging import Staging
 from p2pvault.crdt.prefilter import Change, inspect
 from p2pvault.crdt.record import Record
-from p2pvault.errors import RevokedDevice, UnexpectedMessage, UnknownDevice
+from p2pvault.errors import LimitExceeded, RevokedDevice, UnexpectedMessage, UnknownDevice
+from p2pvault.limits import JOURNALS_PER_DEVICE_MAX
 from p2pvault.protocol.journal import Entry
 from p2pvault.protocol.membership.state import Membership
 from p2pvault.types import AuthorId, DeviceId, RecordId
@@ -52,6 +53,7 @@ class Intake:
         for entry in entries:
             if self._is_new(entry):
                 check_author(entry, membership)
+                self._check_room(entry)
                 self._staging.append(entry)
                 _collect(entry, arrived)
         for record, what in arrived.items():
@@ -66,6 +68,12 @@ class Intake:
         if entry.body.n == head.n and entry.hash != head.hash:
             raise UnexpectedMessage("two different entries with one number in one journal")
         return False
+
+    def _check_room(self, entry: Entry) -> None:
+        """Bound the journals of one device, or it could make our HAVE too long for everybody."""
+        journals = self._staging.journals_of(entry.body.device)
+        if entry.body.n == 1 and len(journals) >= JOURNALS_PER_DEVICE_MAX:
+            raise LimitExceeded(f"more than {JOURNALS_PER_DEVICE_MAX} journals of one device")
 
     def _apply(self, record: RecordId, what: Arrived) -> None:
         replica = self._lookup.replica(record)

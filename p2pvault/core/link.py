@@ -6,6 +6,7 @@ while its operations are looked at. *Up*: it is a member. Deadlines are checked 
 the device keeps one timer for everything.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -14,15 +15,17 @@ from p2pvault.core.kinds import Kind
 from p2pvault.crypto.channel import Channel
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.envelope import Message
-from p2pvault.errors import LimitExceeded
+from p2pvault.errors import LimitExceeded, UnexpectedMessage
 from p2pvault.limits import (
     FEED_BYTES_MAX,
     HANDSHAKE_FIRST_S,
     HANDSHAKE_S,
     HEARTBEAT_S,
+    HELD_BYTES_MAX,
     HELD_MESSAGES_MAX,
     IDLE_S,
     INBOUND_BYTES_MAX,
+    INTRODUCTIONS_MAX,
     LINK_AGE_MAX_S,
     RENEWAL_RETRY_S,
 )
@@ -85,6 +88,7 @@ class Link:
         feed: How far we have sent.
         inbound_bytes: Received entries that are not applied yet.
         held: Messages that wait until the peer is admitted.
+        introductions: How often the peer has greeted us, and said what it knows, by kind.
         introduced: Whether the peer has said which operations it knows, so that new ones follow
             from those.
     """
@@ -101,6 +105,7 @@ class Link:
     feed: Feed = field(default_factory=Feed)
     inbound_bytes: int = 0
     held: list[Message] = field(default_factory=list)
+    introductions: Counter[int] = field(default_factory=Counter)
     introduced: bool = False
     last_heard: float = 0.0
     next_beat: float = 0.0
@@ -166,9 +171,20 @@ class Link:
         Raises:
             LimitExceeded: It sends more than an introduction.
         """
-        if len(self.held) >= HELD_MESSAGES_MAX:
+        size = len(message.body) + sum(len(each.body) for each in self.held)
+        if len(self.held) >= HELD_MESSAGES_MAX or size > HELD_BYTES_MAX:
             raise LimitExceeded("a peer that is no member sends more than an introduction")
         self.held.append(message)
+
+    def count_introduction(self, kind: Kind) -> None:
+        """Count a message that belongs to the beginning of a link.
+
+        Raises:
+            UnexpectedMessage: The peer goes on introducing itself.
+        """
+        self.introductions[kind] += 1
+        if self.introductions[kind] > INTRODUCTIONS_MAX:
+            raise UnexpectedMessage("a peer that introduces itself again and again")
 
     def schedule_beat(self, now: Instant, entropy: Entropy) -> None:
         """Put the next heartbeat off: something was just sent."""

@@ -11,7 +11,7 @@ from p2pvault.core.content import Content
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.crypto.schedule import discovery_key, gate_key
-from p2pvault.errors import AmbiguousDevice, MalformedMessage, NoSuchDevice
+from p2pvault.errors import AmbiguousDevice, LimitExceeded, MalformedMessage, NoSuchDevice
 from p2pvault.limits import DEVICE_PREFIX_DIGITS_MIN, EPOCHS_MAX, MEMBERSHIP_HEADS_MAX
 from p2pvault.protocol.membership import (
     Author,
@@ -193,16 +193,17 @@ class Members:
         That is a statement about each removal, of how far it had accepted the removed device's
         journals, and an epoch where the present one is open to a removed device.
         """
-        learned = Learned((), {})
-        for removal in self.membership.owing.get(self.device, ()):
-            bounds = self._bounds(content)
-            author = self._author(now, entropy)
-            learned = _both(
-                learned, self._written(state_accepted(self.log, author, removal, bounds))
-            )
-        if self.membership.needs_epoch and self.membership.is_admin(self.device):
-            author = self._author(now, entropy)
-            learned = _both(learned, self._written(start_epoch(self.log, author)))
+        learned, author = Learned((), {}), self._author(now, entropy)
+        try:
+            for removal in self.membership.owing.get(self.device, ()):
+                written = state_accepted(self.log, author, removal, self._bounds(content))
+                learned = _both(learned, self._written(written))
+            if self.membership.needs_epoch and self.membership.is_admin(self.device):
+                learned = _both(learned, self._written(start_epoch(self.log, author)))
+        except LimitExceeded:
+            # The log has no room for more by this device. What it owes stays unsaid: the removal
+            # holds all the same, and other members speak for themselves.
+            pass
         return learned
 
     def _bounds(self, content: Content) -> dict[AuthorId, int]:

@@ -73,6 +73,11 @@ class Staging:
         """Return where a journal stands, entries of this batch included."""
         return self._journals.get(author)
 
+    def journals_of(self, device: DeviceId) -> frozenset[AuthorId]:
+        """Return a device's journals, those of this batch included."""
+        owners = [*self._content.devices.items(), *self._owners.items()]
+        return frozenset(author for author, owner in owners if owner == device)
+
     def append(self, entry: Entry) -> None:
         """Add an entry to the log; its changes are applied by the caller."""
         arrival = self._content.last_arrival + len(self._entries) + 1

@@ -223,11 +223,15 @@ class Shell:
             self._streams[link].hang_up()
 
     def _count_half_open(self, link: LinkId) -> None:
-        """Give back the place of a stream whose handshake is over, well or badly."""
+        """Give back the place of a stream once it leads to a member, or is over.
+
+        Who knows the gate key and is no member, such as a removed device under new keys, is as
+        much of a stranger as who does not.
+        """
         if link not in self._half_open:
             return
         it = self.device.links[link]
-        if it is None or it.phase is not Phase.HANDSHAKE:
+        if it is None or it.phase in (Phase.UP, Phase.CLOSED):
             self._gate.release(self._half_open.pop(link))
 
     # Time --------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -44,6 +45,11 @@ class Lines:
         if line is None:
             self._unread.put(None)
         return line
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a line is there to be read."""
+        return not self._unread.empty()
 
     def rest(self) -> list[str]:
         """Wait for the end; return what was not read yet."""
@@ -88,6 +94,10 @@ class Conversation:
         if line is None:
             raise AssertionError(f"it ended: {self.process.wait(PATIENCE_S)}, {self._err.rest()}")
         return line
+
+    def has_more(self) -> bool:
+        """Whether another line is there already."""
+        return self._out.waiting
 
     def note(self) -> str:
         """Read the next line for people on stderr."""
@@ -299,6 +309,15 @@ class Device:
             daemon.log.wait_end()
 
 
+@dataclass(frozen=True)
+class Secrets:
+    """What one pairing ceremony has shown on the two screens."""
+
+    code: str
+    uri: str
+    words: str
+
+
 class Fleet:
     """The devices of one test or module."""
 
@@ -351,9 +370,7 @@ def open_fleet(directory: Path) -> Iterator[Fleet]:
     fleet.check_logs()
 
 
-def pair(
-    holder: Device, newcomer: Device, *, admin: bool = False, by: str = "code", name: str = ""
-) -> None:
+def pair(holder: Device, newcomer: Device, *, admin: bool = False, by: str = "code") -> Secrets:
     """Hold the whole pairing ceremony, as two people would, and wait for the first proof.
 
     Args:
@@ -361,15 +378,17 @@ def pair(
         newcomer: Has none; its daemon runs.
         admin: Whether it may add and remove devices.
         by: Which of `code` and `uri` is typed.
-        name: What it is called, if not its own name.
+
+    Returns:
+        What was shown, which nobody else may learn.
     """
     window = holder.open("pair", *(["--admin"] if admin else []))
     offered = window.event("code")
-    joining = newcomer.open("join", "--name", name or newcomer.name)
+    joining = newcomer.open("join", "--name", newcomer.name)
     joining.type(offered[by])
     words = joining.event("words")["words"]
     joining.event("vault")
-    assert window.event("joiner")["name"] == (name or newcomer.name)
+    assert window.event("joiner")["name"] == newcomer.name
     window.event("confirm")
     window.type(words)
     joining.type("yes")
@@ -377,6 +396,7 @@ def pair(
     window.event("paired")
     assert (joining.finish().code, window.finish().code) == (0, 0)
     wait_synced(newcomer, holder)
+    return Secrets(offered["code"], offered["uri"], words)
 
 
 def wait_synced(*devices: Device) -> None:

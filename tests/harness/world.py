@@ -60,6 +60,7 @@ class Party:
     wake_at: float | None = None
     disk_full: bool = False
     online: bool = True
+    switched_off: bool = False
     shown: io.Advertise | None = None
     expected: frozenset[str] = frozenset()
     life: int = 0
@@ -164,32 +165,26 @@ class World:
     def run(self, steps_max: int = 200_000) -> None:
         """Go on until nothing is under way."""
         for _ in range(steps_max):
-            lane = self._next_lane()
-            if lane is None:
+            if not self.step():
                 return
-            party, life, step = self._lanes[lane].popleft()
-            if party.life == life:
-                step()
         raise AssertionError("the devices do not come to rest")
 
-    def run_some(self, steps: int) -> None:
-        """Go on for so many steps at most."""
-        for _ in range(steps):
-            lane = self._next_lane()
-            if lane is None:
-                return
-            party, life, step = self._lanes[lane].popleft()
-            if party.life == life:
-                step()
+    def step(self) -> bool:
+        """Let one thing happen; return whether there was any."""
+        lane = self._next_lane()
+        if lane is None:
+            return False
+        party, life, step = self._lanes[lane].popleft()
+        if party.life == life and not party.switched_off:
+            step()
+        return True
 
     def until(self, reached: Callable[[], bool], steps_max: int = 20_000) -> None:
         """Go on step by step, letting time pass where nothing else happens, and no further."""
         for _ in range(steps_max):
             if reached():
                 return
-            if self._order:
-                self.run_some(1)
-            else:
+            if not self.step():
                 self._wake_next(float("inf"))
         raise AssertionError("what was waited for does not happen")
 
@@ -244,10 +239,12 @@ class World:
         (row,) = rows
         return self.values(party)[row.id]
 
-    def values(self, party: Party) -> dict[RecordId, dict[str, object]]:
-        """Read everything from a party's store."""
+    def values(self, party: Party, *, deleted: bool = False) -> dict[RecordId, dict[str, object]]:
+        """Read every record from a party's store; also those that are deleted, if asked for."""
         actor = party.device.pipeline.author
         rows = party.store.rows(None, None, ROWS_MAX)
+        if deleted:
+            rows += party.store.rows(None, None, ROWS_MAX, deleted=True)
         stored = party.store.records([row.id for row in rows])
         return {s.row.id: Record.load(actor, s.chunks, s.row.heads).value() for s in stored}
 
@@ -272,9 +269,13 @@ class World:
             if other in wire.ends:
                 self._close(one, link, wire)
 
+    def mend(self) -> None:
+        """Let all parties reach each other again."""
+        self._cut.clear()
+
     def heal(self) -> None:
         """Make everything good again: network and disks."""
-        self._cut.clear()
+        self.mend()
         for party in self.parties:
             party.disk_full = False
             party.crash_at = None
@@ -346,7 +347,7 @@ class World:
             case io.Dial(attempt, _, address):
                 self._dial(party, attempt, address)
             case io.Write(link, data):
-                self._write(party, link, data)
+                self.write(party, link, data)
             case io.Hangup(link):
                 wire = self._wires.get((party, link))
                 if wire is not None:
@@ -426,7 +427,8 @@ class World:
     def _arrive(self, party: Party, link: LinkId, given: io.Input) -> None:
         self._later(party, ("wire", link), lambda: self._handle(party, given))
 
-    def _write(self, party: Party, link: LinkId, data: bytes) -> None:
+    def write(self, party: Party, link: LinkId, data: bytes) -> None:
+        """Send bytes on a stream."""
         wire = self._wires.get((party, link))
         if wire is None:
             return

@@ -1,0 +1,216 @@
+"""The command line's contract against a real daemon: exit codes, JSON shapes, odd surroundings."""
+
+import json
+import os
+import subprocess
+import sys
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from harness.command_line import environment
+from harness.daemons import LOOPBACK, Device, Fleet, pair, wait_synced
+
+pytestmark = pytest.mark.e2e
+
+PROGRAM = f'"{sys.executable}" -c "from p2pvault.cli import main; main()"'
+
+
+@pytest.fixture(scope="module")
+def ada(couple: tuple[Device, Device]) -> str:
+    """A record that both have; returns its id."""
+    laptop, phone = couple
+    number = str(laptop.ask("set", "contacts/ada", "name=Ada")["id"])
+    wait_synced(laptop, phone)
+    return number
+
+
+EXIT_CODES = [
+    (0, None, ["get", "contacts/ada"]),
+    (2, "usage", ["get"]),
+    (2, "usage", ["frobnicate"]),
+    (2, "usage", ["set", "contacts/ada"]),
+    (2, "usage", ["wait"]),
+    (2, "bad_path", ["get", "ada"]),
+    (2, "bad_path", ["set", "contacts/", "name=x"]),
+    (2, "bad_value", ["set", "contacts/ada", "born:=1.2.3"]),
+    (2, "bad_value", ["set", "contacts/ada", "photo=@/does/not/exist"]),
+    (2, "bad_code", ["join", "--home", "{fresh}", "12-ab-cd"]),
+    (3, "daemon_unreachable", ["status", "--home", "{nowhere}"]),
+    (3, "daemon_unreachable", ["join", "--home", "{nowhere}", "42-lantern-tulip-violin"]),
+    (5, "not_found", ["get", "contacts/nobody"]),
+    (5, "not_found", ["get", "contacts/ada", "nothing"]),
+    (5, "not_found", ["get", "id:ffffffff"]),
+    (5, "not_found", ["rm", "contacts/nobody"]),
+    (5, "no_vault", ["get", "--home", "{fresh}", "contacts/ada"]),
+    (5, "no_vault", ["pair", "--home", "{fresh}"]),
+    (6, "no_such_device", ["devices", "revoke", "toaster"]),
+    (6, "no_such_device", ["wait", "--synced", "toaster", "--timeout", "1"]),
+    (7, "unreachable", ["wait", "--ready", "--home", "{fresh}", "--timeout", "0"]),
+    (8, "vault_exists", ["init"]),
+    (8, "vault_exists", ["join", "42-lantern-tulip-violin"]),
+    (8, None, ["devices", "revoke", "laptop"]),
+]
+
+
+@pytest.fixture(scope="module")
+def fresh(shared: Fleet) -> Device:
+    """A daemon that runs without a vault."""
+    device = shared.device("fresh")
+    device.start()
+    return device
+
+
+@pytest.mark.parametrize(("code", "error", "words"), EXIT_CODES)
+def test_exit_codes_and_error_codes(
+    couple: tuple[Device, Device],
+    fresh: Device,
+    ada: str,
+    tmp_path: Path,
+    code: int,
+    error: str | None,
+    words: list[str],
+) -> None:
+    assert ada
+    homes = {"{fresh}": str(fresh.home), "{nowhere}": str(tmp_path / "nowhere")}
+    line = [homes.get(word, word) for word in words]
+    done = couple[0].run("--json", *line)
+    assert done.code == code, done
+    if code:
+        assert done.out == b""
+        assert set(done.error) == {"code", "message", "hint"}
+        assert error in (None, done.error["code"])
+        told = couple[0].run(*line)
+        progress, _, failure = told.messages.rpartition("p2pvault: ")
+        assert progress in ("", "Looking for the other device.\n")
+        assert failure.count("\n") == 1, "one clear line"
+
+
+def test_the_shape_of_status(couple: tuple[Device, Device], ada: str) -> None:
+    assert ada
+    status = couple[1].ask("status")
+    assert status["v"] == 1
+    assert set(status["vault"]) == {"id", "name", "records"}
+    assert set(status["device"]) == {"id", "name", "role"}
+    (peer,) = status["peers"]
+    assert set(peer) == {
+        "id", "name", "link", "address", "in_sync", "proved_s", "behind", "ahead", "last_seen",
+    }  # fmt: skip
+    assert (peer["name"], peer["link"], peer["in_sync"]) == ("laptop", "up", True)
+    assert (peer["behind"], peer["ahead"]) == (0, 0)
+    assert peer["proved_s"] >= 0
+
+
+def test_the_shape_of_get_set_ls_and_rm(couple: tuple[Device, Device]) -> None:
+    laptop, _ = couple
+    made = laptop.ask("set", "shapes/one", "a=1", "b.c:=2")
+    number = made["id"]
+    assert made == {
+        "v": 1, "path": "shapes/one", "id": number, "created": True, "fields": ["a", "b.c"],
+    }  # fmt: skip
+    assert laptop.ask("set", "shapes/one", "a=1")["fields"] == []
+    value = {"a": "1", "b": {"c": 2}}
+    assert laptop.ask("get", "shapes/one") == {
+        "v": 1, "path": "shapes/one", "id": number, "value": value,
+    }  # fmt: skip
+    assert laptop.ask("get", f"id:{number}", "b.c")["value"] == 2
+    listed = {"v": 1, "rows": [{"path": "shapes/one", "id": number}], "more": False}
+    assert laptop.ask("ls", "shapes") == listed
+    assert laptop.ask("ls", "shapes", "--limit", "1") == listed
+    assert laptop.ask("rm", "shapes/one") == {"v": 1, "path": "shapes/one", "id": number}
+    assert laptop.ask("ls", "shapes") == {"v": 1, "rows": [], "more": False}
+
+
+def test_the_shape_of_watched_events(couple: tuple[Device, Device]) -> None:
+    laptop, phone = couple
+    watching = laptop.open("watch", "watched")
+    seen = None
+    # With --json nothing says when watching has begun, so the first event is asked for until
+    # it is there: each write is answered only after its event was sent to those who watch.
+    for number in count():
+        laptop.do("set", "watched/one", f"n:={number}")
+        if watching.has_more():
+            seen = watching.any_event()
+            break
+        assert number < 100
+    device = laptop.ask("status")["device"]
+    assert set(seen) == {"event", "path", "id", "device", "fields", "kind"}
+    assert (seen["event"], seen["path"], seen["fields"]) == ("change", "watched/one", ["n"])
+    assert seen["device"] == {"id": device["id"], "name": "laptop"}
+    wait_synced(phone, laptop)
+    phone.do("rm", "watched/one")
+    events = iter(watching.any_event, None)
+    gone = next(event for event in events if event["device"]["name"] == "phone")
+    assert gone["kind"] == "delete"
+
+
+def test_a_closed_stdin_is_an_end_of_input(couple: tuple[Device, Device], fresh: Device) -> None:
+    laptop, _ = couple
+    assert shell(laptop, "set --stdin <&-").returncode == 0
+    assert shell(fresh, "--json join <&-").returncode == 2
+    assert shell(laptop, "ls contacts <&-").stdout == b"contacts/ada\n"
+
+
+def test_a_reader_that_leaves_is_no_error(couple: tuple[Device, Device]) -> None:
+    laptop, _ = couple
+    lines = b"".join(b'{"path": "many/%05d", "value": {}}\n' % n for n in range(3_000))
+    laptop.do("set", "--stdin", stdin=lines)
+    done = shell(laptop, "ls many | head -n 1")
+    assert done.stdout == b"many/00000\n"
+    assert done.stderr == b""
+    closed = shell(laptop, "ls many >&-")
+    assert b"Traceback" not in closed.stderr
+
+
+def shell(device: Device, rest: str) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        ["sh", "-c", f"{PROGRAM} {rest}"],
+        env=environment(device.home),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=40,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["n" * 150, "mit Leerzeichen und ümläut 家", "quote'd \"$HOME\" `x`"],
+    ids=["long", "non-ascii", "quotes"],
+)
+def test_homes_with_difficult_names(couple: tuple[Device, Device], fleet: Fleet, name: str) -> None:
+    device = Device("guest", fleet.directory / name / name, LOOPBACK)
+    fleet.devices.append(device)
+    device.start("--mode", "off")
+    device.ask("init", "--name", "guest")
+    device.do("set", "notes/a", "body=b")
+    device.stop()
+    device.start("--mode", "off")
+    assert device.do("get", "notes/a", "body") == "b\n"
+    assert (device.home / "vault.db").exists()
+
+
+def test_home_as_an_option_is_the_same_as_in_the_environment(
+    couple: tuple[Device, Device], tmp_path: Path
+) -> None:
+    laptop, _ = couple
+    clean = {key: value for key, value in os.environ.items() if key != "P2PVAULT_HOME"}
+    done = subprocess.run(
+        [sys.executable, "-c", "from p2pvault.cli import main; main()"]
+        + ["--home", str(laptop.home), "--json", "status"],
+        env=clean, cwd=tmp_path, capture_output=True, timeout=40, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["device"]["name"] == "laptop"
+
+
+def test_nothing_secret_stands_in_the_title_or_the_log(fleet: Fleet) -> None:
+    laptop, phone = fleet.founder("laptop", *LOOPBACK, "--log-level", "debug"), fleet.device("canary-phone")
+    phone.start("--log-level", "debug")
+    pair(laptop, phone)
+    laptop.do("set", "canaries/canary-path", "canary-field=canary-value")
+    wait_synced(laptop, phone)
+    for device in (laptop, phone):
+        title = Path(f"/proc/{device.daemon.process.pid}/cmdline").read_text()
+        device.stop()
+        assert "canar" not in title + "".join(device.logs)

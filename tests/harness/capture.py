@@ -1,0 +1,258 @@
+"""Every packet of a run on loopback, recorded in a network namespace where nobody else talks.
+
+`record_run()` starts this file as a program in a new namespace: it brings loopback up, records
+with a packet socket, lets two daemons be paired and edited, and prints what was said and what was
+secret. An ordinary user can do that too, where the kernel grants user namespaces.
+"""
+
+import base64
+import json
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from harness.daemons import Device, Fleet, open_fleet, pair, wait_synced
+
+RUN_S = 120.0
+"""Only a hang takes this long; a run takes some 10 s."""
+
+MDNS_PORT = 5353
+
+_ETH_P_ALL: Final = 3  # linux/if_ether.h
+_SOL_PACKET: Final = 263  # linux/socket.h
+_PACKET_STATISTICS: Final = 6  # linux/if_packet.h
+_SO_RCVBUFFORCE: Final = 33  # asm-generic/socket.h
+_PACKET_OUTGOING: Final = 4  # packet(7): each packet on loopback is seen twice
+_RECEIVE_BYTES: Final = 262_144
+_BUFFER_BYTES: Final = 16 * 1024 * 1024
+
+CANARY = "canary"
+"""Stands in every name and value of the run."""
+
+
+def unavailable() -> str | None:
+    """Say why no namespace can be made here; None if one can."""
+    if sys.platform != "linux" or not shutil.which("unshare") or not shutil.which("ip"):
+        return "needs Linux with util-linux and iproute2"
+    tried = subprocess.run(
+        [*_namespace(), "ip", "link", "set", "lo", "up"], capture_output=True, check=False
+    )
+    return None if tried.returncode == 0 else f"needs namespaces: {tried.stderr.decode().strip()}"
+
+
+def _namespace() -> list[str]:
+    as_user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    return ["unshare", *as_user, "--net"]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a run has put on the wire.
+
+    Attributes:
+        streams: Payload of each TCP connection and direction, in order.
+        datagrams: Payload of each UDP datagram, with its destination port.
+        secrets: What must not be found in them, by what it is.
+    """
+
+    streams: list[bytes]
+    datagrams: list[tuple[int, bytes]]
+    secrets: dict[str, bytes]
+
+    @property
+    def everything(self) -> list[bytes]:
+        """All payloads."""
+        return [*self.streams, *(data for _, data in self.datagrams)]
+
+    @property
+    def announcements(self) -> list[bytes]:
+        """All mDNS packets."""
+        return [data for port, data in self.datagrams if port == MDNS_PORT]
+
+
+def record_run() -> Recording:
+    """Record one pairing and editing run of two new devices."""
+    done = subprocess.run(
+        [*_namespace(), sys.executable, str(Path(__file__))],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+        capture_output=True,
+        timeout=RUN_S,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    tree = json.loads(done.stdout)
+    return Recording(
+        [bytes.fromhex(one) for one in tree["streams"]],
+        [(port, bytes.fromhex(one)) for port, one in tree["datagrams"]],
+        {name: bytes.fromhex(one) for name, one in tree["secrets"].items()},
+    )
+
+
+def spellings(secret: bytes) -> Iterator[bytes]:
+    """Yield the ways in which bytes are written: as they are, hex, base32, and base64.
+
+    In base32 and base64 a text looks different at each offset from the start of a group, so each
+    is given, without the characters that its neighbours have a part in.
+    """
+    yield from (secret, secret.hex().encode(), secret.hex().upper().encode())
+    for offset in range(5):
+        text = _inner(base64.b32encode(bytes(offset) + secret), offset, 5, 8)
+        yield from (text, text.lower())
+    for offset in range(3):
+        for alphabet in (b"+/", b"-_"):
+            yield _inner(base64.b64encode(bytes(offset) + secret, alphabet), offset, 3, 4)
+
+
+def _inner(encoded: bytes, offset: int, group: int, characters: int) -> bytes:
+    start = characters if offset % group else 0
+    return encoded.rstrip(b"=")[start:-2]
+
+
+# Inside the namespace ------------------------------------------------------------------------
+
+
+class Recorder:
+    """Records what leaves through loopback until it is stopped."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
+        with suppress(PermissionError):  # beyond the usual bound only for the machine's root
+            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+        self._socket.bind(("lo", 0))
+        self._frames: list[bytes] = []
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> list[bytes]:
+        """Stop at the packet sent now, and return all packets up to it."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.sendto(_LAST, ("127.0.0.1", 9))
+        self._thread.join(30.0)
+        _, dropped = struct.unpack("II", self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
+        assert dropped == 0, "the recording has holes"
+        self._socket.close()
+        return self._frames
+
+    def _read(self) -> None:
+        while True:
+            frame, (_, _, kind, _, _) = self._socket.recvfrom(_RECEIVE_BYTES)
+            if kind == _PACKET_OUTGOING:
+                self._frames.append(frame[14:])
+                if _LAST in frame:
+                    return
+
+
+_LAST: Final = b"the recording ends here"
+
+
+def main() -> None:
+    """Run and print it as JSON."""
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    recorder = Recorder()
+    with tempfile.TemporaryDirectory() as directory:
+        with open_fleet(Path(directory)) as fleet:
+            secrets = play(fleet)
+        for device in fleet.devices:
+            secrets |= identifiers(device)
+    streams: dict[tuple[bytes, bytes, bytes], bytearray] = {}
+    datagrams: list[tuple[int, str]] = []
+    for packet in recorder.stop():
+        take_apart(packet, streams, datagrams)
+    tree: dict[str, Any] = {
+        "streams": [bytes(data).hex() for data in streams.values() if data],
+        "datagrams": datagrams,
+        "secrets": {name: data.hex() for name, data in secrets.items()},
+    }
+    json.dump(tree, sys.stdout)
+
+
+def play(fleet: Fleet) -> dict[str, bytes]:
+    """Pair two devices, edit on both, live and after a restart; return what nobody may see."""
+    laptop, phone = (fleet.device(f"{CANARY}-{name}") for name in ("laptop", "phone"))
+    laptop.do("init", "--name", laptop.name, "--vault-name", f"{CANARY}-vault")
+    laptop.start()
+    phone.start()
+    shown = pair(laptop, phone)
+    laptop.do("set", f"{CANARY}-notes/{CANARY}-one", f"{CANARY}-field={CANARY}-value")
+    phone.do("set", f"{CANARY}-notes/{CANARY}-two", "body=" + f"{CANARY} prose. " * 400)
+    wait_synced(laptop, phone)
+    phone.stop()
+    laptop.do("set", f"{CANARY}-notes/{CANARY}-one", "n:=1")
+    phone.start()
+    wait_synced(laptop, phone)
+    laptop.do("devices", "rename", phone.name, f"{CANARY}-tablet")
+    scanned = dict(part.split("=", 1) for part in shown.uri.partition("?")[2].split("&"))
+    return {
+        "the common part of all names and values": CANARY.encode(),
+        "the code": shown.code.encode(),
+        **{f"a word of the code ({word})": word.encode() for word in words_of(shown.code)},
+        "the words": shown.words.encode(),
+        **{f"one of the words ({word})": word.encode() for word in shown.words.split()},
+        "the scanned secret": unpadded(scanned["c"]),
+        "the scanned fingerprint": unpadded(scanned["f"]),
+    }
+
+
+def words_of(code: str) -> list[str]:
+    """Return the words that are long enough not to appear by chance."""
+    return [word for word in code.split("-") if len(word) >= 5]
+
+
+def unpadded(text: str) -> bytes:
+    """Decode base32 without padding, in small letters."""
+    return base64.b32decode(text.upper() + "=" * (-len(text) % 8))
+
+
+def identifiers(device: Device) -> dict[str, bytes]:
+    """Read everything from a device's store that is the same for ever."""
+    from p2pvault.core.start import device_of
+    from p2pvault.crypto.schedule import store_key
+    from p2pvault.store.home import HomeFiles
+    from p2pvault.store.slots import load_master_key
+    from p2pvault.store.sqlite import open_reader
+
+    reader = open_reader(device.home, store_key(load_master_key(HomeFiles(device.home))))
+    members = device_of(reader.state(), os.urandom).members
+    reader.close()
+    public = members.keys.public
+    return {
+        "the vault's id": members.vault,
+        f"the id of {device.name}": members.device,
+        f"the signing key of {device.name}": public.signing,
+        f"the link key of {device.name}": public.static,
+        f"the box key of {device.name}": public.box,
+    }
+
+
+def take_apart(
+    packet: bytes,
+    streams: dict[tuple[bytes, bytes, bytes], bytearray],
+    datagrams: list[tuple[int, str]],
+) -> None:
+    """Add the payload of an IP packet to its stream, or to the datagrams."""
+    if packet[0] >> 4 == 4:
+        start, end, protocol = (packet[0] & 15) * 4, int.from_bytes(packet[2:4]), packet[9]
+        addresses = packet[12:16], packet[16:20]
+    else:
+        start, end, protocol = 40, 40 + int.from_bytes(packet[4:6]), packet[6]
+        addresses = packet[8:24], packet[24:40]
+    segment = packet[start:end]
+    if protocol == socket.IPPROTO_TCP:
+        payload = segment[(segment[12] >> 4) * 4 :]
+        streams.setdefault((*addresses, segment[:4]), bytearray()).extend(payload)
+    elif protocol == socket.IPPROTO_UDP:
+        datagrams.append((int.from_bytes(segment[2:4]), segment[8:].hex()))
+
+
+if __name__ == "__main__":
+    main()
