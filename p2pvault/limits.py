@@ -133,6 +133,9 @@ EDITS_QUEUED_MAX: Final = 1_024
 EDIT_RECORDS_MAX: Final = 1_000
 """Records in one local edit: they become one entry."""
 
+BULK_RECORDS: Final = 256
+"""Records in a batch from which on it pays to give memory back: 17 MB after a batch of 1 000."""
+
 RETRY_S: Final = 5.0
 """Before membership operations that could not be written are tried again."""
 

@@ -29,6 +29,7 @@ class Beaconing:
         self._wanted: io.Advertise | None = None
         self._pairing: Advertisement | None = None
         self._changed = trio.Event()
+        self._moved = False
         self._pairing_addresses: tuple[Address, ...] = ()
 
     @property
@@ -36,15 +37,18 @@ class Beaconing:
         """Why discovery does not work now, in words."""
         return self._discovery.problem if self._discovery is not None else None
 
-    def take(self, effect: io.Advertise | io.Expect | io.AdvertisePairing) -> None:
+    def take(self, effect: io.Discover) -> None:
         """Take a wish of the core; it is carried out by `run`."""
         match effect:
             case io.Expect(names):
                 self._names = names
                 if self._discovery is not None:
                     self._discovery.expect(names)
+                return
             case io.Advertise():
                 self._wanted = effect
+            case io.Withdraw():
+                self._wanted = None
             case io.AdvertisePairing(instance):
                 self._pairing = self._pairing_advertisement(instance)
         self._changed.set()
@@ -53,11 +57,10 @@ class Beaconing:
         """Say where the pairing listener accepts, for the advertisement that follows."""
         self._pairing_addresses = addresses
 
-    async def refresh(self) -> None:
+    def refresh(self) -> None:
         """Follow a change of the network; everything is advertised anew."""
-        if self._discovery is not None:
-            await self._discovery.refresh()
-            self._changed.set()
+        self._moved = True
+        self._changed.set()
 
     async def run(self, discovery: Discovery) -> None:
         """Advertise and listen through `discovery` until cancelled."""
@@ -76,12 +79,16 @@ class Beaconing:
         while True:
             await self._changed.wait()
             self._changed = trio.Event()
+            if self._moved:
+                self._moved = False
+                await discovery.refresh()
             await self._advertise_pairing(discovery)
             await self._advertise_member(discovery)
 
     async def _advertise_member(self, discovery: Discovery) -> None:
         wanted = self._wanted
         if wanted is None:
+            await discovery.withdraw(Kind.MEMBER)
             return
         advertisement = Advertisement(
             instance=wanted.instance,

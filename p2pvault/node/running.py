@@ -252,7 +252,7 @@ class RunningNode:
             nursery.start_soon(watch_network, send)
             async for change in changes:
                 _log.info("network_changed", reason=change.value)
-                await self._beaconing.refresh()
+                self._beaconing.refresh()
                 self.announce_network()
 
     def announce_network(self) -> None:

@@ -20,6 +20,7 @@ from p2pvault.errors import StoreError, Unreachable, VaultError
 from p2pvault.net.gate import HalfOpenGate
 from p2pvault.net.stream import dial, peer_of
 from p2pvault.node.clock import Clock
+from p2pvault.node.memory import give_back_after
 from p2pvault.node.reading import load_entries, load_records
 from p2pvault.node.streams import Stream
 from p2pvault.store.port import Reader, Store
@@ -44,7 +45,7 @@ class Hooks:
     """Effects that others than the shell perform."""
 
     publish: Callable[[io.Publish], None]
-    discover: Callable[[io.Advertise | io.Expect | io.AdvertisePairing], None]
+    discover: Callable[[io.Discover], None]
     settle: Callable[[io.Answer | io.Refuse], None]
     news: Callable[[io.PairingNews], None]
     status: Callable[[], None]
@@ -119,7 +120,7 @@ class Shell:
                 self._hang_up(link)
             case io.Dial(attempt, _, address):
                 self._nursery.start_soon(self._dial, attempt, address)
-            case io.Advertise() | io.Expect() | io.AdvertisePairing():
+            case io.Advertise() | io.Withdraw() | io.Expect() | io.AdvertisePairing():
                 self._hooks.discover(effect)
             case io.PairingNews():
                 self._hooks.news(effect)
@@ -133,6 +134,7 @@ class Shell:
     async def _persist_all(self) -> None:
         async for effect in self._to_persist:
             self.feed(await self._persist(effect))
+            give_back_after(len(effect.batch.records))
 
     async def _persist(self, effect: io.Persist) -> io.Persisted | io.PersistFailed:
         batch = effect.batch
