@@ -1,4 +1,4 @@
-"""Fleets of real daemons for a test, or for all tests of a module that do not disturb each other."""
+"""Fleets of real daemons, for one test or for all tests of a module."""
 
 from collections.abc import Iterator
 from pathlib import Path

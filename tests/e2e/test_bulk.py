@@ -50,7 +50,7 @@ def test_long_prose_travels_and_a_small_edit_stays_one(
     couple: tuple[Device, Device], tmp_path: Path
 ) -> None:
     laptop, phone = couple
-    prose = "".join(f"Line {n}: the quick brown fox – ü 家.\n" for n in range(1_300))
+    prose = "".join(f"Line {n}: the quick brown fox, ü 家.\n" for n in range(1_300))
     book = tmp_path / "book.txt"
     book.write_text(prose)
     laptop.do("set", "notes/book", f"body=@{book}")

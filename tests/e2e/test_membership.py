@@ -46,9 +46,7 @@ def test_nobody_removes_the_device_that_is_not_there(three: Three) -> None:
 
 def test_a_new_name_is_known_everywhere(three: Three) -> None:
     laptop, tablet, phone = three
-    number = next(
-        one["id"] for one in laptop.ask("devices")["devices"] if one["name"] == "tablet"
-    )
+    number = next(one["id"] for one in laptop.ask("devices")["devices"] if one["name"] == "tablet")
     laptop.ask("devices", "rename", "tablet", "Küchen-Tablet")
     for device in three:
         wait_until(device, lambda it: "Küchen-Tablet" in names(it))
@@ -70,23 +68,26 @@ def test_a_removed_device_loses_all_links_at_once_and_learns_nothing_more(three:
     for device in (laptop, tablet):
         wait_until(device, lambda it: names(it) == {"laptop", "tablet"})
         assert [one["name"] for one in device.ask("devices")["removed"]] == ["phone"]
-        assert [peer["name"] for peer in device.ask("status")["peers"]] != ["phone"]
+        assert "phone" not in {peer["name"] for peer in device.ask("status")["peers"]}
+    wait_until(phone, is_alone)
     laptop.do("set", "secrets/after", "pin=2")
     tablet.do("set", "secrets/after-that", "pin=3")
     wait_synced(laptop, tablet)
 
-    wait_until(phone, is_removed)
-    assert all(peer["link"] == "down" for peer in phone.ask("status")["peers"])
+    # It dials again, at addresses that it knows, with keys that it had: they open nothing now.
+    assert laptop.daemon.wait_event("link_failed")["reason"] == "revoked_device"
+    assert is_alone(phone)
     assert phone.paths() == ["secrets/before"]
-
-
-def test_a_removed_device_can_read_and_no_more(three: Three) -> None:
-    phone = three[2]
     assert phone.do("get", "secrets/before", "pin") == "1\n"
-    assert phone.refused("set", "secrets/before", "pin=4") == (8, "revoked_device")
-    assert phone.refused("rm", "secrets/before") == (8, "revoked_device")
-    assert phone.refused("pair") == (8, "revoked_device")
+
+
+@pytest.mark.xfail(reason="nobody tells a removed device; see docs/protocol/link.md", strict=True)
+def test_a_removed_device_knows_it_and_is_read_only(three: Three) -> None:
+    phone = three[2]
+    assert [one["code"] for one in phone.ask("status")["problems"]] == ["removed"]
     assert "removed from the vault" in phone.do("status")
+    assert phone.refused("set", "secrets/before", "pin=4") == (8, "revoked_device")
+    assert phone.refused("pair") == (8, "revoked_device")
 
 
 def test_a_removed_device_stays_outside_after_restarts(three: Three) -> None:
@@ -98,9 +99,9 @@ def test_a_removed_device_stays_outside_after_restarts(three: Three) -> None:
     wait_synced(laptop, tablet)
     laptop.do("set", "secrets/later", "pin=5")
     wait_synced(laptop, tablet)
-    assert is_removed(phone)
+    assert is_alone(phone)
     assert phone.paths() == ["secrets/before"]
-    assert names(laptop) == {"laptop", "tablet"}
+    assert names(laptop) == names(tablet) == {"laptop", "tablet"}
 
 
 def test_a_removed_device_comes_back_only_as_a_new_one(three: Three, shared: Fleet) -> None:
@@ -118,8 +119,8 @@ def names(device: Device) -> set[str]:
     return {one["name"] for one in device.ask("devices")["devices"]}
 
 
-def is_removed(device: Device) -> bool:
-    return "removed" in [one["code"] for one in device.ask("status")["problems"]]
+def is_alone(device: Device) -> bool:
+    return all(peer["link"] == "down" for peer in device.ask("status")["peers"])
 
 
 def wait_until(device: Device, holds: Callable[[Device], bool]) -> None:

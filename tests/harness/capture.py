@@ -22,11 +22,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from harness.daemons import Device, Fleet, open_fleet, pair, wait_synced
+from p2pvault.core.start import device_of
+from p2pvault.crypto.schedule import store_key
+from p2pvault.store.home import HomeFiles
+from p2pvault.store.slots import load_master_key
+from p2pvault.store.sqlite import open_reader
 
 RUN_S = 120.0
 """Only a hang takes this long; a run takes some 10 s."""
 
 MDNS_PORT = 5353
+
+SPELLED_CHARACTERS_MIN = 7
+"""Fewer characters of base32 or base64 are met by chance."""
 
 _ETH_P_ALL: Final = 3  # linux/if_ether.h
 _SOL_PACKET: Final = 263  # linux/socket.h
@@ -102,20 +110,22 @@ def spellings(secret: bytes) -> Iterator[bytes]:
     """Yield the ways in which bytes are written: as they are, hex, base32, and base64.
 
     In base32 and base64 a text looks different at each offset from the start of a group, so each
-    is given, without the characters that its neighbours have a part in.
+    is given, without the characters that its neighbours have a part in. What is left too short
+    to mean anything is left out.
     """
     yield from (secret, secret.hex().encode(), secret.hex().upper().encode())
+    encoded = []
     for offset in range(5):
-        text = _inner(base64.b32encode(bytes(offset) + secret), offset, 5, 8)
-        yield from (text, text.lower())
+        text = _inner(base64.b32encode(bytes(offset) + secret), offset, 8)
+        encoded += [text, text.lower()]
     for offset in range(3):
         for alphabet in (b"+/", b"-_"):
-            yield _inner(base64.b64encode(bytes(offset) + secret, alphabet), offset, 3, 4)
+            encoded.append(_inner(base64.b64encode(bytes(offset) + secret, alphabet), offset, 4))
+    yield from (text for text in encoded if len(text) >= SPELLED_CHARACTERS_MIN)
 
 
-def _inner(encoded: bytes, offset: int, group: int, characters: int) -> bytes:
-    start = characters if offset % group else 0
-    return encoded.rstrip(b"=")[start:-2]
+def _inner(encoded: bytes, offset: int, group_characters: int) -> bytes:
+    return encoded.rstrip(b"=")[group_characters if offset else 0 : -2]
 
 
 # Inside the namespace ------------------------------------------------------------------------
@@ -138,7 +148,9 @@ class Recorder:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
             sender.sendto(_LAST, ("127.0.0.1", 9))
         self._thread.join(30.0)
-        _, dropped = struct.unpack("II", self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))
+        _, dropped = struct.unpack(
+            "II", self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
+        )
         assert dropped == 0, "the recording has holes"
         self._socket.close()
         return self._frames
@@ -215,12 +227,6 @@ def unpadded(text: str) -> bytes:
 
 def identifiers(device: Device) -> dict[str, bytes]:
     """Read everything from a device's store that is the same for ever."""
-    from p2pvault.core.start import device_of
-    from p2pvault.crypto.schedule import store_key
-    from p2pvault.store.home import HomeFiles
-    from p2pvault.store.slots import load_master_key
-    from p2pvault.store.sqlite import open_reader
-
     reader = open_reader(device.home, store_key(load_master_key(HomeFiles(device.home))))
     members = device_of(reader.state(), os.urandom).members
     reader.close()

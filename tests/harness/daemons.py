@@ -350,6 +350,11 @@ class Fleet:
         pair(holder, device, admin=admin)
         return device
 
+    def close(self) -> None:
+        """Leave nothing running."""
+        for device in self.devices:
+            device.close()
+
     def check_logs(self) -> None:
         """Check that no daemon met a bug or said something that is not its structured log."""
         for device in self.devices:
@@ -365,7 +370,7 @@ def open_fleet(directory: Path) -> Iterator[Fleet]:
     """Make devices under a directory; leaving the block ends and checks them all."""
     fleet = Fleet(directory)
     with ExitStack() as stack:
-        stack.callback(lambda: [device.close() for device in fleet.devices])
+        stack.callback(fleet.close)
         yield fleet
     fleet.check_logs()
 

@@ -20,7 +20,8 @@ from p2pvault.core.start import NewVault, device_of, found_vault, join_vault
 from p2pvault.crdt.prefilter import inspect
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys
-from p2pvault.errors import StoreFull, VaultError
+from p2pvault.errors import StoreCorrupt, StoreFull, VaultError
+from p2pvault.node.reading import load_entries, load_records
 from p2pvault.protocol.handover import Handover, encode_handover
 from p2pvault.protocol.journal import decode_entry
 from p2pvault.protocol.membership import DeviceCard
@@ -59,11 +60,14 @@ class Party:
     trace: list[io.Input | io.Effect] = field(default_factory=list)
     wake_at: float | None = None
     disk_full: bool = False
+    unreadable: bool = False
     online: bool = True
     switched_off: bool = False
     shown: io.Advertise | None = None
     expected: frozenset[str] = frozenset()
     life: int = 0
+    loose: dict[LinkId, bytes] = field(default_factory=dict)
+    hung_up: list[LinkId] = field(default_factory=list)
     effects_done: int = 0
     crash_at: int | None = None
 
@@ -294,7 +298,12 @@ class World:
     def _reach(self, party: Party, address: Address) -> Party | None:
         for other in self.parties:
             parted = frozenset((party, other)) in self._cut
-            if address in (other.address, other.other_address) and other.online and party.online and not parted:
+            if (
+                address in (other.address, other.other_address)
+                and other.online
+                and party.online
+                and not parted
+            ):
                 return other
         return None
 
@@ -335,10 +344,13 @@ class World:
             if party.life != life:
                 return
 
-    def _perform(self, party: Party, effect: io.Effect) -> None:  # one line an effect
+    def _perform(self, party: Party, effect: io.Effect) -> None:  # noqa: C901, PLR0912
+        # One line an effect: the whole table, as in the shell.
         match effect:
             case io.Persist(number, batch):
-                self._later(party, ("writer", party.name), lambda: self._persist(party, number, batch))
+                self._later(
+                    party, ("writer", party.name), lambda: self._persist(party, number, batch)
+                )
             case io.LoadRecords():
                 lane = ("records", party.name)
                 self._later(party, lane, lambda: self._load_records(party, effect))
@@ -352,10 +364,14 @@ class World:
                 wire = self._wires.get((party, link))
                 if wire is not None:
                     self._close(party, link, wire)
+                else:
+                    party.hung_up.append(link)
             case io.Advertise():
                 party.shown = effect
                 for other in self.parties:
                     self._show(party, other)
+            case io.Withdraw():
+                party.shown = None
             case io.Expect(names):
                 party.expected = names
                 for other in self.parties:
@@ -387,19 +403,17 @@ class World:
         self._later(party, ("writer", party.name), lambda: self._handle(party, answer))
 
     def _load_records(self, party: Party, load: io.LoadRecords) -> None:
-        store = party.store
-        ids = list(load.ids)
-        ids += [row.id for path in load.paths for row in store.find(*path)]
-        ids += [row.id for digits in load.prefixes for row in store.with_id_prefix(digits, 16)]
-        answer = io.RecordsLoaded(load.load, store.records(list(dict.fromkeys(ids))))
+        if party.unreadable:
+            self._handle(party, io.LoadFailed(StoreCorrupt("a torn page")))
+            return
+        answer = load_records(party.store, load)
         self._later(party, ("records", party.name), lambda: self._handle(party, answer))
 
     def _load_entries(self, party: Party, load: io.LoadEntries) -> None:
-        after = load.after
-        if after is None:
-            found = [party.store.first_arrival(author, n) for author, n in load.first]
-            after = min(arrival for arrival in found if arrival is not None) - 1
-        answer = io.EntriesLoaded(load.link, party.store.entries(after, load.bytes_max))
+        if party.unreadable:
+            self._handle(party, io.LoadFailed(StoreCorrupt("a torn page"), load.link))
+            return
+        answer = load_entries(party.store, load)
         self._later(party, ("log", load.link), lambda: self._handle(party, answer))
 
     def _show(self, shown: Party, seer: Party) -> None:
@@ -428,9 +442,10 @@ class World:
         self._later(party, ("wire", link), lambda: self._handle(party, given))
 
     def write(self, party: Party, link: LinkId, data: bytes) -> None:
-        """Send bytes on a stream."""
+        """Send bytes on a stream; on one that leads out of this world, they are kept."""
         wire = self._wires.get((party, link))
         if wire is None:
+            party.loose[link] = party.loose.get(link, b"") + data
             return
         if wire.open:
             self.bytes_moved += len(data)
@@ -440,7 +455,7 @@ class World:
         self._later(party, ("taken", link), lambda: self._handle(party, io.Writable(link)))
 
     def _close(self, party: Party, link: LinkId, wire: Wire) -> None:
-        """End a stream: what was written before still arrives at the other end, and then its end."""
+        """End a stream: what was written before still arrives, and then its end."""
         if wire.open:
             wire.open = False
             for end, its in wire.ends.items():

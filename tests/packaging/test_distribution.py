@@ -117,12 +117,15 @@ def test_the_wheel_has_two_packages_and_nothing_else_at_its_top(wheel: Path) -> 
 
 def test_the_wheel_is_typed_and_brings_the_units(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
-    units = f"p2pvault-{__version__}.data/data/share/p2pvault/systemd"
+    shared = f"p2pvault-{__version__}.data/data/share/p2pvault/systemd"
     assert {
         "p2pvault/py.typed",
         "p2pvaultd/py.typed",
-        f"{units}/user/p2pvaultd.service",
-        f"{units}/system/p2pvaultd.service",
+        "p2pvault/cli/units/p2pvaultd.service",
+        f"{shared}/system/p2pvaultd.service",
+        f"{shared}/sysusers/p2pvault.conf",
+        f"{shared}/firewalld/p2pvault.xml",
+        f"{shared}/ufw/p2pvault",
     } <= names
 
 

@@ -6,8 +6,8 @@ from harness.pairs import effects_of, is_gone, link_of, only, say, world_of
 from harness.world import World, assert_proved, put
 from p2pvault.core import io
 from p2pvault.core.kinds import Kind
-from p2pvault.errors import RevokedDevice, StoreFull, VaultError
-from p2pvault.limits import HANDSHAKE_S, HEARTBEAT_S, IDLE_S, LINK_AGE_MAX_S, RETRY_S
+from p2pvault.errors import Refused, RevokedDevice, StoreCorrupt, StoreFull, VaultError
+from p2pvault.limits import EDITS_QUEUED_MAX, HANDSHAKE_S, HEARTBEAT_S, IDLE_S, LINK_AGE_MAX_S, RETRY_S
 from p2pvault.protocol.introduction import encode_operations
 from p2pvault.protocol.journal import write_entry
 from p2pvault.protocol.reconcile import Have, Verdict, encode_entries, encode_have
@@ -230,7 +230,7 @@ def test_a_receiver_with_a_full_disk_does_not_make_the_two_dial_each_other_in_a_
 
 
 def test_membership_operations_that_did_not_fit_are_written_later_and_in_order():
-    world, (ada, bob) = world_of(2)
+    world, (ada, _) = world_of(2)
     ada.disk_full = True
     with pytest.raises(StoreFull):
         rename(world, ada, "first")
@@ -271,6 +271,48 @@ def test_an_operation_is_told_to_nobody_before_it_is_durable():
     ada.disk_full = False
     world.pass_time(RETRY_S + 1)
     assert bob.device.members.name_of(ada.id) == "first"
+
+
+def test_a_store_that_cannot_be_read_refuses_edits_and_ends_links_but_not_the_device():
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", text="x")
+    world.part(ada, bob)
+    world.put(ada, "notes/two", text="y")
+    ada.unreadable = True
+    with pytest.raises(StoreCorrupt):
+        world.put(ada, "notes/one", text="z")
+    world.heal()
+    world.pass_time(300)
+    assert {report.fields["reason"] for report in ada.reported("load_failed")} == {"store_corrupt"}
+    assert len(ada.reported("link_failed")) < 40, "the two do not dial each other in a loop"
+    ada.unreadable = False
+    world.pass_time(900)
+    assert_proved(world)
+
+
+def test_a_load_that_fails_for_a_link_that_is_gone_is_a_line_in_the_log():
+    world, (ada, _) = world_of(2)
+    world.give(ada, io.LoadFailed(StoreCorrupt("torn"), LinkId(999)))
+    world.run()
+    assert len(ada.reported("load_failed")) == 1
+
+
+def test_a_stream_that_is_taken_before_its_link_is_up_feeds_nothing():
+    world, (ada, _) = world_of(2)
+    world.give(ada, io.LinkUp(LinkId(999), None, Address("10.9.9.9", 1)))
+    world.give(ada, io.Writable(LinkId(999)))
+    world.give(ada, io.LinkDown(LinkId(999)))
+    world.run()
+    assert only(io.LoadEntries, ada.trace) == []
+
+
+def test_more_edits_than_the_disk_keeps_up_with_are_refused():
+    world, (ada, _) = world_of(2)
+    requests = [world.edit(ada, put("notes/one", n=n)) for n in range(EDITS_QUEUED_MAX + 10)]
+    world.run()
+    refused = [r for r in requests if isinstance(ada.answers[r], Refused)]
+    assert 0 < len(refused) <= 10
+    assert world.value(ada, "notes/one") is not None
 
 
 # Membership --------------------------------------------------------------------------------
@@ -375,7 +417,7 @@ def test_entries_of_a_removed_device_that_nobody_stated_are_refused():
 
 
 def test_a_member_that_slept_through_epochs_gets_their_secrets_and_goes_on():
-    world, (ada, bob, cyd, dan) = world_of(4)
+    world, (ada, bob, *_) = world_of(4)
     world.offline(bob)
     for name in ("cyd", "dan"):
         world.ask(ada, lambda request, name=name: io.RevokeRequested(request, name))

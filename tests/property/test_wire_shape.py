@@ -99,7 +99,18 @@ def test_no_field_may_be_of_another_type(value: Outer, drawn: st.DataObject) -> 
         [None, True, b"", "", [], 2**63],
         [True, 0, b"", []],
         [None, True, 0, "abcd", [], b"abc", b"abcde"],
-        [None, True, 0, "", b"", [], [[]], [[], "green"], [[[101, b""]], "red"], [[[1, ""]], "red"]],
+        [
+            None,
+            True,
+            0,
+            "",
+            b"",
+            [],
+            [[]],
+            [[], "green"],
+            [[[101, b""]], "red"],
+            [[[1, ""]], "red"],
+        ],
     ]
     tree[place] = drawn.draw(st.sampled_from(wrong[place]))
     with pytest.raises(RemoteProtocolError):

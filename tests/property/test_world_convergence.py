@@ -95,7 +95,9 @@ class Storm:
 
     def acknowledged(self) -> set[str]:
         """Return the fields of all edits that were answered with success."""
-        answers = {(p.name, number): p.answers.get(number) for p in self.parties for number in p.answers}
+        answers = {
+            (p.name, number): p.answers.get(number) for p in self.parties for number in p.answers
+        }
         return {
             name
             for request, name in self.asked.items()

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import AsyncIterator
+from functools import partial
 
 import pytest
 import trio
@@ -384,6 +385,30 @@ async def test_a_join_is_given_up_with_its_stream(empty: Keeper, source: FakeSou
                 pass
     assert [join.open for join in source.joins] == [False]
     await ask(empty, "init", name="laptop")
+
+
+async def test_a_vault_that_was_stored_runs_although_whoever_joined_left_too_early(
+    empty: Keeper, source: FakeSource
+) -> None:
+    with trio.CancelScope() as caller:
+        async with methods_of(empty).streams["join"]({"code": "42", "name": "phone"}):
+            source.node = FakeNode()
+            caller.cancel()
+            await trio.lowlevel.checkpoint()
+    assert empty.running is source.node
+
+
+async def test_a_vault_that_was_made_runs_although_whoever_asked_left_too_early(
+    empty: Keeper, source: FakeSource
+) -> None:
+    source.creating = trio.Event()
+    with trio.CancelScope() as caller:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(partial(ask, empty, "init", name="laptop"))
+            await trio.testing.wait_all_tasks_blocked()
+            source.node = FakeNode()
+            caller.cancel()
+    assert empty.running is source.node
 
 
 @pytest.mark.parametrize("end", [PairingEnded(Refused("no")), VaultOffered("home", 2, 10**18)])

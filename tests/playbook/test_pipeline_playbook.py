@@ -1,0 +1,445 @@
+"""The pipeline: this job, exactly these loads and batches, in this order."""
+
+import pytest
+
+from harness.entropy import seeded
+from harness.pipelines import ADA, BOB, LOG, NOW, VAULT, Bench, answered, bob, one
+from harness.world import put
+from p2pvault.core.intake import check_author
+from p2pvault.core.io import Edit, LoadRecords, Persist, RecordsLoaded
+from p2pvault.core.pipeline import PlainJob
+from p2pvault.crypto.keys import DeviceKeys
+from p2pvault.errors import (
+    AmbiguousPath,
+    BadValue,
+    ChangeRefused,
+    CrdtError,
+    NoSuchRecord,
+    RevokedDevice,
+    SealBroken,
+    StoreCorrupt,
+    StoreFull,
+    UnexpectedMessage,
+    UnknownDevice,
+)
+from p2pvault.limits import (
+    CHUNKS_BEFORE_FOLD,
+    EDIT_RECORDS_MAX,
+    JOURNALS_PER_DEVICE_MAX,
+    RECORDS_CACHED_MAX,
+)
+from p2pvault.protocol.journal import Journal, Writer, decode_entry, write_entry
+from p2pvault.protocol.membership import Author, evaluate
+from p2pvault.protocol.membership.write import revoke
+from p2pvault.types import Batch, JournalId, LinkId, RecordId
+
+
+def test_an_edit_loads_its_record_then_persists_then_is_answered():
+    bench = Bench()
+    load = one(bench.edit(1, put("notes/one", text="x")), LoadRecords)
+    assert (load.ids, load.paths, load.prefixes) == ((), (("notes", "one"),), ())
+    step = bench.load(load)
+    persist = one(step, Persist)
+    assert (step.done, step.failed) == (None, [])
+    assert bench.pipeline.durable.last_arrival == 0
+    assert bench.pipeline.newest.last_arrival == 1
+    assert [entry.n for entry in persist.batch.entries] == [1]
+    assert [write.replaces for write in persist.batch.records] == [True]
+    step = bench.persist(persist)
+    assert step.effects == []
+    ((request, (edited,)),) = step.done.answers
+    assert (request, edited.path, edited.created, edited.fields) == (
+        1,
+        "notes/one",
+        True,
+        ("text",),
+    )
+    (change,) = step.done.staged.changes
+    assert (change.path, change.kind, change.device) == ("notes/one", "new", bench.journal.device)
+    assert bench.pipeline.durable.last_arrival == 1
+    assert bench.pipeline.durable.records == 1
+
+
+def test_nested_fields_of_a_new_record_are_named_with_dots():
+    bench = Bench()
+    edit = Edit("notes/one", [(("a", "b"), 1), (("a", "c"), {}), (("d",), 2)])
+    steps = bench.run(bench.edit(1, edit))
+    ((_, (edited,)),) = steps[-1].done.answers
+    assert edited.fields == ("a.b", "a.c", "d")
+
+
+def test_jobs_that_wait_behind_a_batch_become_one_batch():
+    bench = Bench()
+    load = one(bench.edit(1, put("notes/one", n=1)), LoadRecords)
+    for request in (2, 3, 4):
+        assert bench.edit(request, put(f"notes/{request}", n=request)).effects == []
+    assert bench.pipeline.backlog == 4
+    first, second = bench.load(load).effects
+    assert isinstance(first, Persist)
+    assert second.paths == (("notes", "2"), ("notes", "3"), ("notes", "4"))
+    assert bench.load(second).effects == [], "it is staged while the first is at the store"
+    persist = one(bench.persist(first), Persist)
+    assert len(persist.batch.entries) == 1
+    assert len(persist.batch.records) == 3
+    step = bench.persist(persist)
+    assert [request for request, _ in step.done.answers] == [2, 3, 4]
+
+
+def test_a_batch_takes_no_more_edits_than_an_entry_holds():
+    bench = Bench()
+    load = one(bench.edit(0, put("notes/first", n=0)), LoadRecords)
+    half = [put(f"notes/{n}", n=n) for n in range(EDIT_RECORDS_MAX // 2)]
+    for request in (1, 2, 3):
+        bench.edit(request, *half)
+    _, load = bench.load(load).effects
+    bench.load(load)
+    assert bench.pipeline.backlog == 1
+
+
+def test_edits_entries_and_plain_batches_keep_their_order_and_apart():
+    bench, other = Bench(), bob()
+    (entry,) = other.written(put("notes/bob", n=1))
+    steps = [
+        bench.edit(1, put("notes/one", n=1)),
+        bench.pipeline.submit(PlainJob(7, Batch(meta={"a": b"b"}))),
+        bench.entries(5, entry),
+        bench.edit(2, put("notes/two", n=2)),
+        bench.edit(3, put("notes/three", n=3)),
+    ]
+    done = [step.done for step in bench.run(steps[0]) if step.done is not None]
+    assert [(d.answers and d.answers[0][0], d.plain, d.link) for d in done] == [
+        (1, None, None),
+        ((), 7, None),
+        ((), None, LinkId(5)),
+        (2, None, None),
+    ]
+    assert [request for request, _ in done[-1].answers] == [2, 3]
+    assert bench.store.state().meta["a"] == b"b"
+
+
+def test_entries_of_two_links_are_two_batches():
+    bench, other = Bench(), bob()
+    first, second, third = other.written(*(put(f"notes/{n}", n=n) for n in range(3)))
+    start = bench.edit(1, put("notes/x", n=1))
+    bench.entries(5, first)
+    bench.entries(5, second)
+    bench.entries(6, third)
+    done = [step.done for step in bench.run(start) if step.done is not None]
+    assert [(d.link, len(d.staged.entries)) for d in done] == [
+        (None, 1),
+        (LinkId(5), 2),
+        (LinkId(6), 1),
+    ]
+    assert done[1].received_bytes == len(first.data) + len(second.data)
+
+
+def test_a_record_made_in_a_batch_under_way_is_found_by_path_and_by_id():
+    bench = Bench()
+    load = one(bench.edit(1, put("notes/one", a=1)), LoadRecords)
+    bench.edit(2, put("notes/one", b=2))
+    first, load = bench.load(load).effects
+    bench.loaded(RecordsLoaded(load.load, ()))
+    step = bench.persist(first)
+    identifier = step.done.answers[0][1][0].id
+    second = one(step, Persist)
+    load = one(bench.edit(3, Edit(f"id:{identifier.hex()[:20]}", [(("c",), 3)])), LoadRecords)
+    bench.load(load)
+    steps = bench.run(bench.persist(second))
+    (found,) = steps[-1].done.answers[0][1]
+    assert (found.id, found.created, found.fields) == (identifier, False, ("c",))
+    assert bench.pipeline.durable.records == 1
+
+
+def test_a_batch_that_became_durable_while_a_load_is_under_way_is_not_forgotten():
+    bench = Bench()
+    load = one(bench.edit(1, put("notes/one", a=1)), LoadRecords)
+    bench.edit(2, put("notes/one", b=2))
+    first, load = bench.load(load).effects
+    bench.persist(first)
+    persist = one(bench.loaded(RecordsLoaded(load.load, ())), Persist)
+    step = bench.persist(persist)
+    assert [edited.created for edited in step.done.answers[0][1]] == [False]
+
+
+def test_two_records_that_arrive_with_one_path_make_it_ambiguous_before_they_are_durable():
+    bench, other, third = Bench(), bob(), Bench(BOB, "third")
+    entries = [*other.written(put("notes/one", a=1)), *third.written(put("notes/one", b=2))]
+    load = one(bench.entries(5, *entries), LoadRecords)
+    bench.edit(1, put("notes/one", c=3))
+    _, load = bench.load(load).effects
+    step = bench.loaded(RecordsLoaded(load.load, ()))
+    (failed,) = step.failed
+    assert isinstance(failed.error, AmbiguousPath)
+
+
+def test_a_bad_edit_is_refused_and_those_beside_it_are_not():
+    bench = Bench()
+    load = one(bench.edit(0, put("notes/zero", n=0)), LoadRecords)
+    bench.edit(1, put("notes/one", n=1))
+    bench.edit(2, Edit("notes/none", remove=True))
+    bench.edit(3, put("notes/three", n=3))
+    steps = bench.run(bench.load(load))
+    (failed,) = [failed for step in steps for failed in step.failed]
+    assert (failed.job.request, type(failed.error)) == (2, NoSuchRecord)
+    assert answered(steps) == [0, 1, 3]
+    assert bench.store.count() == 3
+
+
+def test_a_bad_edit_leaves_no_trace_of_its_good_part():
+    bench = Bench()
+    bench.run(bench.edit(1, put("notes/one", a=1)))
+    bad = bench.run(
+        bench.edit(2, put("notes/one", a=2), put("notes/one", a={"deep": float("nan")}))
+    )
+    assert isinstance(bad[-1].failed[0].error, BadValue)
+    steps = bench.run(bench.edit(3, put("notes/one", a=1)))
+    ((_, (edited,)),) = steps[-1].done.answers
+    assert edited.fields == (), "it still is what it was"
+
+
+def test_an_edit_that_changes_nothing_writes_nothing_and_is_answered():
+    bench = Bench()
+    bench.run(bench.edit(1, put("notes/one", a=1)))
+    before = bench.store.state()
+    steps = bench.run(bench.edit(2, put("notes/one", a=1)))
+    assert answered(steps) == [2]
+    assert bench.store.state() == before
+
+
+def test_a_failed_batch_takes_the_one_staged_on_it_along():
+    bench = Bench()
+    load = one(bench.edit(1, put("notes/one", a=1)), LoadRecords)
+    bench.edit(2, put("notes/one", b=2))
+    bench.edit(3, put("notes/three", c=3))
+    first, load = bench.load(load).effects
+    bench.load(load)
+    bench.edit(4, put("notes/one", d=4))
+    step = bench.fail(first)
+    assert [failed.job.request for failed in step.failed] == [1, 2, 3]
+    assert all(isinstance(failed.error, StoreFull) for failed in step.failed)
+    steps = bench.run(step)
+    assert answered(steps) == [4]
+    ((_, (edited,)),) = steps[-1].done.answers
+    assert edited.created
+    assert bench.pipeline.durable.last_arrival == 1
+
+
+def test_a_failed_batch_makes_a_load_under_way_start_again():
+    bench = Bench()
+    load = one(bench.edit(1, put("notes/one", a=1)), LoadRecords)
+    bench.edit(2, put("notes/one", b=2))
+    first, stale = bench.load(load).effects
+    step = bench.fail(first)
+    assert step.effects == [], "the load under way is answered first"
+    step = bench.loaded(RecordsLoaded(stale.load, ()))
+    assert step.failed == []
+    steps = bench.run(step)
+    ((_, (edited,)),) = steps[-1].done.answers
+    assert edited.created, "the record of the failed batch is not found any more"
+
+
+def test_plain_batches_behind_a_failed_one_are_taken_back_with_it():
+    bench = Bench()
+    first = one(bench.pipeline.submit(PlainJob(1, Batch(meta={"a": b"1"}))), Persist)
+    for name in (2, 3):
+        bench.pipeline.submit(PlainJob(name, Batch(meta={"b": b"2"})))
+    load = bench.edit(9, put("notes/one", a=1))
+    step = bench.fail(first)
+    assert [failed.job.name for failed in step.failed] == [1, 2, 3]
+    assert load.effects == []
+    assert answered(bench.run(step)) == [9]
+    assert bench.store.state().meta.keys().isdisjoint("ab")
+
+
+def test_plain_batches_outlive_a_failed_edit():
+    bench = Bench()
+    load = one(bench.edit(1, put("notes/one", a=1)), LoadRecords)
+    bench.edit(2, put("notes/one", a=1))
+    bench.pipeline.submit(PlainJob(7, Batch(meta={"a": b"1"})))
+    first, _ = bench.load(load).effects
+    step = bench.fail(first)
+    assert [failed.job.request for failed in step.failed] == [1]
+
+
+def test_a_load_that_fails_fails_its_jobs_and_the_next_go_on():
+    bench = Bench()
+    bench.edit(1, put("notes/one", a=1))
+    bench.edit(2, put("notes/two", a=1))
+    step = bench.pipeline.load_failed(StoreCorrupt("no"))
+    assert [failed.job.request for failed in step.failed] == [1]
+    assert answered(bench.run(step)) == [2]
+
+
+def test_a_stored_record_that_does_not_load_fails_the_edit_and_not_the_device():
+    bench = Bench()
+    bench.run(bench.edit(1, put("notes/one", a=1)))
+    bench.pipeline._replicas.clear()
+    (stored,) = bench.store.records([row.id for row in bench.store.rows(None, None, 9)])
+    torn = type(stored)(stored.row, (stored.chunks[0][:-1],))
+    load = one(bench.edit(2, put("notes/one", b=1)), LoadRecords)
+    step = bench.loaded(RecordsLoaded(load.load, (torn,)))
+    assert isinstance(step.failed[0].error, CrdtError)
+    assert answered(bench.run(bench.edit(3, put("notes/two", a=1)))) == [3]
+
+
+def test_deleted_records_are_not_found_and_their_paths_are_free():
+    bench = Bench()
+    bench.run(bench.edit(1, put("notes/one", a=1)))
+    steps = bench.run(bench.edit(2, Edit("notes/one", remove=True)))
+    assert steps[-1].done.staged.changes[0].kind == "delete"
+    bench.pipeline._replicas.clear()
+    steps = bench.run(bench.edit(3, Edit("notes/one", remove=True)))
+    assert isinstance(steps[-1].failed[0].error, NoSuchRecord)
+    steps = bench.run(bench.edit(4, put("notes/one", b=1)))
+    assert steps[-1].done.answers[0][1][0].created
+    assert bench.pipeline.durable.records == 1
+
+
+def test_a_record_is_folded_into_a_snapshot_now_and_then():
+    bench = Bench()
+    folds = []
+    for n in range(3 * CHUNKS_BEFORE_FOLD):
+        steps = bench.run(bench.edit(n, put("notes/one", n=n)))
+        (write,) = steps[-1].done.staged.batch.records
+        folds.append(write.replaces)
+    assert folds[0]
+    assert 2 <= sum(folds[1:]) <= 4
+    (stored,) = bench.store.records([write.row.id])
+    assert len(stored.chunks) <= CHUNKS_BEFORE_FOLD
+
+
+def test_the_cache_is_bounded_and_what_left_it_is_loaded_again():
+    bench = Bench()
+    for start in range(0, RECORDS_CACHED_MAX + 200, 100):
+        edits = [put(f"notes/{n}", n=n) for n in range(start, start + 100)]
+        bench.run(bench.edit(start, *edits))
+    assert len(list(bench.pipeline._replicas)) <= RECORDS_CACHED_MAX
+    steps = bench.run(bench.edit(9, put("notes/0", more=1)))
+    assert steps[-1].done.answers[0][1][0].fields == ("more",)
+
+
+def test_nobody_who_watches_means_no_work_for_watchers():
+    bench = Bench()
+    bench.pipeline.watched = False
+    steps = bench.run(bench.edit(1, put("notes/one", a=1)))
+    assert steps[-1].done.staged.changes == ()
+
+
+def test_an_edit_back_to_life_is_news_of_a_new_record():
+    bench, other = Bench(), bob()
+    (made,) = bench.written(put("notes/one", a=1))
+    other.run(other.entries(5, made))
+    (deletion,) = bench.written(Edit("notes/one", remove=True))
+    (edit,) = other.written(put("notes/one", b=2))
+    bench.run(bench.entries(5, edit))
+    steps = other.run(other.entries(5, deletion))
+    assert steps[-1].done.staged.changes[0].kind == "edit", "who did not know of it wins"
+    assert bench.pipeline.durable.digest == other.pipeline.durable.digest
+    assert bench.pipeline.durable.records == other.pipeline.durable.records == 1
+
+
+# Entries of peers --------------------------------------------------------------------------
+
+
+def test_entries_load_their_records_once_and_tell_what_changed():
+    bench, other = Bench(), bob()
+    entries = other.written(put("notes/one", a=1), put("notes/one", b=2), put("notes/two", c=3))
+    load = one(bench.entries(5, *entries), LoadRecords)
+    assert len(load.ids) == 2
+    persist = one(bench.load(load), Persist)
+    assert [entry.arrival for entry in persist.batch.entries] == [1, 2, 3]
+    assert len(persist.batch.records) == 2
+    done = bench.persist(persist).done
+    assert {(c.path, c.fields) for c in done.staged.changes} == {
+        ("notes/one", ("a", "b")),
+        ("notes/two", ("c",)),
+    }
+    assert bench.pipeline.durable.digest == other.pipeline.durable.digest
+    assert bench.pipeline.durable.journals_of(other.journal.device) == (entries[-1].head,)
+
+
+def test_entries_that_are_held_already_are_passed_over():
+    bench, other = Bench(), bob()
+    first, second = other.written(put("notes/one", a=1), put("notes/one", b=2))
+    bench.run(bench.entries(5, first))
+    steps = bench.run(bench.entries(5, first, second, second))
+    assert [entry.n for entry in steps[-1].done.staged.entries] == [2]
+
+
+def failure(bench, *entries):
+    (failed,) = [failed for step in bench.run(bench.entries(5, *entries)) for failed in step.failed]
+    return failed.error
+
+
+def test_an_entry_that_leaves_a_gap_is_refused():
+    _, second = bob().written(put("notes/one", a=1), put("notes/one", b=2))
+    assert isinstance(failure(Bench(), second), UnexpectedMessage)
+
+
+def test_a_second_entry_with_one_number_is_refused():
+    bench = Bench()
+    (first,) = bob().written(put("notes/one", a=1))
+    (fork,) = bob().written(put("notes/one", a=2))
+    bench.run(bench.entries(5, first))
+    assert isinstance(failure(bench, fork), UnexpectedMessage)
+
+
+def test_an_entry_of_nobody_in_the_vault_is_refused():
+    stranger = Bench(DeviceKeys.generate(seeded("eve")), "eve")
+    (entry,) = stranger.written(put("notes/one", a=1))
+    assert isinstance(failure(Bench(), entry), UnknownDevice)
+
+
+def test_an_entry_with_a_broken_signature_is_refused():
+    (entry,) = bob().written(put("notes/one", a=1))
+    forged = decode_entry(entry.data[:-1] + bytes([entry.data[-1] ^ 1]), VAULT)
+    assert isinstance(failure(Bench(), forged), SealBroken)
+
+
+def signed_by_bob(changes, journal=b"x" * 16):
+    other = bob()
+    writer = Writer(Journal(VAULT, other.journal.device, JournalId(journal)), BOB)
+    return write_entry(writer, None, (), NOW.wall_ms, changes)
+
+
+def test_a_change_that_is_none_is_refused():
+    entry = signed_by_bob([(RecordId(bytes(16)), b"no change at all")])
+    assert isinstance(failure(Bench(), entry), ChangeRefused)
+
+
+def test_a_change_in_the_name_of_another_is_refused():
+    (entry,) = bob().written(put("notes/one", a=1))
+    stolen = signed_by_bob(entry.body.changes)
+    assert isinstance(failure(Bench(), stolen), UnexpectedMessage)
+
+
+def test_a_refused_batch_leaves_its_good_entries_to_be_taken_alone():
+    bench, other = Bench(), bob()
+    first, second = other.written(put("notes/one", a=1), put("notes/one", b=2))
+    bad = signed_by_bob([(RecordId(bytes(16)), b"no change at all")])
+    start = bench.edit(1, put("notes/x", n=1))
+    for entry in (first, bad, second):
+        bench.entries(5, entry)
+    steps = bench.run(start)
+    assert [len(failed.job.entries) for step in steps for failed in step.failed] == [1]
+    assert bench.pipeline.durable.journals[second.author].n == 2
+
+
+def test_a_device_writes_no_more_journals_than_its_share():
+    bench = Bench()
+    for number in range(JOURNALS_PER_DEVICE_MAX + 1):
+        other = Bench(BOB, f"bob {number}")
+        (entry,) = other.written(put(f"notes/{number}", n=1))
+        steps = bench.run(bench.entries(5, entry))
+    assert steps[-1].failed[0].error.code == "limit"
+    assert len(bench.pipeline.durable.journals) == JOURNALS_PER_DEVICE_MAX
+
+
+def test_the_removed_write_up_to_what_was_stated():
+    other = bob()
+    first, second = other.written(put("notes/one", a=1), put("notes/one", b=2))
+    author = Author(ADA, seeded("x"), 0)
+    membership = evaluate(revoke(LOG, author, other.journal.device, {first.author: 1}).log)
+    check_author(first, membership)
+    with pytest.raises(RevokedDevice):
+        check_author(second, membership)

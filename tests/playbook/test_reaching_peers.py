@@ -1,0 +1,142 @@
+"""Where a device looks for its peers, what it shows of itself, and whom it stops talking to."""
+
+import pytest
+
+from harness.pairs import effects_of, link_of, only, world_of
+from harness.world import World, assert_proved
+from p2pvault.core import io
+from p2pvault.errors import Refused
+from p2pvault.limits import ADDRESSES_PER_PEER_MAX, BACKOFF_MAX_S, GATE_EPOCHS_MAX
+from p2pvault.protocol.reconcile import Verdict
+from p2pvault.types import Address, Role
+
+
+def test_a_sighting_of_a_linked_peer_is_remembered_for_when_its_link_is_gone():
+    """A peer that moved is sighted at its new place before its old link is known to be dead."""
+    world, (ada, bob) = world_of(2)
+    moved = Address("10.0.0.77", 4_077)
+    bob.address = moved
+    world.give(bob, io.NetworkChanged((moved,)))
+    world.run()
+    assert ada.linked(bob)
+    world.part(ada, bob)
+    ada.trace.clear()
+    world.pass_time(5)
+    assert moved in {dial.address for dial in only(io.Dial, effects_of(ada))}
+
+
+def test_an_address_that_leads_to_somebody_else_is_forgotten():
+    world, (ada, bob, cyd) = world_of(3)
+    old = bob.address
+    world.offline(bob)
+    bob.switched_off, bob.shown = True, None
+    cyd.address = old
+    world.give(ada, io.NetworkChanged((ada.address,)))
+    world.pass_time(30)
+    assert ada.linked(cyd)
+    assert old not in ada.device.book[bob.id].seen
+    link = link_of(ada, cyd).id
+    world.pass_time(2 * BACKOFF_MAX_S)
+    assert link_of(ada, cyd).id == link
+
+
+def test_a_person_cannot_give_a_device_more_addresses_than_are_kept():
+    world, (ada, bob) = world_of(2)
+    given = [Address("10.0.0.99", port) for port in range(1, ADDRESSES_PER_PEER_MAX + 2)]
+    for address in given[:-1]:
+        world.ask(ada, lambda request, address=address: io.AddressGiven(request, "bob", address))
+    with pytest.raises(Refused):
+        world.ask(ada, lambda request: io.AddressGiven(request, "bob", given[-1]))
+    assert set(ada.device.book[bob.id].given) == set(given[:-1])
+    world.ask(ada, lambda request: io.AddressGiven(request, "bob", given[0]))
+    world.ask(ada, lambda request: io.AddressGiven(request, "bob", given[0], forget=True))
+    world.ask(ada, lambda request: io.AddressGiven(request, "bob", given[-1]))
+    world.restart(ada)
+    assert set(ada.device.book[bob.id].given) == set(given[1:])
+
+
+def test_a_removed_device_that_knows_it_shows_no_name_any_more():
+    """Its name would never change again, and so follow it through every network."""
+    world, (ada, bob) = world_of(2)
+    world.restart(bob)
+    world.run()
+    assert bob.shown is not None
+    world.part(ada, bob)
+    world.ask(ada, lambda request: io.RevokeRequested(request, "bob"))
+    learned = bob.device.members.learn([each.data for each in ada.store.state().operations])
+    assert learned.operations
+    world.give(bob, io.NetworkChanged((bob.address,)))
+    world.run()
+    assert bob.shown is None
+
+
+def test_a_device_without_an_address_shows_nothing():
+    world, (ada, _) = world_of(2)
+    world.give(ada, io.NetworkChanged(()))
+    world.run()
+    assert ada.shown is None
+    ada.trace.clear()
+    world.give(ada, io.NetworkChanged(()))
+    world.run()
+    assert only(io.Withdraw, effects_of(ada)) == []
+    world.give(ada, io.NetworkChanged((ada.address,)))
+    world.run()
+    assert ada.shown is not None
+
+
+def test_a_device_whose_admission_falls_loses_its_links_at_once():
+    """Bob admits cyd while ada removes bob: whoever knows both takes cyd for no member."""
+    world = World()
+    ada = world.found("ada")
+    bob, dan = world.join("bob", ada, Role.ADMIN), world.join("dan", ada)
+    world.run()
+    world.pass_time(5)
+    world.part(ada, bob)
+    world.part(ada, dan)
+    cyd = world.join("cyd", bob)
+    world.part(ada, cyd)
+    world.run()
+    world.pass_time(30)
+    assert dan.linked(cyd)
+    cyd.switched_off = True  # else it would close its links itself, being honest
+    world.ask(ada, lambda request: io.RevokeRequested(request, "bob"))
+    world.mend()
+    world.part(ada, bob)
+    world.part(ada, cyd)
+    world.pass_time(30)
+    assert dan.linked(ada)
+    assert not dan.linked(bob)
+    assert not dan.linked(cyd)
+
+
+def test_devices_still_find_each_other_after_all_of_them_moved_at_once():
+    world, (ada, bob) = world_of(2)
+    for party, host in ((ada, "10.1.0.1"), (bob, "10.1.0.2")):
+        party.address = Address(host, 4_000)
+        world.give(party, io.NetworkChanged((party.address,)))
+    world.run()
+    world.part(ada, bob)
+    world.run()
+    world.mend()
+    world.pass_time(30)
+    assert_proved(world)
+
+
+def test_a_member_that_slept_through_more_epochs_than_are_tried_at_once_comes_back():
+    world = World()
+    ada = world.found("ada")
+    bob = world.join("bob", ada)
+    others = [world.join(f"old {number}", ada) for number in range(GATE_EPOCHS_MAX + 2)]
+    world.run()
+    world.pass_time(5)
+    world.offline(bob)
+    for other in others:
+        world.ask(ada, lambda request, other=other: io.RevokeRequested(request, other.name))
+        other.switched_off = True
+    assert bob.device.members.membership.current.id not in ada.device.members.membership.gates(
+        ada.device.members.secrets
+    )
+    world.online(bob)
+    world.pass_time(4 * BACKOFF_MAX_S)
+    assert bob.device.members.secrets == ada.device.members.secrets
+    assert ada.verdict(bob) is Verdict.EQUAL
