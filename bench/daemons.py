@@ -12,6 +12,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Final, cast
 
+from environment import ENVIRONMENT
+
 from p2pvault.control.caller import Caller, connect
 from p2pvault.control.home import find_home
 from p2pvault.control.messages import Json, JsonObject
@@ -66,6 +68,7 @@ class Daemon:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
+                env=ENVIRONMENT,
             )
         return self._wait_answer()
 
@@ -101,15 +104,20 @@ class Daemon:
         return [] if self._profile is None else ["-m", "cProfile", "-o", str(self._profile)]
 
     def _wait_answer(self) -> float:
+        assert self._process is not None, "started"
         deadline = self.began + START_S
-        while time.monotonic() < deadline:
+        while self._process.poll() is None and time.monotonic() < deadline:
             try:
                 self.call("hello")
             except DaemonUnreachable:
                 time.sleep(_ASK_AGAIN_S)
             else:
                 return time.monotonic()
-        raise Stuck(f"{self.name} did not answer within {START_S:g} s; see {self._log}")
+        raise Stuck(f"{self.name} did not begin to answer; it said {self._last_words()!r}")
+
+    def _last_words(self) -> str:
+        lines = self._log.read_text(errors="replace").splitlines()
+        return lines[-1] if lines else ""
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Final
 
 import process
 from daemons import Daemon
+from environment import ENVIRONMENT
 from sample import path
 from summary import Figures
 
@@ -52,5 +53,7 @@ def _run(*arguments: str) -> float:
 
 def _time(command: list[str]) -> float:
     began = time.monotonic()
-    subprocess.run(command, stdout=subprocess.DEVNULL, timeout=_COMMAND_S, check=True)
+    subprocess.run(
+        command, stdout=subprocess.DEVNULL, env=ENVIRONMENT, timeout=_COMMAND_S, check=True
+    )
     return time.monotonic() - began

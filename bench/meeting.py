@@ -14,6 +14,10 @@ from summary import Figures
 from vaults import check_sample, fill, wait_complete, wait_equal
 
 PATIENCE_S: Final = 600.0
+"""At 100 000 records on a busy machine."""
+
+SETTLE_S: Final = 0.5
+"""After the end, for the last acknowledgements; the next heartbeat is 20 s away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +84,3 @@ def bytes_of_meeting(root: Path, count: int) -> Figures:
             wait_equal(b, PATIENCE_S)
             time.sleep(SETTLE_S)
             return {"bytes": proxy.bytes, "bytes_per_record": proxy.bytes / count}
-
-
-SETTLE_S: Final = 0.5
-"""After the end, for the last acknowledgements; the next heartbeat is 20 s away."""

@@ -62,8 +62,9 @@ def _measure_edits(rows: Rows, plan: Plan, met: Met, size: int) -> None:
 
 
 def _measure_reunions(rows: Rows, plan: Plan, met: Met, size: int) -> None:
-    with behind_proxy(met.a) as proxy:
+    with ExitStack() as stack:
         with rows.measuring("W3", size) as runs:
+            proxy = stack.enter_context(behind_proxy(met.a))
             meet_unchanged(met.b, proxy)
             runs += [meet_unchanged(met.b, proxy) for _ in range(plan.runs)]
         if size < MAIN_SIZE:

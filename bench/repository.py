@@ -25,7 +25,7 @@ def why_not() -> str | None:
     """Make sure that it can run; return None, or why it cannot."""
     if shutil.which("node") is None or shutil.which("npm") is None:
         return "node and npm are not both installed"
-    if (PLACE / "node_modules").is_dir():
+    if _is_installed():
         return None
     try:
         subprocess.run(
@@ -41,12 +41,27 @@ def why_not() -> str | None:
 
 
 def versions() -> dict[str, str]:
-    """Return what is installed; the package file pins these three."""
-    names = ("@automerge/automerge-repo", "@automerge/automerge", "ws")
-    return {
-        name: json.loads((PLACE / "node_modules" / name / "package.json").read_text())["version"]
-        for name in names
-    }
+    """Return what is installed of all that the package file pins."""
+    return {name: _version(name) for name in _pinned()}
+
+
+def _pinned() -> dict[str, str]:
+    pinned: dict[str, str] = json.loads((PLACE / "package.json").read_text())["dependencies"]
+    return pinned
+
+
+def _is_installed() -> bool:
+    try:
+        return versions() == _pinned()
+    except FileNotFoundError:
+        return False
+
+
+def _version(name: str) -> str:
+    version: str = json.loads((PLACE / "node_modules" / name / "package.json").read_text())[
+        "version"
+    ]
+    return version
 
 
 class Repository:

@@ -279,8 +279,9 @@ LISTEN_BACKLOG: Final = 64
 LISTEN_PORT_TRIES: Final = 16
 """Ports tried until one is free for both IPv4 and IPv6; a second try is rare already."""
 
-WRITE_QUEUE_BYTES_MAX: Final = 8 * MIB
-"""Sealed bytes that wait for one stream; a peer that never reads is dropped at this point."""
+WRITE_QUEUE_BYTES_MAX: Final = 40 * MIB
+"""Sealed bytes that wait for one stream; a peer that never reads is dropped at this point, or after
+WRITE_STALL_S. A whole membership log goes out at once: PAIRING_PACKAGE_BYTES_MAX, and entries."""
 
 DIALS_PER_DEVICE_MAX: Final = 4
 """Addresses of one device tried at the same time."""

@@ -15,4 +15,5 @@ def complain(error: VaultError) -> None:
     """Write what happened and what to try to standard error, if that can be written."""
     hint = f" {error.hint}" if error.hint else ""
     with suppress(OSError):
-        os.write(STDERR, f"p2pvaultd: {error}.{hint}\n".encode())
+        # The name of a file need not be text.
+        os.write(STDERR, f"p2pvaultd: {error}.{hint}\n".encode(errors="backslashreplace"))

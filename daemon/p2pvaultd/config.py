@@ -103,11 +103,15 @@ def load_settings(file: Path, overrides: Overrides) -> Settings:
     except FileNotFoundError:
         data = b""
     except OSError as error:
-        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
+        raise ConfigError(
+            f"{file} cannot be read: {error.strerror}",
+            hint="It must be a file that you can read, in a directory. Without it defaults hold.",
+        ) from error
     try:
-        return overrides.over(parse_settings(data))
+        settings = parse_settings(data)
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}", hint=error.hint) from error
+    return overrides.over(settings)
 
 
 def parse_settings(data: bytes) -> Settings:

@@ -4,7 +4,7 @@ A daemon without a vault runs and waits, so that `init` and `join` need no resta
 """
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from time import monotonic
 
 import trio
@@ -100,8 +100,13 @@ class Keeper:
             VaultError: The node cannot run.
         """
         async with self._opening:
-            if self._node is None and await self._source.has_vault():
-                await self._run()
+            try:
+                if self._node is None and await self._source.has_vault():
+                    await self._nursery.start(self._hold_open, self._source.open(self._settings))
+            except VaultError as error:
+                # The vault is there all the same; callers are told why it does not open.
+                self._fault = error
+                raise
 
     async def change_settings(self, settings: Settings) -> None:
         """Take over what can be changed live, and try again what could not run before."""
@@ -122,15 +127,11 @@ class Keeper:
                 raise VaultExists("this device has a vault already")
             yield
         finally:
+            # The vault may be here although whoever asked for it left before hearing so. What
+            # keeps it from running is kept in `fault`.
+            with trio.CancelScope(shield=True), suppress(VaultError):
+                await self.run_existing()
             self._beginning = False
-
-    async def _run(self) -> None:
-        try:
-            await self._nursery.start(self._hold_open, self._source.open(self._settings))
-        except VaultError as error:
-            # The vault is there all the same; callers are told why it does not open.
-            self._fault = error
-            raise
 
     async def _hold_open(
         self,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from p2pvault.core.io import Advertise, Effect, Expect, PeerSeen
+from p2pvault.core.io import Advertise, Effect, Expect, PeerSeen, Withdraw
 from p2pvault.core.members import Members
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.limits import ADDRESSES_PER_PEER_MAX, DISCOVERY_RETRIES
@@ -76,7 +76,7 @@ class Beacon:
 
     def _advertise(self, slot: int) -> list[Effect]:
         if not self._listening or not self._keys or not self._members.is_member:
-            return []
+            return self._withdraw()
         key, device, port = self._keys[0], self._members.device, self._listening[0].port
         self._instance = instance_name(key, slot, self._retry, device)
         return [
@@ -87,3 +87,7 @@ class Beacon:
                 tag=tag(key, slot, device, self._listening, port),
             )
         ]
+
+    def _withdraw(self) -> list[Effect]:
+        shown, self._instance = self._instance, ""
+        return [Withdraw()] if shown else []

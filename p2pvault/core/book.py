@@ -48,6 +48,10 @@ class Standing:
         """Put addresses in front of the list."""
         self.seen = tuple(dict.fromkeys([*addresses, *self.seen]))[:ADDRESSES_PER_PEER_MAX]
 
+    def note_not_at(self, address: Address) -> None:
+        """Forget an address that leads to another device by now, unless the person gave it."""
+        self.seen = tuple(each for each in self.seen if each != address)
+
     def heard(self, now: Instant) -> None:
         """Take note of a sign of life."""
         self.last_seen_ms = now.wall_ms

@@ -48,7 +48,7 @@ from p2pvault.errors import (
     UnknownDevice,
     VaultError,
 )
-from p2pvault.limits import EDITS_QUEUED_MAX
+from p2pvault.limits import ADDRESSES_PER_PEER_MAX, EDITS_QUEUED_MAX
 from p2pvault.types import Address, Batch, DeviceId, Instant, LinkId, PeerRow
 
 REMOTE_FAULTS = (RemoteProtocolError, AuthenticationError, CryptoError, CrdtError)
@@ -277,6 +277,8 @@ class Device:
                 return self.links.fail(now, it, failed.error) if it is not None else []
             case PlainJob():
                 return self._errands.failed(now, failed.job, failed.error)
+            case _:
+                assert_never(failed.job)
 
     def _load_failed(self, now: Instant, error: VaultError, link: LinkId | None) -> list[Effect]:
         report = io.Report("error", "load_failed", {"reason": error.code})
@@ -377,8 +379,13 @@ class Device:
             raise Refused("this is the device itself, which needs no address to reach itself")
         standing = self.book[member.device]
         others = tuple(address for address in standing.given if address != asked.address)
+        if not asked.forget and len(others) >= ADDRESSES_PER_PEER_MAX:
+            raise Refused(
+                f"{member.name} has {len(others)} addresses, which is the most that are kept",
+                hint="Take one back with `p2pvault address remove`.",
+            )
         standing.given = others if asked.forget else (asked.address, *others)
-        self._dialer.sighted(now.monotonic, member.device, standing.given)
+        self._dialer.try_soon(now.monotonic, member.device)
         answer = io.Answer(asked.request, (member.device, member.name))
         errand = Errand(NOTHING_LEARNED, self.members.log, answer)
         return self._errands.save(Batch(peers=(standing.row,)), errand)

@@ -27,18 +27,31 @@ class _Target:
     """One device that we want to reach.
 
     Attributes:
-        sighted: Addresses that discovery vouches for, newest first.
         pending: What is left of the present round.
-        failures: Rounds in a row without success.
+        failures: Rounds in a row without success, the present one included.
+        turn: How many of them came before the present round.
         next_round: Earliest start of the next round.
         last_round: Start of the present round.
     """
 
-    sighted: tuple[Address, ...] = ()
     pending: list[Address] = field(default_factory=list)
     failures: int = 0
+    turn: int = 0
     next_round: float = 0.0
     last_round: float = float("-inf")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A dial under way.
+
+    Attributes:
+        device: Whom it is for.
+        turn: How many rounds failed before this one; nobody says why a handshake fails.
+    """
+
+    device: DeviceId
+    turn: int
 
 
 class Dialer:
@@ -47,7 +60,8 @@ class Dialer:
     def __init__(self, entropy: Entropy) -> None:
         self._entropy = entropy
         self._targets: dict[DeviceId, _Target] = {}
-        self._attempts: dict[int, tuple[DeviceId, Address]] = {}
+        self._sighted: dict[DeviceId, tuple[Address, ...]] = {}
+        self._attempts: dict[int, Attempt] = {}
         self._up_since: dict[DeviceId, float] = {}
         self._setbacks: dict[DeviceId, int] = {}
         self._serial = 0
@@ -65,7 +79,7 @@ class Dialer:
         for device, addresses in wanted.items():
             target = self._targets.setdefault(device, _Target())
             if self._is_due(now, device, target):
-                self._begin_round(now, target, addresses)
+                self._begin_round(now, target, [*self._sighted.get(device, ()), *addresses])
             dials += self._next_dials(device, target)
         return dials
 
@@ -73,7 +87,7 @@ class Dialer:
         """Dial a device that is linked, to replace an old link by a new one."""
         if self._is_dialling(device) or not self._has_room():
             return []
-        return [self._dial(device, address)]
+        return [self._dial(Attempt(device, turn=0), address)]
 
     def deadline(self) -> float:
         """Return when `plan` may have something to do, if nothing else happens."""
@@ -84,8 +98,8 @@ class Dialer:
         )
         return min(idle, default=float("inf"))
 
-    def taken(self, attempt: int) -> tuple[DeviceId, Address]:
-        """Forget an attempt because a stream came of it; return whom it was for."""
+    def taken(self, attempt: int) -> Attempt:
+        """Forget an attempt because a stream came of it; return what it was for."""
         return self._attempts.pop(attempt)
 
     def failed(self, attempt: int) -> None:
@@ -114,10 +128,22 @@ class Dialer:
         target.next_round = now + self._pause_s(setbacks)
 
     def sighted(self, now: float, device: DeviceId, addresses: tuple[Address, ...]) -> None:
-        """Take note of addresses that discovery vouches for, and try them soon."""
-        target = self._targets.setdefault(device, _Target())
-        target.sighted = addresses[:ADDRESSES_PER_PEER_MAX]
-        self._hurry(now, target)
+        """Take note of addresses that discovery vouches for, and try them soon.
+
+        They are kept also while the device is linked: one that moved is sighted at its new place
+        long before its old link is known to be dead, and is not sighted again after that.
+        """
+        self._sighted[device] = addresses[:ADDRESSES_PER_PEER_MAX]
+        self.try_soon(now, device)
+
+    def misled(self, device: DeviceId, address: Address) -> None:
+        """Take note that somebody else answered where a device was looked for."""
+        sighted = self._sighted.get(device, ())
+        self._sighted[device] = tuple(each for each in sighted if each != address)
+
+    def try_soon(self, now: float, device: DeviceId) -> None:
+        """Start over with one device: more is known of where it is."""
+        self._hurry(now, self._targets.setdefault(device, _Target()))
 
     def hurry(self, now: float) -> None:
         """Start over with every device: our own network is another one."""
@@ -132,9 +158,8 @@ class Dialer:
         return now >= target.next_round and not target.pending and not self._is_dialling(device)
 
     def _begin_round(self, now: float, target: _Target, addresses: Iterable[Address]) -> None:
-        known = dict.fromkeys([*target.sighted, *addresses])
-        target.pending = list(known)[:ADDRESSES_PER_PEER_MAX]
-        target.last_round = now
+        target.pending = list(dict.fromkeys(addresses))
+        target.last_round, target.turn = now, target.failures
         target.next_round = now + self._pause_s(target.failures)
         target.failures += 1
 
@@ -144,19 +169,20 @@ class Dialer:
 
     def _next_dials(self, device: DeviceId, target: _Target) -> list[Dial]:
         dials: list[Dial] = []
-        under_way = sum(1 for dialled, _ in self._attempts.values() if dialled == device)
+        under_way = sum(1 for attempt in self._attempts.values() if attempt.device == device)
+        attempt = Attempt(device, target.turn)
         while target.pending and under_way < DIALS_PER_DEVICE_MAX and self._has_room():
             under_way += 1
-            dials.append(self._dial(device, target.pending.pop(0)))
+            dials.append(self._dial(attempt, target.pending.pop(0)))
         return dials
 
-    def _dial(self, device: DeviceId, address: Address) -> Dial:
+    def _dial(self, attempt: Attempt, address: Address) -> Dial:
         self._serial += 1
-        self._attempts[self._serial] = (device, address)
-        return Dial(self._serial, device, address)
+        self._attempts[self._serial] = attempt
+        return Dial(self._serial, attempt.device, address)
 
     def _has_room(self) -> bool:
         return len(self._attempts) < DIALS_MAX
 
     def _is_dialling(self, device: DeviceId) -> bool:
-        return any(dialled == device for dialled, _ in self._attempts.values())
+        return any(attempt.device == device for attempt in self._attempts.values())

@@ -99,7 +99,7 @@ class RecordsLoaded:
 
 @dataclass(frozen=True, slots=True)
 class EntriesLoaded:
-    """The answer to LoadEntries; empty at the end of the log."""
+    """The answer to LoadEntries; never empty, since only what is durable is asked for."""
 
     link: LinkId
     entries: Sequence[StoredEntry]
@@ -364,6 +364,11 @@ class Advertise:
 
 
 @dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Announce this device no longer: it has no address, or has left the vault."""
+
+
+@dataclass(frozen=True, slots=True)
 class Expect:
     """Resolve these names when they are seen, and no others."""
 
@@ -483,6 +488,9 @@ class StatusChanged:
     """Something that `status` shows is different now."""
 
 
+Discover = Advertise | Withdraw | Expect | AdvertisePairing
+"""What concerns discovery."""
+
 Effect = (
     Persist
     | LoadRecords
@@ -491,6 +499,7 @@ Effect = (
     | Write
     | Hangup
     | Advertise
+    | Withdraw
     | Expect
     | AdvertisePairing
     | WakeAt

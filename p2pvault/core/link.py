@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import assert_never
 
 from p2pvault.core.kinds import Kind
 from p2pvault.crypto.channel import Channel
@@ -216,6 +217,8 @@ class Link:
                 return min(self.last_heard + IDLE_S, self.next_beat, self.renew_at)
             case Phase.CLOSED:
                 return float("inf")
+            case _:
+                assert_never(self.phase)
 
     def is_dead(self, now: Instant) -> bool:
         """Tell whether the peer has let a deadline pass."""

@@ -28,7 +28,6 @@ class Links:
         self._dialer = dialer
         self._entropy = entropy
         self._links: dict[LinkId, Link] = {}
-        self._gate_turns: dict[DeviceId, int] = {}
 
     def __getitem__(self, link: LinkId) -> Link | None:
         return self._links.get(link)
@@ -55,20 +54,20 @@ class Links:
 
     def begin(self, now: Instant, stream: LinkUp) -> list[Effect]:
         """Start the handshake on a new stream."""
-        device = None
+        attempt = None
         if stream.attempt is not None:
-            device, _ = self._dialer.taken(stream.attempt)
+            attempt = self._dialer.taken(stream.attempt)
         secret = self._members.keys.static
         gates = self._members.gates()
         if not gates or len(self._links) >= LINKS_MAX:
             return [Hangup(stream.link)]
         handshake: Initiator | Responder
-        if device is None:
+        if attempt is None:
             handshake = Responder(secret, gates, self._entropy)
         else:
-            gate = gates[self._gate_turns.get(device, 0) % len(gates)]
-            handshake = Initiator(secret, gate, self._entropy)
-        link = Link(stream.link, Origin(stream.remote, device), now.monotonic, handshake)
+            handshake = Initiator(secret, self._members.gate_for(attempt.turn), self._entropy)
+        origin = Origin(stream.remote, attempt.device if attempt is not None else None)
+        link = Link(stream.link, origin, now.monotonic, handshake)
         self._links[link.id] = link
         opening = link.begin()
         return [Write(link.id, opening)] if opening else []
@@ -80,7 +79,6 @@ class Links:
         effects: list[Effect] = [Write(link.id, send)] if send else []
         if was is Phase.HANDSHAKE and link.phase is Phase.INTRODUCING:
             self._refuse_removed(link)
-            self._gate_turns.pop(link.origin.dialled or DeviceId(b""), None)
         return effects, messages
 
     def recognise(self, now: Instant, link: Link) -> tuple[list[Effect], list[Message]] | None:
@@ -91,6 +89,7 @@ class Links:
         held = link.come_up(now, member.device, self._entropy)
         effects = self._end_rival(now, link, member.device)
         self._dialer.reached(now.monotonic, member.device)
+        self._note_whereabouts(link.origin, member.device)
         if link.phase is Phase.UP:
             self._note_up(now, link, self._book[member.device])
         fields: dict[str, str | bool] = {
@@ -114,6 +113,12 @@ class Links:
         if link.origin.dialled is not None:
             standing.note_seen([link.origin.remote])
 
+    def _note_whereabouts(self, origin: Origin, device: DeviceId) -> None:
+        if origin.dialled is None or origin.dialled == device:
+            return
+        self._book[origin.dialled].note_not_at(origin.remote)
+        self._dialer.misled(origin.dialled, origin.remote)
+
     def _refuse_removed(self, link: Link) -> None:
         if self._members.membership.removed_by_static(link.static) is not None:
             raise RevokedDevice("a device that was removed from the vault")
@@ -133,8 +138,6 @@ class Links:
         """End a link that broke a rule: no word to the peer, one line in the log."""
         if link.phase is Phase.CLOSED:
             return []
-        if link.phase is Phase.HANDSHAKE and link.origin.dialled is not None:
-            self._gate_turns[link.origin.dialled] = self._gate_turns.get(link.origin.dialled, 0) + 1
         fields = {"reason": error.code, "phase": link.phase.name.lower()}
         if link.device is not None:
             fields["device"] = link.device.hex()
@@ -150,20 +153,22 @@ class Links:
         if gone is None:
             return []
         effects = self._forget_standing(now, gone, orderly=gone.peer_closed)
-        if gone.phase is Phase.HANDSHAKE and gone.origin.dialled is not None:
-            turn = self._gate_turns.get(gone.origin.dialled, 0)
-            self._gate_turns[gone.origin.dialled] = turn + 1
         gone.phase = Phase.CLOSED
         return effects
 
     def end_removed(self, now: Instant) -> list[Effect]:
         """End every link to a device that is no member any more; all, if this one is not."""
-        effects: list[Effect] = []
-        for link in self:
-            removed = self._members.membership.removed_by_static(link.static)
-            if removed is not None or not self._members.is_member:
-                effects += self.close(now, link)
-        return effects
+        gone = [link for link in self if not self._may_stay(link)]
+        return [effect for link in gone for effect in self.close(now, link)]
+
+    def _may_stay(self, link: Link) -> bool:
+        membership = self._members.membership
+        if not self._members.is_member:
+            return False
+        if link.device is not None:
+            # Not all of these were removed: an admission is void when its author's authority is.
+            return membership.is_member(link.device)
+        return membership.removed_by_static(link.static) is None
 
     def _forget_standing(self, now: Instant, link: Link, *, orderly: bool) -> list[Effect]:
         if link.device is None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from p2pvault.core.replica import Replica, Replicas, replica_of
-from p2pvault.core.selector import IdPrefix, Path, Selector, path_of
+from p2pvault.core.selector import Path, Selector, path_of
 from p2pvault.types import AuthorId, RecordId, StoredRecord
 
 
@@ -52,19 +52,15 @@ class Lookup:
 
     def _stored(self, selector: Selector) -> Sequence[RecordId]:
         rows = (each.row for each in self._loaded.values())
-        match selector:
-            case Path():
-                return [row.id for row in rows if path_of(row) == str(selector)]
-            case IdPrefix(digits):
-                return [row.id for row in rows if row.id.hex().startswith(digits)]
+        if isinstance(selector, Path):
+            return [row.id for row in rows if path_of(row) == str(selector)]
+        return [row.id for row in rows if row.id.hex().startswith(selector.digits)]
 
     def _under_way(self, selector: Selector) -> Sequence[RecordId]:
-        match selector:
-            case Path():
-                return self._made.get(str(selector), [])
-            case IdPrefix(digits):
-                made = (record for ids in self._made.values() for record in ids)
-                return [record for record in made if record.hex().startswith(digits)]
+        if isinstance(selector, Path):
+            return self._made.get(str(selector), [])
+        made = (record for ids in self._made.values() for record in ids)
+        return [record for record in made if record.hex().startswith(selector.digits)]
 
     def _is_live(self, record: RecordId) -> bool:
         replica = self._replicas.get(record)

@@ -116,6 +116,16 @@ class Members:
         """Return the gate keys of the newest epochs, newest first."""
         return [gate_key(self.secrets[epoch]) for epoch in self.membership.gates(self.secrets)]
 
+    def gate_for(self, turn: int) -> bytes:
+        """Return the gate key to dial with, which is the newest epoch's on every even turn.
+
+        Whoever accepts tries the newest few only. A member that slept through more epochs than
+        that knows none of them, so whoever dials it comes down to an older one on every odd turn.
+        """
+        known = [epoch.id for epoch in self.membership.epochs if epoch.id in self.secrets]
+        back = (turn + 1) // 2 % len(known) if turn % 2 else 0
+        return gate_key(self.secrets[known[back]])
+
     def discovery_keys(self) -> list[bytes]:
         """Return the discovery keys of the two newest epochs, newest first."""
         newest = self.membership.gates(self.secrets)[:2]

@@ -219,10 +219,8 @@ class Pairing:
 
     def admission_failed(self, now: Instant, error: VaultError) -> Sequence[Outcome]:
         """End the session: the new device could not be made a member."""
-        if self._session is None:
-            return []
-        effects = self._carry_out(now, self._session.machine.cancel())
-        return [*effects, *self._news(PairingOver(error)), *self._shut()]
+        news = self._news(PairingOver(error))
+        return [*news, *self._shut(), *self._carry_out(now, self._machine.cancel())]
 
     def wake(self, now: Instant) -> Sequence[Outcome]:
         """Let deadlines pass: the session's, or the code's."""
@@ -258,8 +256,7 @@ class Pairing:
         self, now: Instant, asked: SessionEffect
     ) -> Sequence[Outcome]:
         session = self._session
-        if session is None:
-            return []
+        assert session is not None, "the end of a session is the last thing that it asks for"
         match asked:
             case Send(data):
                 return [Write(session.link, data)]
@@ -278,10 +275,9 @@ class Pairing:
                 return self._paired(now, session)
             case Failed():
                 return self._failed(now, session, asked)
-            case SessionOver():
-                return self._session_over(now, session)
             case _:
-                raise AssertionError(f"a sponsor never asks for {type(asked).__name__}")
+                assert isinstance(asked, SessionOver), "a sponsor asks for nothing else"
+                return self._session_over(now, session)
 
     def _paired(self, now: Instant, session: _Session) -> list[Effect]:
         assert session.card is not None, "only a device with a name is paired"

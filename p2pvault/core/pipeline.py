@@ -9,6 +9,7 @@ behind it is thrown away too, the replicas are dropped, and the store's word cou
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeGuard
 
 from p2pvault.core.commit import Commit, Wish
 from p2pvault.core.content import Content
@@ -250,9 +251,11 @@ class Pipeline:
         room = EDIT_RECORDS_MAX if isinstance(first, EditJob) else ENTRY_CHANGES_MAX
         room -= _size(first)
         companions: list[RecordJob] = []
-        while self._jobs and _goes_with(first, self._jobs[0]) and _size(self._jobs[0]) <= room:
-            companion = self._jobs.popleft()
-            assert not isinstance(companion, PlainJob), "_goes_with says so"
+        while self._jobs:
+            companion = self._jobs[0]
+            if not _goes_with(companion, first) or _size(companion) > room:
+                break
+            self._jobs.popleft()
             companions.append(companion)
             room -= _size(companion)
         return companions
@@ -315,17 +318,13 @@ class Pipeline:
         return [pair for staged in self._under_way() for pair in staged.made]
 
 
-def _size(job: Job) -> int:
-    match job:
-        case EditJob():
-            return len(job.wishes)
-        case EntriesJob():
-            return sum(len(entry.body.changes) for entry in job.entries)
-        case PlainJob():
-            return 1
+def _size(job: RecordJob) -> int:
+    if isinstance(job, EditJob):
+        return len(job.wishes)
+    return sum(len(entry.body.changes) for entry in job.entries)
 
 
-def _goes_with(first: RecordJob, other: Job) -> bool:
+def _goes_with(other: Job, first: RecordJob) -> TypeGuard[RecordJob]:
     if isinstance(other, PlainJob) or first.alone or other.alone:
         return False
     if isinstance(first, EditJob):

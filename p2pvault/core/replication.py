@@ -95,10 +95,10 @@ class Replication:
     def loaded(self, link: Link, answer: EntriesLoaded, content: Content) -> list[Effect]:
         """Send loaded entries that the peer lacks, and go on."""
         link.feed.loading = False
-        if answer.entries:
-            link.feed.cursor = answer.entries[-1].arrival
+        assert answer.entries, "only what is durable is asked for"
+        link.feed.cursor = answer.entries[-1].arrival
         # The store may have shown more than we were told is durable; that comes as an announcement.
-        link.feed.at_tail = (link.feed.cursor or 0) >= content.last_arrival
+        link.feed.at_tail = link.feed.cursor >= content.last_arrival
         lacking = [entry for entry in answer.entries if link.peer.lacks(entry)]
         return _send(link, lacking) + self.feed(link, content)
 

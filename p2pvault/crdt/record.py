@@ -29,6 +29,7 @@ from p2pvault.limits import (
     CHANGE_INFLATED_BYTES_MAX,
     DEFLATE_BYTES_MIN,
     RECORD_BYTES_MAX,
+    VALUE_DEPTH_MAX,
 )
 from p2pvault.types import AuthorId, ChangeHash, Heads
 
@@ -169,26 +170,34 @@ class Record:
             after: Heads that it had later.
 
         Returns:
-            Names, sorted; those of nested maps joined by dots (`address.city`).
+            Names, sorted; those of nested maps joined by dots (`address.city`). What is nested
+            deeper than VALUE_DEPTH_MAX, which no honest device writes, is not told apart.
         """
         old, new = list[bytes](before), list[bytes](after)
         with shield:
-            return tuple(sorted(self._differing(self._layout.data, old, new, "")))
+            return tuple(sorted(self._differing(self._layout.data, old, new, ())))
 
     def _differing(
-        self, obj: ObjectId, before: list[bytes], after: list[bytes], prefix: str
+        self, obj: ObjectId, before: list[bytes], after: list[bytes], steps: tuple[str, ...]
     ) -> Iterator[str]:
         old = read_entries(self._document, obj, before)
         new = read_entries(self._document, obj, after)
         for key in old.keys() | new.keys():
             left, right = old.get(key), new.get(key)
             if left is not None and left == right and left[0] == MAP:
-                yield from self._differing(left[1], before, after, f"{prefix}{key}.")
+                if len(steps) < VALUE_DEPTH_MAX:
+                    yield from self._differing(left[1], before, after, (*steps, key))
             elif self._frozen(left, before) != self._frozen(right, after):
-                yield prefix + key
+                yield ".".join((*steps, key))
 
     def _frozen(self, entry: Entry | None, heads: list[bytes]) -> Hashable:
-        return entry and freeze(read(self._document, entry, heads))
+        if entry is None:
+            return None
+        try:
+            return freeze(read(self._document, entry, heads))
+        except CrdtError:
+            # Too deep to be read. A record must not be refused because somebody watches it.
+            return tuple(heads)
 
     def commit(self, wanted: dict[str, Value]) -> bytes | None:
         """Bring the fields to the wanted value with as few operations as possible.

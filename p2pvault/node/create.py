@@ -68,8 +68,8 @@ def store_vault(state: Path, made: NewVault) -> None:
         VaultExists: There is a vault already.
         StoreError: The home cannot be written to, or another process has it open.
     """
-    key = store_key(make_master_key(make_home(state), urandom))
     try:
+        key = store_key(make_master_key(make_home(state), urandom))
         store = open_store(state, key, create=True)
     except StoreInUse as error:
         raise VaultExists("a daemon has a vault in this home open") from error

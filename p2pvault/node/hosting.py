@@ -61,13 +61,17 @@ class Hosting:
 
     @asynccontextmanager
     async def open(self, *, admin: bool) -> AsyncIterator[HostedPairing]:
-        """Show a code inside the block."""
+        """Show a code inside the block.
+
+        Raises:
+            ConfigError: Nothing can listen where this node does.
+        """
+        listeners = await open_listeners(self.network.host, 0)
         request = self._requests.number()
         session = self._sessions[request] = HostedPairing(request, self._shell.feed)
-        listeners = await open_listeners(self.network.host, 0)
         try:
             async with trio.open_nursery() as nursery:
-                await nursery.start(trio.serve_listeners, self._shell.accept_pairing, listeners)
+                await nursery.start(self._shell.serve_pairing, listeners)
                 addresses = self.network.reachable_at(port_of(listeners[0]))
                 self._beaconing.pair_on(addresses)
                 self._shell.feed(io.PairingRequested(request, admin, addresses))

@@ -87,6 +87,7 @@ class Joining:
         self._newcomer = Newcomer(self._keys, clean_name(name), DEVICE_KIND)
         self._send, self.events = trio.open_memory_channel[JoinEvent](PAIRING_NEWS_MAX)
         self._answers, self._answered = trio.open_memory_channel[bool](1)
+        self._offered = False
         self._words_shown = False
         self._joined: VaultJoined | None = None
         self._failure: VaultError | None = None
@@ -98,12 +99,12 @@ class Joining:
         """Pass on the person's answer to `VaultOffered`.
 
         Raises:
-            PairingRefused: It was answered already.
+            PairingRefused: None is offered yet, or it was answered already.
         """
-        try:
-            self._answers.send_nowait(accepted)
-        except trio.WouldBlock:
-            raise PairingRefused("the vault was accepted or declined already") from None
+        if not self._offered:
+            raise PairingRefused("no vault waits to be accepted")
+        self._offered = False
+        self._answers.send_nowait(accepted)
 
     async def run(self, discovery: DiscoverySettings) -> None:
         """Join, and say how it ended."""
@@ -206,6 +207,7 @@ class Joining:
                 self._search.deadline = float("inf")
                 await self._send.send(WordsShown(" ".join(words), digits))
             case ConfirmVault(vault, _):
+                self._offered = True
                 await self._send.send(VaultOffered(vault.name, vault.devices, vault.made_ms))
             case Failed(error):
                 self._failure = error

@@ -28,8 +28,7 @@ def read_record(reader: Reader, actor: AuthorId, selector: str) -> RecordView:
         CrdtError: The stored record is damaged.
     """
     parsed = parse_selector(selector)
-    live = [row.id for row in _matching(reader, parsed) if not row.deleted]
-    (stored,) = reader.records([pick(parsed, live)])
+    (stored,) = reader.records([pick(parsed, _live(_matching(reader, parsed)))])
     record = Record.load(actor, stored.chunks, stored.row.heads)
     return RecordView(stored.row.id, path_of(stored.row), record.value())
 
@@ -55,12 +54,16 @@ def list_records(
 
 
 def load_records(reader: Reader, load: LoadRecords) -> RecordsLoaded:
-    """Answer the core's question for records."""
+    """Answer the core's question for records.
+
+    Deleted ones are left out where a person looks for them: a path may have had thousands. The
+    core itself knows those that come back with a batch under way.
+    """
     ids = dict.fromkeys(load.ids)
     for path in load.paths:
-        ids |= dict.fromkeys(_ids(reader.find(*path)))
+        ids |= dict.fromkeys(_live(reader.find(*path)))
     for digits in load.prefixes:
-        ids |= dict.fromkeys(_ids(reader.with_id_prefix(digits, ID_PREFIX_ROWS_MAX)))
+        ids |= dict.fromkeys(_live(reader.with_id_prefix(digits, ID_PREFIX_ROWS_MAX)))
     return RecordsLoaded(load.load, reader.records(list(ids)))
 
 
@@ -83,8 +86,8 @@ def _matching(reader: Reader, selector: Selector) -> list[RecordRow]:
             return reader.with_id_prefix(digits, ID_PREFIX_ROWS_MAX)
 
 
-def _ids(rows: Iterable[RecordRow]) -> list[RecordId]:
-    return [row.id for row in rows]
+def _live(rows: Iterable[RecordRow]) -> list[RecordId]:
+    return [row.id for row in rows if not row.deleted]
 
 
 def _mark(after: str | None) -> RecordId | None:

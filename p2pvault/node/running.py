@@ -279,10 +279,10 @@ async def open_node(
         VaultError: The store cannot be opened, or the port cannot be listened on.
     """
     async with _open_stores(settings.home) as stores:
-        state = await stores.writer.run(lambda store: store.state())
+        device = device_of(await stores.writer.run(lambda store: store.state()), urandom)
         listeners = await open_listeners(settings.host, settings.port)
         network = Network(settings.host, port_of(listeners[0]), settings.discovery.interfaces)
-        shell = Shell(device_of(state, urandom), stores, clock or Clock())
+        shell = Shell(device, stores, clock or Clock())
         node = RunningNode(shell, network, settings.discovery)
         async with trio.open_nursery() as nursery:
             await nursery.start(shell.run, node.hooks())

@@ -8,6 +8,7 @@ dials and streams have tasks of their own.
 import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -183,8 +184,19 @@ class Shell:
         self._half_open[link] = remote.host
         await self._carry(link, stream, io.LinkUp(link, None, remote))
 
-    async def accept_pairing(self, stream: trio.SocketStream) -> None:
-        """Carry a stream that the pairing listener accepted; the window bounds their number."""
+    async def serve_pairing(
+        self, listeners: list[trio.SocketListener], *, task_status: trio.TaskStatus[object]
+    ) -> None:
+        """Accept streams for the pairing window until cancelled.
+
+        The streams outlive that: whoever stops a pairing is gone at once, and the device at the
+        door still has to be told.
+        """
+        serve = partial(trio.serve_listeners, handler_nursery=self._nursery)
+        await serve(self._accept_pairing, listeners, task_status=task_status)
+
+    async def _accept_pairing(self, stream: trio.SocketStream) -> None:
+        """Carry a stream of the pairing listener; the window bounds their number."""
         link = self._next_link()
         await self._carry(link, stream, io.PairingStreamUp(link))
 

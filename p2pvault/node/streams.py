@@ -57,8 +57,11 @@ class Stream:
                     await self._read_all()
                     nursery.cancel_scope.cancel()
         finally:
-            await trio.aclose_forcefully(self._stream)
-            self._feed(io.LinkDown(self._link))
+            try:
+                # A checkpoint, so a cancellation from outside gets no further than this.
+                await trio.aclose_forcefully(self._stream)
+            finally:
+                self._feed(io.LinkDown(self._link))
 
     async def _read_all(self) -> None:
         while True:

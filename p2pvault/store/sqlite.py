@@ -236,6 +236,9 @@ def open_reader(home: Path, key: bytes) -> SqliteReader:
         StoreUnwritable: The file cannot be opened.
     """
     files = _existing(home)
+    if files.database.stat().st_size == 0:
+        # A crash right after making the file leaves this; a reader cannot even begin on it.
+        raise NoVault(f"{files.database} was never filled")
     with ExitStack() as on_failure, translated(files.database):
         connection = connect(files.database, key, writable=False)
         on_failure.callback(connection.close)

@@ -49,9 +49,12 @@ class MembershipLog:
         store or from the device that paired this one.
 
         Raises:
-            RemoteProtocolError: As `add`; also when the first one is no genesis.
+            RemoteProtocolError: As `add`; also when the first one is no genesis, or there is none.
         """
-        return cls(Ledger()).add(batch).log
+        log = cls(Ledger()).add(batch).log
+        if not len(log):
+            raise MalformedMessage("a membership log without operations")
+        return log
 
     def add(self, batch: Iterable[bytes]) -> "Addition":
         """Take operations in, all of them or none.
