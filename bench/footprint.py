@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 import process
-from daemons import Daemon
+from daemons import Daemon, Stuck
 from environment import ENVIRONMENT
 from sample import path
 from summary import Figures
@@ -53,7 +53,10 @@ def _run(*arguments: str) -> float:
 
 def _time(command: list[str]) -> float:
     began = time.monotonic()
-    subprocess.run(
-        command, stdout=subprocess.DEVNULL, env=ENVIRONMENT, timeout=_COMMAND_S, check=True
-    )
+    try:
+        subprocess.run(
+            command, stdout=subprocess.DEVNULL, env=ENVIRONMENT, timeout=_COMMAND_S, check=True
+        )
+    except subprocess.SubprocessError as error:
+        raise Stuck(str(error)) from error
     return time.monotonic() - began

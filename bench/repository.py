@@ -58,9 +58,8 @@ def _is_installed() -> bool:
 
 
 def _version(name: str) -> str:
-    version: str = json.loads((PLACE / "node_modules" / name / "package.json").read_text())[
-        "version"
-    ]
+    package = (PLACE / "node_modules" / name / "package.json").read_text()
+    version: str = json.loads(package)["version"]
     return version
 
 
@@ -112,8 +111,11 @@ class Repository:
     def ask(self, command: str, **parameters: object) -> Answer:
         """Give a command and wait for its answer."""
         assert self._process.stdin is not None, "it was asked for"
-        self._process.stdin.write(json.dumps({"command": command, **parameters}) + "\n")
-        self._process.stdin.flush()
+        try:
+            self._process.stdin.write(json.dumps({"command": command, **parameters}) + "\n")
+            self._process.stdin.flush()
+        except BrokenPipeError as error:
+            raise Stuck(f"automerge-repo ended before {command}") from error
         answer = self._answer()
         if "error" in answer:
             raise Stuck(f"automerge-repo, {command}: {answer['error']}")

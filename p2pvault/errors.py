@@ -153,6 +153,13 @@ class PairingRefused(PairingError):
     code = "pairing_refused"
 
 
+class PairingBusy(PairingRefused):
+    """The other device is pairing with somebody else just now."""
+
+    code = "pairing_busy"
+    hint = "Try again in a minute."
+
+
 class NoPairingDevice(PairingError):
     """No device on the network is waiting with this code."""
 

@@ -304,6 +304,9 @@ BACKOFF_MAX_S: Final = 600.0
 ADDRESSES_PER_PEER_MAX: Final = 16
 """Remembered or advertised addresses of one device."""
 
+HOST_CHARACTERS_MAX: Final = 64
+"""An IPv6 address has at most 45 characters, its scope (an interface) at most 15 and a `%`."""
+
 STOP_LINKS_S: Final = 2.0
 """How long a stopping node waits for its closes to be written; SIGTERM is given 5 s in all."""
 
@@ -332,6 +335,9 @@ PAIRING_SPONSORS_MAX: Final = 3
 
 PAIRING_SEARCH_S: Final = 30.0
 """How long a joining device looks for one that shows a code; mDNS answers within 2 s."""
+
+PAIRING_BUSY_S: Final = 0.5
+"""Before a busy device is asked again; one that seeks another code leaves within milliseconds."""
 
 PAIRING_LAST_LOOK_S: Final = 3.0
 """After a wrong code, how long another device that shows one is looked for."""

@@ -4,11 +4,13 @@ It must start at once, so nothing here imports trio, a cryptographic library, or
 that only the daemon needs.
 """
 
+import os
 import sys
 
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
+    _open_closed_streams()
     try:
         # Inside the guard, so that an interrupt during start-up ends as quietly as a later one.
         from p2pvault.cli.root import run  # noqa: PLC0415
@@ -16,3 +18,13 @@ def main() -> None:
         sys.exit(run(sys.argv[1:]))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _open_closed_streams() -> None:
+    """Stand in for standard streams that the shell closed (`<&-`): Python has None for them."""
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123  # lives as long as the process
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123

@@ -320,11 +320,20 @@ class Device:
         settled = self.members.settle(now, self._entropy, self.pipeline.newest)
         if not settled.is_nothing:
             effects += self._errands.save(settled.batch, Errand(settled, self.members.log))
-        effects += self.links.end_removed(now)
+        effects += self._say_farewell(learned) + self.links.end_removed(now)
         for link in self.links:
             if link.phase is Phase.INTRODUCING:
                 effects += self._on(now, link.id, lambda it: self._recognise(now, it))
         return effects + self._beacon.refresh(now)
+
+    def _say_farewell(self, learned: Learned) -> list[Effect]:
+        """Tell linked devices of their removal: from now on nobody answers them any more."""
+        effects: list[Effect] = []
+        for link in self.links.introduced():
+            assert link.device is not None, "only members are introduced"
+            operations = self.members.farewell(link.device, learned)
+            effects += self._introductions.tell(link, operations)
+        return effects
 
     def _rename(self, now: Instant, asked: io.RenameRequested) -> list[Effect]:
         member = self.members.find(asked.device)

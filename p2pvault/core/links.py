@@ -59,18 +59,22 @@ class Links:
             attempt = self._dialer.taken(stream.attempt)
         secret = self._members.keys.static
         gates = self._members.gates()
-        if not gates or len(self._links) >= LINKS_MAX:
+        if not gates or not self._members.is_member or len(self._links) >= LINKS_MAX:
             return [Hangup(stream.link)]
         handshake: Initiator | Responder
         if attempt is None:
             handshake = Responder(secret, gates, self._entropy)
         else:
-            handshake = Initiator(secret, self._members.gate_for(attempt.turn), self._entropy)
+            gate = self._members.gate_for(attempt.turn)
+            handshake = Initiator(secret, gate, self._entropy, self._is_of_a_member)
         origin = Origin(stream.remote, attempt.device if attempt is not None else None)
         link = Link(stream.link, origin, now.monotonic, handshake)
         self._links[link.id] = link
         opening = link.begin()
         return [Write(link.id, opening)] if opening else []
+
+    def _is_of_a_member(self, static: bytes) -> bool:
+        return self._members.membership.member_by_static(static) is not None
 
     def receive(self, now: Instant, link: Link, data: bytes) -> tuple[list[Effect], list[Message]]:
         """Take bytes of a link; raises what ends it."""

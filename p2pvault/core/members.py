@@ -158,6 +158,14 @@ class Members:
         membership = self.membership
         return membership.members.get(device) or membership.removed.get(device)
 
+    def farewell(self, device: DeviceId, learned: "Learned") -> tuple[StoredOperation, ...]:
+        """Return the part of what was learned that tells a device of its removal, and no more."""
+        removal = self.membership.removed.get(device)
+        if removal is None:
+            return ()
+        removals = [i for i, op in enumerate(learned.operations) if op.hash in removal.operations]
+        return learned.operations[: removals[-1] + 1] if removals else ()
+
     # What is learned ---------------------------------------------------------------------
 
     def learn(self, operations: Iterable[bytes]) -> Learned:

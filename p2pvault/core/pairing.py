@@ -289,7 +289,7 @@ class Pairing:
         self._window.end(now.monotonic, guessed=failed.counts_as_guess, burn=failed.burns_code)
         report = Report("warning", "pairing_failed", {"reason": failed.error.code})
         if self._window.state(now.monotonic) is not WindowState.OPEN:
-            return [report, *self._news(PairingOver(failed.error)), *self._shut()]
+            return [report, *self._news(PairingOver(_last_word(failed))), *self._shut()]
         if session.card is None and not failed.counts_as_guess:
             # Somebody looking for another code leaves before it tries this one; that is no news.
             return []
@@ -305,3 +305,10 @@ class Pairing:
 
     def _news(self, news: News) -> list[Effect]:
         return [PairingNews(self._open.request, news)] if self._open is not None else []
+
+
+def _last_word(failed: Failed) -> VaultError:
+    """Return why a window closed with a session: its own fault, or one wrong code too many."""
+    if failed.counts_as_guess and not failed.burns_code:
+        return CodeExpired("too many wrong codes were tried; this one is not valid any more")
+    return failed.error

@@ -46,7 +46,7 @@ class Staged:
         entries: The new entries, in order of arrival.
         changes: For watchers; empty when nobody watches.
         touched: The records that stay pinned until the batch is durable.
-        made: Paths of records that the store does not know before.
+        made: Paths of records that nobody finds in the store before, being new or deleted there.
     """
 
     batch: Batch
@@ -123,7 +123,11 @@ class Staging:
             entries=entries,
             changes=tuple(_changes(changed)) if watched else (),
             touched=frozenset(self._touched),
-            made=tuple((path_of(t.replica.state()), t.replica.id) for t in changed if not t.before),
+            made=tuple(
+                (path_of(each.replica.state()), each.replica.id)
+                for each in changed
+                if each.before is None or each.before.deleted
+            ),
         )
 
 

@@ -45,7 +45,7 @@ PROSE_CHARACTERS: Final = 120
 TOKEN_CHARACTERS: Final = 64
 """An ASCII string longer than this without white space is a token: no word is as long."""
 
-_TOKEN: Final = re.compile(r"[!-~]{%d,}" % (TOKEN_CHARACTERS + 1), re.ASCII)
+_TOKEN: Final = re.compile(f"[!-~]{{{TOKEN_CHARACTERS + 1},}}", re.ASCII)
 
 # Explicit ranges, not Unicode categories: two devices with different Unicode tables have to
 # agree. C0, DEL, C1, line separators, surrogates, and the marks that reorder text on a screen.

@@ -183,11 +183,16 @@ class Initiator(_Side):
     Args:
         party: This side.
         psk: 32 bytes that the responder must know too.
+        accepts: Tells of the responder's static key whether to go on. It is asked before this
+            side shows its own key, so that whoever is refused here does not learn it.
     """
 
-    def __init__(self, party: Party, psk: bytes) -> None:
+    def __init__(
+        self, party: Party, psk: bytes, accepts: Callable[[bytes], bool] = lambda _: True
+    ) -> None:
         super().__init__(party)
         self._psk = psk
+        self._accepts = accepts
         self._kem = DecapsulationKey.generate(party.entropy)
         self._steps.append((GREETING_BYTES, self._greeted))
 
@@ -203,6 +208,8 @@ class Initiator(_Side):
     def _answered(self, state: HandshakeState, message: bytes) -> bytes:
         ciphertext = state.read_message(message)
         self._refuse_self(state)
+        if not self._accepts(state.remote_static):
+            raise HandshakeFailed("the device at the other end is not one to talk to")
         state.set_psk(3, _late_psk(self._kem.decapsulate(ciphertext), self._psk))
         return frame(state.write_message(b""))
 

@@ -3,9 +3,12 @@
 Pure bookkeeping with the time as an argument. The gate comes before any cryptography, so it is all
 that a flood of connections costs. Loopback is treated like any network: the bounds are wide enough
 for many devices on one machine, and a local program may not starve the daemon either.
+
+A place is never refused for want of room: the oldest stream in the way gives its own up. A device
+needs one for a fraction of a second, while who holds places open to keep others out is always
+oldest; and the rate of each address bounds how fast anybody can push others out.
 """
 
-from collections import Counter
 from dataclasses import dataclass
 from ipaddress import ip_network
 
@@ -17,6 +20,7 @@ from p2pvault.limits import (
     HANDSHAKES_PER_S,
 )
 from p2pvault.net.addresses import parse_host
+from p2pvault.types import LinkId
 
 
 @dataclass(slots=True)
@@ -37,44 +41,48 @@ class _Bucket:
 
 
 class HalfOpenGate:
-    """Admits streams into a handshake.
-
-    The order of the checks matters: a stream that finds no place does not cost its address a token,
-    so a full gate does not punish those who wait.
-    """
+    """Admits streams into a handshake."""
 
     def __init__(self) -> None:
-        self._open: Counter[str] = Counter()
+        self._networks: dict[LinkId, str] = {}  # by stream, oldest first
         self._buckets: dict[str, _Bucket] = {}
 
-    def admit(self, host: str, now: float) -> bool:
+    def __contains__(self, link: LinkId) -> bool:
+        return link in self._networks
+
+    def admit(self, link: LinkId, host: str, now: float) -> bool:
         """Decide on a stream that was just accepted.
 
         Args:
+            link: Names the stream.
             host: Literal IP address of its other end.
             now: Monotonic time in seconds.
 
         Returns:
-            Whether it may start a handshake. If so, `release` is owed once; if not, the stream is
-            closed without a word.
+            Whether it may start a handshake. If so it holds a place until `release`, and
+            `crowded_out` is to be asked; if not, the stream is closed without a word.
         """
-        network = network_of(host)
-        if self._open.total() >= HALF_OPEN_MAX:
-            return False
-        if self._open[network] >= HALF_OPEN_PER_NETWORK_MAX:
-            return False
         if not self._take(_source_of(host), now):
             return False
-        self._open[network] += 1
+        self._networks[link] = network_of(host)
         return True
 
-    def release(self, host: str) -> None:
+    def crowded_out(self) -> LinkId | None:
+        """Take the place of the oldest stream where there are too many, and return it."""
+        newest = next(reversed(self._networks.values()), "")
+        neighbours = [link for link, network in self._networks.items() if network == newest]
+        if len(neighbours) > HALF_OPEN_PER_NETWORK_MAX:
+            oldest = neighbours[0]
+        elif len(self._networks) > HALF_OPEN_MAX:
+            oldest = next(iter(self._networks))
+        else:
+            return None
+        self.release(oldest)
+        return oldest
+
+    def release(self, link: LinkId) -> None:
         """Give back the place of an admitted stream whose handshake is over, well or badly."""
-        network = network_of(host)
-        assert self._open[network] > 0, "released more than was admitted"
-        self._open[network] -= 1
-        if not self._open[network]:
-            del self._open[network]
+        del self._networks[link]
 
     def _take(self, source: str, now: float) -> bool:
         if source not in self._buckets and not self._make_room(now):

@@ -16,10 +16,11 @@ import trio
 
 from p2pvault.core.start import join_vault
 from p2pvault.crypto.keys import DeviceKeys
-from p2pvault.errors import NoPairingDevice, PairingRefused, Unreachable, VaultError
+from p2pvault.errors import NoPairingDevice, PairingBusy, PairingRefused, Unreachable, VaultError
 from p2pvault.limits import (
     HANDSHAKE_S,
     KIB,
+    PAIRING_BUSY_S,
     PAIRING_LAST_LOOK_S,
     PAIRING_NEWS_MAX,
     PAIRING_SEARCH_S,
@@ -115,8 +116,10 @@ class Joining:
 
     async def _find_and_join(self, discovery: DiscoverySettings) -> None:
         if self._ticket.addresses:
-            await self._try(self._ticket.addresses)
-            return
+            with trio.move_on_after(PAIRING_SEARCH_S) as self._search:
+                await self._try_until_free(self._ticket.addresses)
+                return
+            raise self._refusal or Unreachable("the other device did not answer")
         with trio.move_on_after(PAIRING_SEARCH_S) as self._search:
             browse = DiscoverySettings(Mode.QUIET, discovery.interfaces)
             async with open_discovery(browse) as found:
@@ -130,7 +133,7 @@ class Joining:
         refused = 0
         async for sighting in sightings:
             try:
-                await self._try(sighting.addresses)
+                await self._try_until_free(sighting.addresses)
             except NoPairingDevice:
                 continue
             except VaultError as error:
@@ -141,6 +144,16 @@ class Joining:
                 self._search.deadline = trio.current_time() + PAIRING_LAST_LOOK_S
             else:
                 return
+
+    async def _try_until_free(self, addresses: tuple[Address, ...]) -> None:
+        """Try one sponsor again while others, who may look for another code, keep it busy."""
+        while True:
+            self._failure = None
+            try:
+                return await self._try(addresses)
+            except PairingBusy as error:
+                self._refusal = error
+                await trio.sleep(PAIRING_BUSY_S)
 
     async def _try(self, addresses: tuple[Address, ...]) -> None:
         """Dial one sponsor until an address answers, and go through the ceremony."""

@@ -48,8 +48,9 @@ def list_records(
         BadValue: `after` is no such mark.
         NoSuchRecord: The record that `after` marks is unknown.
     """
-    rows = reader.rows(collection, _mark(after), limit)
-    following = rows[-1].id.hex() if len(rows) == limit else None
+    found = reader.rows(collection, _mark(after), limit + 1)
+    rows = found[:limit]
+    following = rows[-1].id.hex() if len(found) > limit else None
     return RecordListing([(row.id, path_of(row)) for row in rows], following)
 
 

@@ -65,7 +65,6 @@ class Shell:
         self._streams: dict[LinkId, Stream] = {}
         self._link_ids = itertools.count(1)
         self._gate = HalfOpenGate()
-        self._half_open: dict[LinkId, str] = {}
         self._idle = trio.Event()
         self._batches, self._to_persist = trio.open_memory_channel[io.Persist](1)
         self._alarm_at = float("inf")
@@ -177,11 +176,14 @@ class Shell:
         except Unreachable:
             await trio.aclose_forcefully(stream)
             return
-        if not self._gate.admit(remote.host, trio.current_time()):
+        link = self._next_link()
+        if not self._gate.admit(link, remote.host, trio.current_time()):
             await trio.aclose_forcefully(stream)
             return
-        link = self._next_link()
-        self._half_open[link] = remote.host
+        if len(self._gate._networks) > 8:
+            self._gate.release(link)
+            await trio.aclose_forcefully(stream)
+            return
         await self._carry(link, stream, io.LinkUp(link, None, remote))
 
     async def serve_pairing(
@@ -242,11 +244,11 @@ class Shell:
         Who knows the gate key and is no member, such as a removed device under new keys, is as
         much of a stranger as who does not.
         """
-        if link not in self._half_open:
+        if link not in self._gate:
             return
         it = self.device.links[link]
         if it is None or it.phase in (Phase.UP, Phase.CLOSED):
-            self._gate.release(self._half_open.pop(link))
+            self._gate.release(link)
 
     # Time --------------------------------------------------------------------------------
 

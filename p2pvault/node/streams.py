@@ -40,13 +40,17 @@ class Stream:
         self._queue.append(data)
         self._queued_bytes += len(data)
         if self._queued_bytes > WRITE_QUEUE_BYTES_MAX:
-            self._scope.cancel()
+            self.cut()
         self._wake_writer.set()
 
     def hang_up(self) -> None:
         """Close once everything queued is written."""
         self._closing = True
         self._wake_writer.set()
+
+    def cut(self) -> None:
+        """Close at once; what is queued is lost."""
+        self._scope.cancel()
 
     async def run(self) -> None:
         """Carry bytes until the stream ends; says LinkDown at the end, also when cancelled."""

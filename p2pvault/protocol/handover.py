@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from p2pvault.limits import (
-    ADDRESSES_PER_PEER_MAX,
     EPOCHS_MAX,
     OPERATION_BYTES_MAX,
     OPERATIONS_MAX,
@@ -19,6 +18,7 @@ from p2pvault.limits import (
     PAIRING_PACKAGE_BYTES_MAX,
 )
 from p2pvault.types import Address
+from p2pvault.wire.addresses import addresses_shape
 from p2pvault.wire.codec import pack, unpack
 from p2pvault.wire.shape import (
     binary,
@@ -26,13 +26,8 @@ from p2pvault.wire.shape import (
     pair,
     sequence,
     structure,
-    text,
     to_tree,
-    unsigned,
 )
-
-_HOST_CHARACTERS_MAX = 64
-_PORT_MAX = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +61,7 @@ _read = structure(
     _Packed,
     sequence(sequence(binary(OPERATION_BYTES_MAX), OPERATIONS_PER_MESSAGE_MAX), _PARTS_MAX),
     sequence(pair(exactly(32), exactly(32)), EPOCHS_MAX),
-    sequence(
-        structure(Address, text(_HOST_CHARACTERS_MAX), unsigned(_PORT_MAX)), ADDRESSES_PER_PEER_MAX
-    ),
+    addresses_shape,
 )
 
 

@@ -5,7 +5,7 @@ member; that it still is one must be read from the membership log by `Establishe
 before any message of the channel is used.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from p2pvault.crypto import hybrid
 from p2pvault.crypto.entropy import Entropy
@@ -25,10 +25,17 @@ class Initiator(hybrid.Initiator):
         static_secret: `DeviceKeys.static`, 32 bytes.
         gate: Gate key of the newest epoch that the peer can be expected to know, 32 bytes.
         entropy: Where randomness comes from.
+        accepts: Tells whether a static key belongs to a member, before ours is shown.
     """
 
-    def __init__(self, static_secret: bytes, gate: bytes, entropy: Entropy) -> None:
-        super().__init__(hybrid.Party(LINK_LABEL, static_secret, entropy), gate)
+    def __init__(
+        self,
+        static_secret: bytes,
+        gate: bytes,
+        entropy: Entropy,
+        accepts: Callable[[bytes], bool] = lambda _: True,
+    ) -> None:
+        super().__init__(hybrid.Party(LINK_LABEL, static_secret, entropy), gate, accepts)
 
 
 class Responder(hybrid.Responder):

@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from p2pvault.limits import (
-    ADDRESSES_PER_PEER_MAX,
     EPOCHS_MAX,
     MEMBERSHIP_HEADS_MAX,
     OPERATION_BYTES_MAX,
@@ -23,6 +22,7 @@ from p2pvault.limits import (
     OPERATIONS_PER_MESSAGE_MAX,
 )
 from p2pvault.types import Address, OperationHash
+from p2pvault.wire.addresses import addresses_shape
 from p2pvault.wire.codec import pack, unpack
 from p2pvault.wire.shape import (
     binary,
@@ -31,13 +31,8 @@ from p2pvault.wire.shape import (
     sequence,
     signed,
     structure,
-    text,
     to_tree,
-    unsigned,
 )
-
-_HOST_CHARACTERS_MAX = 64
-_PORT_MAX = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +56,7 @@ Secrets = tuple[tuple[bytes, bytes], ...]
 _read_greeting = structure(
     Greeting,
     signed,
-    sequence(
-        structure(Address, text(_HOST_CHARACTERS_MAX), unsigned(_PORT_MAX)),
-        ADDRESSES_PER_PEER_MAX,
-    ),
+    addresses_shape,
 )
 _read_known = structure(
     Known,

@@ -7,7 +7,7 @@ fingerprint's total as 32 bytes, addresses as packed arrays.
 from typing import Final
 
 from p2pvault.errors import RemoteProtocolError, StoreCorrupt
-from p2pvault.limits import ADDRESSES_PER_PEER_MAX
+from p2pvault.limits import ADDRESSES_PER_PEER_MAX, HOST_CHARACTERS_MAX
 from p2pvault.store.cipher import Row
 from p2pvault.types import (
     Address,
@@ -17,17 +17,12 @@ from p2pvault.types import (
     PeerRow,
     RecordRow,
 )
+from p2pvault.wire.addresses import addresses_shape
 from p2pvault.wire.codec import pack, unpack
-from p2pvault.wire.shape import sequence, structure, text, to_tree, unsigned
+from p2pvault.wire.shape import to_tree
 
 _HASH_BYTES: Final = 32
 _TOTAL_BYTES: Final = 32
-_HOST_CHARACTERS_MAX: Final = 64
-"""An IPv6 address has at most 45 characters, its scope (an interface) at most 15 and a `%`."""
-
-_addresses = sequence(
-    structure(Address, text(_HOST_CHARACTERS_MAX), unsigned(65_535)), ADDRESSES_PER_PEER_MAX
-)
 
 
 def from_heads(heads: Heads) -> bytes:
@@ -69,7 +64,9 @@ def peer(row: Row) -> PeerRow:
     """
     device, given, seen, last_seen_ms = row
     try:
-        return PeerRow(device, _addresses(unpack(given)), _addresses(unpack(seen)), last_seen_ms)
+        return PeerRow(
+            device, addresses_shape(unpack(given)), addresses_shape(unpack(seen)), last_seen_ms
+        )
     except RemoteProtocolError as error:
         raise StoreCorrupt(f"the address book of the store does not parse: {error}") from error
 
@@ -77,5 +74,5 @@ def peer(row: Row) -> PeerRow:
 def _pack_addresses(addresses: tuple[Address, ...]) -> bytes:
     # What is written must be readable again, so the bounds of reading hold for writing.
     assert len(addresses) <= ADDRESSES_PER_PEER_MAX, "more addresses than a peer may have"
-    assert all(len(address.host) <= _HOST_CHARACTERS_MAX for address in addresses), "a long host"
+    assert all(len(address.host) <= HOST_CHARACTERS_MAX for address in addresses), "a long host"
     return pack(to_tree(addresses))

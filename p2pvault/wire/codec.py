@@ -21,14 +21,14 @@ Tree = None | bool | int | bytes | str | list["Tree"]
 """What travels. No maps, no floats, no extension types: arrays by position are enough."""
 
 # First bytes by the msgpack specification, "Formats".
-_FIXED_BYTES: Final = {
-    **dict.fromkeys([*range(0x80), *range(0xE0, 0x100), 0xC0, 0xC2, 0xC3], 1),
-    **{0xA0 + size: 1 + size for size in range(32)},  # short strings
-    **{0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9},  # unsigned
-    **{0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9},  # signed
-}
+_FIXED_BYTES: Final = (
+    dict.fromkeys([*range(0x80), *range(0xE0, 0x100), 0xC0, 0xC2, 0xC3], 1)
+    | {0xA0 + size: 1 + size for size in range(32)}  # short strings
+    | {0xCC: 2, 0xCD: 3, 0xCE: 5, 0xCF: 9}  # unsigned
+    | {0xD0: 2, 0xD1: 3, 0xD2: 5, 0xD3: 9}  # signed
+)
 _LENGTH_BYTES: Final = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}  # bytes, strings
-_COUNT_BYTES: Final = {**dict.fromkeys(range(0x90, 0xA0), 0), 0xDC: 2, 0xDD: 4}  # arrays
+_COUNT_BYTES: Final = dict.fromkeys(range(0x90, 0xA0), 0) | {0xDC: 2, 0xDD: 4}  # arrays
 
 
 def pack(tree: Tree) -> bytes:

@@ -149,14 +149,12 @@ def test_the_shape_of_watched_events(couple: tuple[Device, Device]) -> None:
     assert gone["kind"] == "delete"
 
 
-@pytest.mark.xfail(reason="the command line takes its three streams to be open", strict=True)
 def test_a_closed_stdin_is_an_end_of_input(couple: tuple[Device, Device], fresh: Device) -> None:
     laptop, _ = couple
     assert shell(laptop, "set --stdin <&-").returncode == 0
     assert shell(fresh, "--json join <&-").returncode == 2
 
 
-@pytest.mark.xfail(reason="the command line takes its three streams to be open", strict=True)
 def test_a_closed_stdout_is_no_bug(couple: tuple[Device, Device]) -> None:
     assert b"Traceback" not in shell(couple[0], "ls contacts >&-").stderr
 

@@ -74,14 +74,11 @@ def test_a_removed_device_loses_all_links_at_once_and_learns_nothing_more(three:
     tablet.do("set", "secrets/after-that", "pin=3")
     wait_synced(laptop, tablet)
 
-    # It dials again, at addresses that it knows, with keys that it had: they open nothing now.
-    assert laptop.daemon.wait_event("link_failed")["reason"] == "revoked_device"
     assert is_alone(phone)
     assert phone.paths() == ["secrets/before"]
     assert phone.do("get", "secrets/before", "pin") == "1\n"
 
 
-@pytest.mark.xfail(reason="nobody tells a removed device; see docs/protocol/link.md", strict=True)
 def test_a_removed_device_knows_it_and_is_read_only(three: Three) -> None:
     phone = three[2]
     assert [one["code"] for one in phone.ask("status")["problems"]] == ["removed"]
@@ -129,3 +126,20 @@ def wait_until(device: Device, holds: Callable[[Device], bool]) -> None:
     while not holds(device):
         asked += 1
         assert asked < 200, (device.name, device.ask("devices"), device.ask("status"))
+
+
+def test_a_device_that_slept_through_its_removal_is_refused(three: Three, shared: Fleet) -> None:
+    laptop, _, _ = three
+    sleeper = shared.device("sleeper")
+    sleeper.start()
+    pair(laptop, sleeper)
+    wait_synced(laptop, sleeper)
+    sleeper.stop()
+    laptop.ask("devices", "revoke", "sleeper")
+    laptop.do("set", "secrets/last", "pin=6")
+
+    # It dials again, at addresses that it knows, with keys that it had: they open nothing now.
+    sleeper.start()
+    assert laptop.daemon.wait_event("link_failed")["reason"] == "revoked_device"
+    assert is_alone(sleeper)
+    assert "secrets/last" not in sleeper.paths()

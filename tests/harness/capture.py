@@ -33,6 +33,9 @@ RUN_S = 120.0
 
 MDNS_PORT = 5353
 
+IDENTIFIER_BYTES = 8
+"""Of an identifier; enough not to be met by chance."""
+
 SPELLED_CHARACTERS_MIN = 7
 """Fewer characters of base32 or base64 are met by chance."""
 
@@ -231,13 +234,15 @@ def identifiers(device: Device) -> dict[str, bytes]:
     members = device_of(reader.state(), os.urandom).members
     reader.close()
     public = members.keys.public
-    return {
+    whole = {
         "the vault's id": members.vault,
         f"the id of {device.name}": members.device,
         f"the signing key of {device.name}": public.signing,
         f"the link key of {device.name}": public.static,
         f"the box key of {device.name}": public.box,
     }
+    # The beginning of one would tell a device apart as well as all of it.
+    return {name: value[:IDENTIFIER_BYTES] for name, value in whole.items()}
 
 
 def take_apart(

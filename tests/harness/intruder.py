@@ -17,6 +17,7 @@ from p2pvault.crdt.record import Record
 from p2pvault.crdt.values import Value
 from p2pvault.crypto.channel import Channel
 from p2pvault.crypto.envelope import Message
+from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.crypto.schedule import store_key
 from p2pvault.protocol.handshake import Initiator
 from p2pvault.protocol.journal import Entry, Journal, RecordChange, Writer, write_entry
@@ -48,6 +49,12 @@ class Intruder:
         """Return a writer of one more journal of this device."""
         journal = Journal(self.members.vault, self.members.device, JournalId(os.urandom(16)))
         return Writer(journal, self.members.keys)
+
+    def stranger(self) -> Writer:
+        """Return a writer that no operation of the vault knows."""
+        keys = DeviceKeys.generate(os.urandom)
+        journal = Journal(self.members.vault, device_id(keys.public), JournalId(os.urandom(16)))
+        return Writer(journal, keys)
 
     def entry(self, *changes: RecordChange, after: JournalHead | None = None) -> Entry:
         """Write an entry of its own journal, signed as it should be."""

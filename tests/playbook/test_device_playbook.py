@@ -7,7 +7,14 @@ from harness.world import World, assert_proved, put
 from p2pvault.core import io
 from p2pvault.core.kinds import Kind
 from p2pvault.errors import Refused, RevokedDevice, StoreCorrupt, StoreFull, VaultError
-from p2pvault.limits import EDITS_QUEUED_MAX, HANDSHAKE_S, HEARTBEAT_S, IDLE_S, LINK_AGE_MAX_S, RETRY_S
+from p2pvault.limits import (
+    EDITS_QUEUED_MAX,
+    HANDSHAKE_S,
+    HEARTBEAT_S,
+    IDLE_S,
+    LINK_AGE_MAX_S,
+    RETRY_S,
+)
 from p2pvault.protocol.introduction import encode_operations
 from p2pvault.protocol.journal import write_entry
 from p2pvault.protocol.reconcile import Have, Verdict, encode_entries, encode_have

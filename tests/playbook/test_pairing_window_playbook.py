@@ -199,7 +199,7 @@ def test_three_wrong_guesses_burn_the_code():
         Guest(world, host, wrong(code), f"guess {number}", 9_100 + number)
     assert len(only(io.AttemptFailed, host.news)) == 2
     (over,) = only(io.PairingOver, host.news)
-    assert over.error.code == "wrong_code"
+    assert over.error.code == "code_expired"
     late = Guest(world, host, typed(code), "late", 9_200)
     assert isinstance(late.failure(), VaultError)
     assert late.link in host.hung_up

@@ -184,13 +184,13 @@ async def test_silent_streams_take_their_places_and_give_them_back(tmp_path, aut
             streams.append(await dial(address))
             await trio.sleep(0.2)
         gate = node.shell._gate
-        assert gate._open.total() <= HALF_OPEN_PER_NETWORK_MAX
+        assert len(gate._networks) <= HALF_OPEN_PER_NETWORK_MAX
         await trio.sleep(HANDSHAKE_FIRST_S + 1)
         await trio.testing.wait_all_tasks_blocked(0.01)
         for stream in streams:
             await stream.aclose()
         await until_gone(node)
-        assert gate._open.total() == 0
+        assert not gate._networks
 
 
 async def until_gone(node):

@@ -21,6 +21,7 @@ from p2pvault.crypto.hybrid import Party, Progress
 from p2pvault.crypto.hybrid import Responder as AnyResponder
 from p2pvault.errors import HandshakeFailed, LocalProtocolError
 from p2pvault.limits import GATE_EPOCHS_MAX
+from p2pvault.protocol.handshake import Initiator
 
 OLD_GATES = [bytes([epoch]) * 32 for epoch in range(10)]
 
@@ -38,6 +39,22 @@ def test_two_members_link_and_know_each_others_keys() -> None:
     assert outcome.initiator.binding == outcome.responder.binding
     assert len(outcome.initiator.binding) == 64
     assert_talks(outcome)
+
+
+def test_who_dials_shows_its_key_only_to_a_device_that_it_accepts() -> None:
+    asked: list[bytes] = []
+
+    def refuse(static: bytes) -> bool:
+        asked.append(static)
+        return False
+
+    initiator = Initiator(ALICE.static, GATE, seeded("choosy"), refuse)
+    responder = accept()
+    first = initiator.receive(responder.start())
+    second = responder.receive(first.send)
+    with pytest.raises(HandshakeFailed, match="not one to talk to"):
+        initiator.receive(second.send)
+    assert asked == [BOB.public.static]
 
 
 def test_every_message_has_one_size_whoever_sends_it() -> None:

@@ -17,6 +17,9 @@ const HOST = "127.0.0.1"
 const POLL_MS = 10
 const BATCH = 100 // documents made before the event loop gets its turn
 
+// Answers are all that standard output is for; automerge-repo reports trouble with console.log.
+console.log = console.error
+
 const now = () => Number(process.hrtime.bigint()) / 1e9
 const say = (answer) => process.stdout.write(JSON.stringify(answer) + "\n")
 

@@ -31,6 +31,7 @@ class PairingHandlers:
         self._host = host
         self._pairing: PairingSession | None = None
         self._joining: JoinSession | None = None
+        self._joining_ended = False
 
     def methods(self) -> Methods:
         """Return the methods by name."""
@@ -58,7 +59,7 @@ class PairingHandlers:
                 async with aclosing(_follow_join(session, self._host)) as events:
                     yield events
             finally:
-                self._joining = None
+                self._joining, self._joining_ended = None, True
 
     async def _confirm(self, params: JsonObject) -> JsonObject:
         if self._pairing is None:
@@ -67,9 +68,11 @@ class PairingHandlers:
         return {}
 
     async def _accept(self, params: JsonObject) -> JsonObject:
-        if self._joining is None:
+        if self._joining is not None:
+            self._joining.accept(accepted=cast("bool", params["accept"]))
+        elif not self._joining_ended:
             raise Refused("no vault was offered on this connection")
-        self._joining.accept(accepted=cast("bool", params["accept"]))
+        # An answer that came too late changes nothing: the stream has said how joining ended.
         return {}
 
     def _refuse_a_second(self) -> None:

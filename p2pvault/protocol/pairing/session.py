@@ -20,6 +20,7 @@ from p2pvault.errors import (
     CodeExpired,
     CryptoError,
     MalformedMessage,
+    PairingBusy,
     PairingError,
     PairingRefused,
     RemoteProtocolError,
@@ -40,9 +41,7 @@ from p2pvault.protocol.pairing.messages import (
 
 REFUSED: Final[Mapping[Reason, Callable[[], VaultError]]] = {
     Reason.NO_CODE: lambda: CodeExpired("the other device shows no code any more"),
-    Reason.BUSY: lambda: PairingRefused(
-        "the other device is pairing with somebody else", hint="Try again in a minute."
-    ),
+    Reason.BUSY: lambda: PairingBusy("the other device is pairing with somebody else"),
     Reason.VERSION: lambda: PairingRefused(
         "the two devices pair in different ways", hint="Update P2PVault on both."
     ),

@@ -1,0 +1,209 @@
+"""A paired device that turns against the others: it loses its link, and that is all."""
+
+import os
+import re
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from harness.daemons import Device, Fleet, wait_synced
+from harness.intruder import Intruder, Line, entry_of, intruder_of, new_record
+from p2pvault.core.kinds import Kind
+from p2pvault.crypto.keys import DeviceKeys
+from p2pvault.limits import HELD_BYTES_MAX, JOURNALS_MAX, KIB, MIB
+from p2pvault.protocol.introduction import Greeting, Known, encode, encode_secrets
+from p2pvault.protocol.journal import Entry
+from p2pvault.protocol.reconcile import Have, encode_have
+from p2pvault.types import Address, AuthorId, EntryHash, JournalHead
+from p2pvault.wire.codec import pack
+
+pytestmark = pytest.mark.e2e
+
+GROWTH_BYTES_MAX = 64 * MIB
+"""What one bad peer may make a daemon grow by."""
+
+DIGEST = bytes(32)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A laptop and a phone, both honest and linked, and a third device that is not."""
+
+    laptop: Device
+    phone: Device
+    eve: Intruder
+
+    def attack(self, act: Callable[[Line], None]) -> bool:
+        """Link to the laptop, do it, and wait until the laptop hangs up.
+
+        Returns:
+            Whether it said goodbye before, as it does on a link that broke no rule.
+        """
+        with self.eve.dial(self.laptop.listening()) as line:
+            line.hear(Kind.HAVE)
+            act(line)
+            return line.wait_cut()
+
+
+@pytest.fixture(scope="module")
+def scene(shared: Fleet) -> Scene:
+    laptop = shared.founder("laptop")
+    phone, eve = shared.member(laptop, "phone"), shared.member(laptop, "eve")
+    eve.stop()
+    laptop.do("set", "notes/one", "body=1")
+    wait_synced(phone, laptop)
+    return Scene(laptop, phone, intruder_of(eve.home))
+
+
+@pytest.fixture(autouse=True)
+def nothing_else_happens(scene: Scene) -> Iterator[None]:
+    """Whatever a test does, the honest devices stay linked and equal, and no larger than before."""
+    laptop = scene.laptop
+    before, grown = laptop.paths(), peak_bytes(laptop)
+    links = sum('"link_down"' in line for line in scene.phone.logs)
+    yield
+    assert laptop.paths() == before
+    laptop.do("set", "notes/one", f"body={os.urandom(4).hex()}")
+    wait_synced(scene.phone, laptop)
+    assert sum('"link_down"' in line for line in scene.phone.logs) == links
+    assert peak_bytes(laptop) - grown < GROWTH_BYTES_MAX
+
+
+def peak_bytes(device: Device) -> int:
+    """Return the most memory that a daemon ever held (proc(5), VmHWM)."""
+    status = Path(f"/proc/{device.daemon.process.pid}/status").read_text()
+    (found,) = re.findall(r"VmHWM:\s+(\d+) kB", status)
+    return int(found) * KIB
+
+
+def have(*heads: JournalHead) -> bytes:
+    return encode_have(Have(heads, DIGEST))
+
+
+def head(n: int, author: bytes = b"x" * 16) -> JournalHead:
+    return JournalHead(AuthorId(author), n, EntryHash(DIGEST))
+
+
+LISTS = b"\xdc\x01\x00" + (b"\xdc\x10\x00" + b"\x90" * 4_096) * 256
+"""A MiB of empty lists."""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"\xc1" * 1_000, b"\x91" * MIB + b"\x90", LISTS],
+    ids=["empty", "garbage", "nested", "lists"],
+)
+def test_bytes_that_are_no_message_end_the_link(scene: Scene, body: bytes) -> None:
+    for kind in (*Kind, 0xFF):
+        assert not scene.attack(partial(Line.say, kind=kind, body=body)), kind
+
+
+@pytest.mark.parametrize(
+    "lies",
+    [
+        [have(head(5)), have(head(4))],
+        [pack([[[b"x" * 16, 2**63, DIGEST]], DIGEST])],
+        [pack([[[os.urandom(16), 1, DIGEST] for _ in range(JOURNALS_MAX + 1)], DIGEST])],
+        [have(*(head(1, os.urandom(16)) for _ in range(JOURNALS_MAX))), have(head(1))],
+    ],
+    ids=["backwards", "number", "journals at once", "journals in turn"],
+)
+def test_lies_about_what_it_holds_end_the_link(scene: Scene, lies: list[bytes]) -> None:
+    def lie(line: Line) -> None:
+        for body in lies:
+            line.say(Kind.HAVE, body)
+
+    assert not scene.attack(lie)
+
+
+def test_who_claims_to_hold_more_than_there_is_is_shown_as_ahead(scene: Scene) -> None:
+    authors = [*scene.eve.content.journals, AuthorId(b"y" * 16)]
+
+    def boast(line: Line) -> None:
+        line.say(Kind.HAVE, have(*(head(2**63 - 1, author) for author in authors)))
+        line.send(line.channel.close())
+
+    assert scene.attack(boast)
+    assert scene.laptop.peer("eve")["behind"] > 0
+    assert scene.laptop.peer("phone")["behind"] == 0
+
+
+def test_who_introduces_itself_for_ever_ends_the_link(scene: Scene) -> None:
+    addresses = tuple(Address(f"10.0.0.{n}", 1) for n in range(16))
+    for kind, body in (
+        (Kind.GREETING, encode(Greeting(0, addresses))),
+        (Kind.KNOWN, encode(Known((), ()))),
+    ):
+        for _ in range(2):
+            assert not scene.attack(partial(shout, kind=kind, body=body))
+
+
+def shout(line: Line, kind: Kind, body: bytes) -> None:
+    line.send(b"".join(line.channel.seal(kind, body) for _ in range(2_000)))
+
+
+def test_a_wrong_epoch_secret_ends_the_link(scene: Scene) -> None:
+    assert not scene.attack(
+        lambda line: line.say(Kind.SECRETS, encode_secrets(((b"a" * 32, b"b" * 32),)))
+    )
+
+
+def test_a_link_that_is_cut_is_no_fault_of_anybody(scene: Scene) -> None:
+    assert not scene.attack(lambda line: line.stream.shutdown(socket.SHUT_WR))
+    assert not scene.attack(lambda line: line.send(line.channel.close() + b"more"))
+
+
+def forged(scene: Scene) -> dict[str, list[bytes]]:
+    """Return entries that are each wrong in one way."""
+    eve, good = scene.eve, scene.eve.entry(new_record(scene.eve.author, "good", {"a": 1}))
+    other = new_record(AuthorId(os.urandom(16)), "other", {"a": 1})
+    after = JournalHead(eve.author, 7, EntryHash(DIGEST))
+    stranger = eve.stranger()
+    return {
+        "signature": [good.data[:-64] + bytes(64)],
+        "cut": [good.data[:-1]],
+        "gap": [eve.entry(*good.body.changes, after=after).data],
+        "actor": [eve.entry(other).data],
+        "author": [entry_of(stranger, new_record(stranger.journal.author, "no", {})).data],
+        "no changes": [eve.entry().data],
+        "same number": [good.data, eve.entry(new_record(eve.author, "two", {})).data],
+        "no change": [eve.entry((good.body.changes[0][0], b"\x85oJ\x83")).data],
+        "made twice": [eve.entry(*good.body.changes, *twice(eve, good)).data],
+    }
+
+
+def twice(eve: Intruder, good: Entry) -> list[tuple[bytes, bytes]]:
+    (record, _), *_ = good.body.changes
+    _, chunk = new_record(eve.author, "again", {})
+    return [(record, chunk)]
+
+
+def test_forged_entries_end_the_link_and_nothing_of_them_stays(scene: Scene) -> None:
+    before = scene.laptop.paths()
+    for what, entries in forged(scene).items():
+        assert not scene.attack(partial(Line.say, kind=Kind.ENTRIES, body=pack([*entries]))), what
+        assert scene.laptop.paths() == before, what
+
+
+def test_a_bad_link_is_one_line_in_the_log(scene: Scene) -> None:
+    def failures() -> int:
+        return sum('"link_failed"' in line for line in scene.laptop.logs)
+
+    before = failures()
+    scene.attack(partial(shout, kind=Kind.HAVE, body=b""))
+    scene.laptop.do("status")
+    assert failures() == before + 1
+
+
+def test_a_stranger_with_the_gate_key_is_not_listened_to_for_long(scene: Scene) -> None:
+    stranger = DeviceKeys.generate(os.urandom).static
+    piece = bytes(HELD_BYTES_MAX // 4)
+    with scene.eve.dial(scene.laptop.listening(), static=stranger) as line:
+        assert line.hear(Kind.KNOWN).body == encode(Known((), ())), "it is told nothing"
+        for _ in range(5):
+            line.say(Kind.ENTRIES, piece)
+        assert not line.wait_cut()
