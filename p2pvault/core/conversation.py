@@ -45,11 +45,12 @@ class Conversation:
 
     def hear(
         self, now: Instant, link: Link, message: Message
-    ) -> list[Effect] | Learned | EntriesJob | PeerRow:
+    ) -> list[Effect] | Learned | EntriesJob | PeerRow | None:
         """Take a message of a member.
 
         Returns:
-            Effects to perform, or something learned or received that has to be made durable.
+            Effects to perform, or something learned or received that has to be made durable; None
+            where nothing follows.
         """
         assert link.phase is Phase.UP, "strangers are heard elsewhere"
         content = self._pipeline.durable

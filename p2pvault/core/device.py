@@ -197,6 +197,8 @@ class Device:
                 return self._step(now, self.pipeline.submit(heard))
             case PeerRow():
                 return self._remember(heard)
+            case None:
+                return []
             case _:
                 return heard
 

@@ -51,7 +51,7 @@ class Replication:
         effects = self._compare(now, link, content)
         return effects + self.feed(link, content)
 
-    def heard_entries(self, link: Link, body: bytes, content: Content) -> EntriesJob:
+    def heard_entries(self, link: Link, body: bytes, content: Content) -> EntriesJob | None:
         """Read entries and count them until they are durable; what is durable already is dropped.
 
         Another peer may have been faster with the same entries, and ours has not heard of it yet.
@@ -59,7 +59,7 @@ class Replication:
         read = (decode_entry(data, self._vault) for data in decode_entries(body))
         entries = tuple(entry for entry in read if not content.holds(entry.head))
         link.take_in(sum(len(entry.data) for entry in entries))
-        return EntriesJob(link.id, entries)
+        return EntriesJob(link.id, entries) if entries else None
 
     def took_in(self, link: Link, entries: Iterable[StoredEntry]) -> None:
         """Take note that entries of this link are durable here; the peer has them of course."""

@@ -180,10 +180,8 @@ class Shell:
         if not self._gate.admit(link, remote.host, trio.current_time()):
             await trio.aclose_forcefully(stream)
             return
-        if len(self._gate._networks) > 8:
-            self._gate.release(link)
-            await trio.aclose_forcefully(stream)
-            return
+        if (oldest := self._gate.crowded_out()) is not None:
+            self._streams[oldest].cut()
         await self._carry(link, stream, io.LinkUp(link, None, remote))
 
     async def serve_pairing(

@@ -259,6 +259,7 @@ def test_received_entries_are_counted_until_they_are_taken_in():
     held = Content({first.author: first.head}, {}, {}, 1)
     job = side.replication.heard_entries(side.link, encode_entries([first.data, second.data]), held)
     assert job.entries == (second,), "another peer was faster with the first"
+    assert side.replication.heard_entries(side.link, encode_entries([first.data]), held) is None
 
 
 def test_a_fork_of_what_is_held_is_not_dropped_unseen():

@@ -9,9 +9,7 @@ import pytest
 from p2pvault.cli.root import root
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted(
-    [ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")]
-)
+DOCUMENTS = sorted([ROOT / "README.md", ROOT / "ARCHITECTURE.md", *(ROOT / "docs").rglob("*.md")])
 LINK = re.compile(r"\]\(([^)#:\s]*)(?:#([^)\s]*))?\)")
 NAMED = re.compile(r"`((?:tests|scripts|p2pvault|daemon|systemd|bench|docs)/[\w./*-]+)`")
 COMMAND = re.compile(r"^(?:\w+)?\$ +p2pvault (?:--\S+ \S+ )?([a-z]+)", re.MULTILINE)
