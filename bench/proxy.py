@@ -67,7 +67,7 @@ class Proxy:
 
     @property
     def last(self) -> float:
-        """When something was last passed on; monotonic seconds."""
+        """When something last happened, a connection or data; monotonic seconds."""
         with self._lock:
             return self._last
 
@@ -82,7 +82,8 @@ class Proxy:
             while True:
                 stream, _ = self._listener.accept()
                 with self._lock:
-                    self._began.append(time.monotonic())
+                    self._last = time.monotonic()
+                    self._began.append(self._last)
                 self._join(stream)
 
     def _join(self, near: socket.socket) -> None:

@@ -55,6 +55,7 @@ def table(machine: Machine, rows: Sequence[Row]) -> str:
         found = [row for row in rows if row.workload == workload]
         if found:
             lines += ["", f"{workload}: {meaning}", *_aligned([_HEAD, *_lines(found)])]
+            lines += [f"{row.system}, {row.records}: {row.problem}" for row in found if row.problem]
     return "\n".join(lines)
 
 
@@ -77,8 +78,6 @@ def _lines(rows: Sequence[Row]) -> list[Line]:
     lines: list[Line] = []
     for row in rows:
         who, count = row.system, "" if row.records is None else str(row.records)
-        if row.problem:
-            lines.append((who, count, f"failed: {row.problem}", *[""] * 6))
         for measure, found in row.measures.items():
             limit = bar(row.workload, row.records, measure) if row.system == P2PVAULT else None
             lines.append((who, count, measure, *_numbers(found), *_verdict(found.median, limit)))

@@ -68,13 +68,14 @@ class Repository:
 
     Args:
         role: `listen` or `dial`.
-        port: Of loopback.
+        port: Of loopback; 0 to listen on a free one.
         directory: Where the repository lies, new or from an earlier process.
     """
 
     def __init__(self, role: str, port: int, directory: Path) -> None:
         self.began = time.monotonic()
-        with directory.with_suffix(".log").open("ab") as log:
+        self._log = directory.with_suffix(".log")
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 ["node", str(PLACE / "peer.mjs"), role, str(port), str(directory)],
                 stdin=subprocess.PIPE,
@@ -82,7 +83,9 @@ class Repository:
                 stderr=log,
                 text=True,
             )
-        self.ready: float = self._answer()["ready"]
+        answer = self._answer()
+        self.ready: float = answer["ready"]
+        self.port: int = answer.get("port", port)
 
     def __enter__(self) -> Self:
         return self
@@ -115,10 +118,10 @@ class Repository:
             self._process.stdin.write(json.dumps({"command": command, **parameters}) + "\n")
             self._process.stdin.flush()
         except BrokenPipeError as error:
-            raise Stuck(f"automerge-repo ended before {command}") from error
+            raise Stuck(self._last_words()) from error
         answer = self._answer()
         if "error" in answer:
-            raise Stuck(f"automerge-repo, {command}: {answer['error']}")
+            raise Stuck(f"{command}: {answer['error']}")
         return answer
 
     def _answer(self) -> Answer:
@@ -131,6 +134,12 @@ class Repository:
         finally:
             limit.cancel()
         if not line:
-            raise Stuck(f"automerge-repo ended, or did not answer within {ANSWER_S:g} s")
+            raise Stuck(self._last_words())
         answer: Answer = json.loads(line)
         return answer
+
+    def _last_words(self) -> str:
+        # What a Node program dies of stands in the one line that begins with its class.
+        lines = self._log.read_text(errors="replace").splitlines()
+        errors = [line for line in lines if "Error" in line] or lines[-1:] or ["nothing"]
+        return f"it ended, or did not answer within {ANSWER_S:g} s; it said: {errors[-1]}"

@@ -6,7 +6,6 @@ is one message every 100 ms; W2 edits a different document each time, which it d
 """
 
 import json
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +28,7 @@ PATIENCE_S: Final = 150.0
 IDLE_S: Final = 5.0
 """Between W1 and W2, for what it writes late."""
 
-QUIET_S: Final = 1.0
+QUIET_S: Final = 2.0
 """Silence that counts as being in sync: it does not say when it is."""
 
 
@@ -56,10 +55,9 @@ def filled(root: Path, count: int) -> Iterator[Filled]:
     root.mkdir(parents=True)
     file = root / "records.json"
     file.write_text(json.dumps([record(index) for index in range(count)]))
-    port = _free_port()
     with (
-        Repository("listen", port, root / "a") as a,
-        Proxy((HOST, 0), (HOST, port)) as proxy,
+        Repository("listen", 0, root / "a") as a,
+        Proxy((HOST, 0), (HOST, a.port)) as proxy,
     ):
         yield Filled(a, a.ask("fill", file=str(file))["ids"], proxy, root)
 
@@ -131,9 +129,3 @@ def _wait_quiet(proxy: Proxy) -> None:
         if time.monotonic() > deadline:
             raise Stuck(f"automerge-repo is not quiet after {PATIENCE_S:g} s")
         time.sleep(0.01)
-
-
-def _free_port() -> int:
-    with socket.create_server((HOST, 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

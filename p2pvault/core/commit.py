@@ -8,6 +8,7 @@ from p2pvault.core.lookup import Lookup
 from p2pvault.core.replica import Replica
 from p2pvault.core.selector import Path, Selector, parse_selector, path_of, pick
 from p2pvault.core.staging import Staging
+from p2pvault.crdt.prefilter import weigh
 from p2pvault.crdt.record import Record
 from p2pvault.crdt.values import Value
 from p2pvault.crypto.entropy import Entropy
@@ -62,7 +63,7 @@ class Commit:
     def seal(self, now: Instant, heads: Sequence[OperationHash]) -> None:
         """Write the entries of all that changed, in as few as their bounds allow."""
         author = self._writer.journal.author
-        for part in split_changes(self._changes):
+        for part in split_changes(self._changes, weigh):
             after = self._staging.head(author)
             self._staging.append(write_entry(self._writer, after, heads, now.wall_ms, part))
 

@@ -34,6 +34,7 @@ from p2pvault.core.pipeline import (
     Pipeline,
     PlainJob,
     Step,
+    paced,
 )
 from p2pvault.core.replication import Replication
 from p2pvault.crypto.entropy import Entropy
@@ -194,7 +195,8 @@ class Device:
             case Learned():
                 return self._learn(now, heard)
             case EntriesJob():
-                return self._step(now, self.pipeline.submit(heard))
+                jobs = paced(heard)
+                return [e for job in jobs for e in self._step(now, self.pipeline.submit(job))]
             case PeerRow():
                 return self._remember(heard)
             case None:

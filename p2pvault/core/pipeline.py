@@ -25,9 +25,10 @@ from p2pvault.core.lookup import Lookup
 from p2pvault.core.replica import Replicas
 from p2pvault.core.selector import IdPrefix, Path
 from p2pvault.core.staging import Staged, Staging
+from p2pvault.crdt.prefilter import weigh
 from p2pvault.crypto.entropy import Entropy
-from p2pvault.errors import VaultError
-from p2pvault.limits import EDIT_RECORDS_MAX, ENTRY_CHANGES_MAX
+from p2pvault.errors import LimitExceeded, VaultError
+from p2pvault.limits import EDIT_RECORDS_MAX, ENTRY_CHANGES_MAX, ENTRY_OPERATIONS_MAX
 from p2pvault.protocol.journal import Entry, Writer
 from p2pvault.protocol.membership.state import Membership
 from p2pvault.types import AuthorId, Batch, Instant, LinkId, OperationHash, RecordId
@@ -44,11 +45,19 @@ class EditJob:
 
 @dataclass(frozen=True, slots=True)
 class EntriesJob:
-    """Entries that came over one link; `alone` keeps them out of other jobs' batches."""
+    """Entries that came over one link.
+
+    Attributes:
+        link: Which.
+        entries: In the order of their arrival there.
+        alone: Keeps them out of other jobs' batches.
+        operations: How much work they are; see `paced`.
+    """
 
     link: LinkId
     entries: tuple[Entry, ...]
     alone: bool = False
+    operations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,10 +259,12 @@ class Pipeline:
         """Return the jobs right behind that go into the same batch: fewer, larger commits."""
         room = EDIT_RECORDS_MAX if isinstance(first, EditJob) else ENTRY_CHANGES_MAX
         room -= _size(first)
+        operations = ENTRY_OPERATIONS_MAX - _operations(first)
         companions: list[RecordJob] = []
         while self._jobs:
             companion = self._jobs[0]
-            if not _goes_with(companion, first) or _size(companion) > room:
+            operations -= _operations(companion)
+            if not _goes_with(companion, first) or _size(companion) > room or operations < 0:
                 break
             self._jobs.popleft()
             companions.append(companion)
@@ -346,3 +357,27 @@ def _link(jobs: Sequence[RecordJob]) -> LinkId | None:
 
 def _answer(commit: Commit, now: Instant, job: EditJob) -> tuple[int, tuple[Edited, ...]]:
     return job.request, tuple(commit.edit(now, wish) for wish in job.wishes)
+
+
+def _operations(job: Job) -> int:
+    return job.operations if isinstance(job, EntriesJob) else 0
+
+
+def paced(job: EntriesJob) -> list[EntriesJob]:
+    """Cut a job into parts that are little enough work to be done in one go.
+
+    Raises:
+        LimitExceeded: One entry has more operations than an entry may have.
+        ChangeRefused: A change does not say how many it has, or says too many.
+    """
+    parts: list[EntriesJob] = []
+    for entry in job.entries:
+        operations = sum(weigh(change) for _, change in entry.body.changes)
+        if operations > ENTRY_OPERATIONS_MAX:
+            raise LimitExceeded(f"an entry of {operations} operations")
+        if parts and parts[-1].operations + operations <= ENTRY_OPERATIONS_MAX:
+            whole, operations = (*parts[-1].entries, entry), parts[-1].operations + operations
+            parts[-1] = replace(parts[-1], entries=whole, operations=operations)
+        else:
+            parts.append(replace(job, entries=(entry,), operations=operations))
+    return parts

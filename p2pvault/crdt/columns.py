@@ -91,6 +91,16 @@ def check_columns(body: bytes, at: int, *, actors: int, may_write_root: bool) ->
     return rows
 
 
+def count_operations(body: bytes, at: int) -> int:
+    """Return the number of operations without a look at their content.
+
+    Raises:
+        ChangeRefused: Malformed columns, or more than CHANGE_OPERATIONS_MAX operations.
+        IndexError: The body ends too early.
+    """
+    return _count_actions(_cut(body, at)[_ACTION])
+
+
 def _cut(body: bytes, at: int) -> dict[int, bytes]:
     """Return the bytes of every known column; one that is not there is empty."""
     count, at = unsigned(body, at)

@@ -14,7 +14,7 @@ This module knows bytes and numbers; whether the author is a member, and whether
 good, is decided above it. docs/protocol/journal.md is the specification.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +25,7 @@ from p2pvault.limits import (
     CHANGE_BYTES_MAX,
     ENTRY_BYTES_MAX,
     ENTRY_CHANGES_MAX,
+    ENTRY_OPERATIONS_MAX,
     INTEGER_MAX,
     MEMBERSHIP_HEADS_MAX,
 )
@@ -225,22 +226,29 @@ def write_entry(
     return Entry(body, writer.journal.author, entry_hash, signature, data)
 
 
-def split_changes(changes: Iterable[RecordChange]) -> list[list[RecordChange]]:
+def split_changes(
+    changes: Iterable[RecordChange], weigh: Callable[[bytes], int] = lambda _: 1
+) -> list[list[RecordChange]]:
     """Cut a list of changes into parts that fit one entry each, in order.
 
     A commit within the bounds stays one part and so one entry, which arrives whole or not at all.
+
+    Args:
+        changes: What a commit changed.
+        weigh: Returns the operations of a change, at most CHANGE_OPERATIONS_MAX.
     """
     parts: list[list[RecordChange]] = []
-    room_bytes = room_changes = 0
+    room_bytes = room_changes = room_operations = 0
     for record, change in changes:
-        size = len(change) + CHANGE_OVERHEAD_BYTES
-        if size > room_bytes or room_changes == 0:
+        size, weight = len(change) + CHANGE_OVERHEAD_BYTES, weigh(change)
+        if size > room_bytes or weight > room_operations or room_changes == 0:
             parts.append([])
             room_bytes = ENTRY_BYTES_MAX - ENTRY_OVERHEAD_BYTES
-            room_changes = ENTRY_CHANGES_MAX
+            room_changes, room_operations = ENTRY_CHANGES_MAX, ENTRY_OPERATIONS_MAX
         parts[-1].append((record, change))
         room_bytes -= size
         room_changes -= 1
+        room_operations -= weight
     return parts
 
 

@@ -48,3 +48,18 @@ def only(kind: type, items: Iterable[object]) -> list:
 
 def is_gone(link: Link) -> bool:
     return link.phase is Phase.CLOSED
+
+
+def entries_of(party: Party, after: int = 0) -> list[bytes]:
+    """Return the entries in a party's store, as they travel."""
+    return [entry.data for entry in party.store.entries(after, 1 << 40)]
+
+
+def rename(world: World, party: Party, name: str) -> None:
+    """Give a device another name and wait for the answer; raises what was refused."""
+    world.ask(party, lambda request: io.RenameRequested(request, party.id.hex(), name))
+
+
+def link_up(world: World, one: Party, other: Party) -> None:
+    """Go on until both sides of a link are up, and no further."""
+    world.until(lambda: one.linked(other) and other.linked(one))

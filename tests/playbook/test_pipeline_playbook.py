@@ -318,6 +318,21 @@ def test_the_cache_is_bounded_and_what_left_it_is_loaded_again():
     assert steps[-1].done.answers[0][1][0].fields == ("more",)
 
 
+def test_a_record_that_a_load_counts_on_does_not_leave_the_cache_meanwhile():
+    bench, other = Bench(), bob()
+    (made,) = bench.written(put("notes/old", a=1))
+    other.run(other.entries(5, made))
+    (edit,) = other.written(put("notes/old", b=2))
+    crowd = [put(f"notes/{n}", n=n) for n in range(RECORDS_CACHED_MAX + 1)]
+    persist = one(bench.load(one(bench.edit(1, *crowd), LoadRecords)), Persist)
+    load = one(bench.entries(5, edit), LoadRecords)
+    assert load.ids == (), "it is in the cache"
+    bench.persist(persist)
+    step = bench.loaded(RecordsLoaded(load.load, ()))
+    assert step.failed == []
+    assert one(step, Persist).batch.records[0].row.name == "old"
+
+
 def test_nobody_who_watches_means_no_work_for_watchers():
     bench = Bench()
     bench.pipeline.watched = False

@@ -46,7 +46,7 @@ class Storm:
             moves = [*edits, *faults]
             (move,) = self.random.choices(moves, [6, 2, 2, 6, *rates])
             move(party)
-            for _ in range(self.random.randrange(30)):
+            for _ in range(self.random.randrange(60)):
                 self.world.step()
 
     def edit(self, party: Party) -> None:
@@ -124,7 +124,7 @@ def weather(seed: int, steps: int = 60) -> Storm:
     return storm
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(60))
 def test_devices_become_equal_after_any_storm_and_nothing_acknowledged_is_lost(seed: int) -> None:
     storm = weather(seed)
     assert_no_number_twice(storm.world)

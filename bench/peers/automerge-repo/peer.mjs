@@ -1,10 +1,12 @@
 // One automerge-repo device: a repository on disk, one WebSocket, and commands as lines of JSON.
 //
-//   node peer.mjs listen|dial PORT DIRECTORY
+//   node peer.mjs listen 0 DIRECTORY       on a free port, which the first answer tells
+//   node peer.mjs dial PORT DIRECTORY
 //
 // Every command is answered by one line. Times are CLOCK_MONOTONIC in seconds, which is the same
 // clock in all processes of a machine, the benchmark's included.
 
+import { once } from "node:events"
 import { readFileSync } from "node:fs"
 import { createInterface } from "node:readline"
 import { setTimeout as sleep } from "node:timers/promises"
@@ -27,9 +29,11 @@ const say = (answer) => process.stdout.write(JSON.stringify(answer) + "\n")
 process.on("unhandledRejection", (reason) => console.error("unhandled rejection:", reason))
 
 const [role, port, directory] = process.argv.slice(2)
+const listener = role === "listen" ? new WebSocketServer({ host: HOST, port: Number(port) }) : null
+if (listener !== null) await once(listener, "listening")
 const network =
-  role === "listen"
-    ? new WebSocketServerAdapter(new WebSocketServer({ host: HOST, port: Number(port) }))
+  listener !== null
+    ? new WebSocketServerAdapter(listener)
     : new WebSocketClientAdapter(`ws://${HOST}:${port}`, 1000)
 const repo = new Repo({ network: [network], storage: new NodeFSStorageAdapter(directory), peerId: role })
 
@@ -114,7 +118,10 @@ const commands = {
   },
 }
 
-say({ ready: now() })
+// Its adapter throws when a connection breaks, out of an event handler, and would connect again.
+process.on("uncaughtException", (error) => console.error("uncaught exception:", error))
+
+say({ ready: now(), port: listener?.address().port })
 for await (const line of createInterface({ input: process.stdin })) {
   const { command, ...parameters } = JSON.parse(line)
   try {

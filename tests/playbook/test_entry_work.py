@@ -1,0 +1,63 @@
+"""How much work one entry may be, on the side that writes it and on the side that takes it."""
+
+import pytest
+
+from harness.world import World
+from p2pvault.core import io
+from p2pvault.core.pipeline import EntriesJob, paced
+from p2pvault.crdt.prefilter import inspect, weigh
+from p2pvault.crdt.record import Record
+from p2pvault.crypto.keys import DeviceKeys, device_id
+from p2pvault.errors import LimitExceeded
+from p2pvault.limits import ENTRY_OPERATIONS_MAX, TEXT_CHARACTERS_MAX
+from p2pvault.protocol.journal import Entry, Journal, Writer, write_entry
+from p2pvault.types import JournalHead, JournalId, LinkId, RecordId, VaultId
+
+LONG = "many words " * (TEXT_CHARACTERS_MAX // 11)
+KEYS = DeviceKeys(bytes(32), bytes([1]) * 32, bytes(96))
+WRITER = Writer(Journal(VaultId(bytes(32)), device_id(KEYS.public), JournalId(bytes(16))), KEYS)
+
+
+def change(text: str) -> bytes:
+    return Record.create(WRITER.journal.author, "notes", "one", {"body": text})[1]
+
+
+def entry(*changes: bytes, after: JournalHead | None = None) -> Entry:
+    numbered = [(RecordId(bytes([n]) * 16), each) for n, each in enumerate(changes)]
+    return write_entry(WRITER, after, (), 0, numbered)
+
+
+@pytest.mark.parametrize("text", ["", "short", "two words", LONG])
+def test_a_change_weighs_what_it_has_in_operations(text: str) -> None:
+    chunk = change(text)
+    assert weigh(chunk) == inspect(chunk).operations
+
+
+def test_a_commit_of_much_text_becomes_several_entries_and_arrives() -> None:
+    world = World()
+    ada = world.found("ada")
+    bob = world.join("bob", ada)
+    world.run()
+    edits = [io.Edit(f"notes/{n}", ((("body",), LONG),)) for n in range(6)]
+    world.edit(ada, *edits)
+    world.run()
+    (head,) = ada.device.pipeline.durable.journals.values()
+    assert head.n == 2
+    assert world.value(bob, "notes/5") == {"body": LONG}
+
+
+def test_an_entry_of_too_many_operations_is_refused() -> None:
+    assert 6 * weigh(change(LONG)) > ENTRY_OPERATIONS_MAX
+    with pytest.raises(LimitExceeded, match="operations"):
+        paced(EntriesJob(LinkId(1), (entry(*[change(LONG)] * 6),)))
+
+
+def test_much_work_is_taken_in_parts_and_little_work_in_one() -> None:
+    first = entry(*[change(LONG)] * 3)
+    second = entry(*[change(LONG)] * 3, after=first.head)
+    parts = paced(EntriesJob(LinkId(1), (first, second)))
+    assert [part.entries for part in parts] == [(first,), (second,)]
+    small = entry(change("a"))
+    both = (small, entry(change("b"), after=small.head))
+    (whole,) = paced(EntriesJob(LinkId(1), both))
+    assert whole.entries == both
