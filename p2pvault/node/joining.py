@@ -115,25 +115,44 @@ class Joining:
             await self._send.send(PairingEnded(error))
 
     async def _find_and_join(self, discovery: DiscoverySettings) -> None:
-        if self._ticket.addresses:
-            with trio.move_on_after(PAIRING_SEARCH_S) as self._search:
-                await self._try_until_free(self._ticket.addresses)
-                return
-            raise self._refusal or Unreachable("the other device did not answer")
         with trio.move_on_after(PAIRING_SEARCH_S) as self._search:
+            if self._ticket.addresses:
+                await self._try_invited()
+                return
             browse = DiscoverySettings(Mode.QUIET, discovery.interfaces)
             async with open_discovery(browse) as found:
                 found.expect_pairing(wanted=True)
                 await self._try_sighted(found.sightings)
-        if self._search.cancelled_caught:
-            raise self._refusal or NoPairingDevice("no device on this network shows this code")
+                return
+        raise self._refusal or NoPairingDevice("no device on this network shows this code")
+
+    async def _try_invited(self) -> None:
+        """Try the sponsor that the pairing address names, until it is free."""
+        while True:
+            try:
+                if await self._try(self._ticket.addresses):
+                    return
+                raise Unreachable("the other device has no address that can be reached from here")
+            except PairingBusy as error:
+                self._refusal = error
+                await trio.sleep(PAIRING_BUSY_S)
 
     async def _try_sighted(self, sightings: trio.MemoryReceiveChannel[Sighting]) -> None:
-        """Try the code on those who show one, until one knows it or enough have refused it."""
+        """Try the code on those who show one, until one knows it or enough have refused it.
+
+        Whoever answers to a code gets one guess at it, so few may. Those who are busy, perhaps with
+        somebody who looks for another code, are asked again while others are looked for.
+        """
         refused = 0
-        async for sighting in sightings:
+        busy: deque[tuple[Address, ...]] = deque()
+        while True:
+            addresses = await _next_candidate(sightings, busy)
             try:
-                await self._try_until_free(sighting.addresses)
+                if await self._try(addresses):
+                    return
+            except PairingBusy as error:
+                busy.append(addresses)
+                self._refusal = error
             except NoPairingDevice:
                 continue
             except VaultError as error:
@@ -142,32 +161,23 @@ class Joining:
                     raise
                 self._refusal = error
                 self._search.deadline = trio.current_time() + PAIRING_LAST_LOOK_S
-            else:
-                return
 
-    async def _try_until_free(self, addresses: tuple[Address, ...]) -> None:
-        """Try one sponsor again while others, who may look for another code, keep it busy."""
-        while True:
-            self._failure = None
-            try:
-                return await self._try(addresses)
-            except PairingBusy as error:
-                self._refusal = error
-                await trio.sleep(PAIRING_BUSY_S)
+    async def _try(self, addresses: tuple[Address, ...]) -> bool:
+        """Dial one sponsor until an address answers, and go through the ceremony.
 
-    async def _try(self, addresses: tuple[Address, ...]) -> None:
-        """Dial one sponsor until an address answers, and go through the ceremony."""
-        unreachable = Unreachable("the other device has no address that can be reached")
+        Returns:
+            False if none answered: what was announced there is over.
+        """
+        self._failure = None
         for address in addresses:
             try:
                 stream = await dial(address)
-            except Unreachable as error:
-                unreachable = error
+            except Unreachable:
                 continue
             async with stream:
                 await self._ceremony(stream)
-            return
-        raise unreachable
+            return True
+        return False
 
     # The ceremony ------------------------------------------------------------------------
 
@@ -241,6 +251,15 @@ class Joining:
             return [effect for effect in effects if not isinstance(effect, Failed)]
         self._joined = VaultJoined(made.vault, made.vault_name)
         return machine.stored()
+
+
+async def _next_candidate(
+    sightings: trio.MemoryReceiveChannel[Sighting], busy: deque[tuple[Address, ...]]
+) -> tuple[Address, ...]:
+    """Return where the next sponsor may be: one newly sighted, or after a while a busy one."""
+    with trio.move_on_after(PAIRING_BUSY_S if busy else float("inf")):
+        return (await sightings.receive()).addresses
+    return busy.popleft()
 
 
 async def _read_all(
