@@ -22,6 +22,7 @@ from p2pvault.protocol.introduction import (
     encode_secrets,
 )
 from p2pvault.types import Address, Instant, PeerRow, StoredOperation
+from p2pvault.wire.addresses import is_near
 
 
 class Introductions:
@@ -51,7 +52,7 @@ class Introductions:
         assert link.device is not None, "only members are listened to"
         standing = self._book[link.device]
         standing.heard(now)
-        standing.note_seen(greeting.addresses)
+        standing.note_seen(filter(is_near, greeting.addresses))
         return standing.row
 
     def heard_known(self, link: Link, body: bytes) -> list[Effect]:

@@ -9,21 +9,23 @@ from dataclasses import dataclass
 
 from p2pvault.core.io import (
     AdvertisePairing,
-    AttemptFailed,
-    CodeMade,
     Effect,
     Hangup,
-    JoinerNamed,
-    News,
-    PairingDone,
     PairingNews,
-    PairingOver,
     PairingRequested,
     Report,
-    WordsUnclear,
     Write,
 )
 from p2pvault.core.members import Members
+from p2pvault.core.news import (
+    AttemptFailed,
+    CodeMade,
+    JoinerNamed,
+    News,
+    PairingDone,
+    PairingOver,
+    WordsUnclear,
+)
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.errors import BadValue, CodeExpired, PairingRefused, Refused, VaultError
 from p2pvault.limits import ADDRESSES_PER_PEER_MAX, PAIRING_ADDRESSES_MAX

@@ -61,6 +61,15 @@ def create_vault(state: Path, device_name: str, vault_name: str) -> Created:
     return Created(made.vault, made.vault_name, made.device, made.device_name)
 
 
+def prepare_home(state: Path) -> None:
+    """Make the home and its key, so that a home that cannot be written to is noticed in time.
+
+    Raises:
+        StoreError: The home cannot be written to, or another process has it open.
+    """
+    make_master_key(make_home(state), urandom)
+
+
 def store_vault(state: Path, made: NewVault) -> None:
     """Put a vault that was made or joined into an empty home.
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from p2pvault.core import io
+from p2pvault.core import io, news
 from p2pvault.limits import PAIRING_NEWS_MAX
 from p2pvault.net.stream import open_listeners, port_of
 from p2pvault.node.beaconing import Beaconing
@@ -95,17 +95,17 @@ class Hosting:
                 session.take(event)
 
 
-def _events(news: io.News) -> tuple[PairingEvent, ...]:
-    match news:
-        case io.CodeMade(code, uri, expires_s):
+def _events(what: news.News) -> tuple[PairingEvent, ...]:
+    match what:
+        case news.CodeMade(code, uri, expires_s):
             return (CodeShown(code, uri, expires_s),)
-        case io.AttemptFailed(message):
+        case news.AttemptFailed(message):
             return (WrongGuess(message),)
-        case io.JoinerNamed(name, digits):
+        case news.JoinerNamed(name, digits):
             return (JoinerKnocks(name), WordsAsked(digits, None))
-        case io.WordsUnclear(message):
+        case news.WordsUnclear(message):
             return (WordsAsked(None, message),)
-        case io.PairingDone(device, name):
+        case news.PairingDone(device, name):
             return (DevicePaired(device, name),)
-        case io.PairingOver(error):
+        case news.PairingOver(error):
             return (PairingEnded(error),)

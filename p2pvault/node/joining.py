@@ -29,7 +29,7 @@ from p2pvault.limits import (
 from p2pvault.net.mdns import open_discovery
 from p2pvault.net.services import DiscoverySettings, Mode, Sighting
 from p2pvault.net.stream import dial
-from p2pvault.node.create import DEVICE_KIND, store_vault
+from p2pvault.node.create import DEVICE_KIND, prepare_home, store_vault
 from p2pvault.node.port import JoinEvent, PairingEnded, VaultJoined, VaultOffered, WordsShown
 from p2pvault.protocol.code import parse_code
 from p2pvault.protocol.invitation import is_invitation, parse_invitation
@@ -110,6 +110,7 @@ class Joining:
     async def run(self, discovery: DiscoverySettings) -> None:
         """Join, and say how it ended."""
         try:
+            await trio.to_thread.run_sync(prepare_home, self._state)
             await self._find_and_join(discovery)
         except VaultError as error:
             await self._send.send(PairingEnded(error))

@@ -16,6 +16,7 @@ from harness.entropy import seeded
 from harness.memory_store import MemoryStore
 from p2pvault.core import io
 from p2pvault.core.device import Device
+from p2pvault.core.news import News
 from p2pvault.core.start import NewVault, device_of, found_vault, join_vault
 from p2pvault.crdt.prefilter import inspect
 from p2pvault.crdt.record import Record
@@ -56,7 +57,7 @@ class Party:
     answers: dict[int, object] = field(default_factory=dict)
     published: list[io.Change] = field(default_factory=list)
     reports: list[io.Report] = field(default_factory=list)
-    news: list[io.News] = field(default_factory=list)
+    news: list[News] = field(default_factory=list)
     trace: list[io.Input | io.Effect] = field(default_factory=list)
     wake_at: float | None = None
     disk_full: bool = False
@@ -388,8 +389,8 @@ class World:
                 party.answers[request] = error
             case io.Report():
                 party.reports.append(effect)
-            case io.PairingNews(_, news):
-                party.news.append(news)
+            case io.PairingNews(_, what):
+                party.news.append(what)
             case _:
                 pass
 

@@ -6,7 +6,7 @@ from harness.entropy import seeded
 from harness.memory_store import MemoryStore
 from harness.pairs import only, say, world_of
 from harness.world import Party, World
-from p2pvault.core import io
+from p2pvault.core import io, news
 from p2pvault.core.kinds import Kind
 from p2pvault.core.start import device_of, join_vault
 from p2pvault.crypto.keys import DeviceKeys, device_id
@@ -84,20 +84,20 @@ class Guest:
         return failed.error
 
 
-def opened(count: int = 1, *, admin: bool = False) -> tuple[World, Party, io.CodeMade]:
+def opened(count: int = 1, *, admin: bool = False) -> tuple[World, Party, news.CodeMade]:
     world, (host, *_) = world_of(count)
     world.give(host, io.PairingRequested(REQUEST, admin, LISTENING))
     world.run()
-    (code,) = only(io.CodeMade, host.news)
+    (code,) = only(news.CodeMade, host.news)
     return world, host, code
 
 
-def typed(code: io.CodeMade) -> Typed:
+def typed(code: news.CodeMade) -> Typed:
     parsed = parse_code(code.code)
     return Typed(parsed.slot, parsed.secret)
 
 
-def wrong(code: io.CodeMade) -> Typed:
+def wrong(code: news.CodeMade) -> Typed:
     return Typed(parse_code(code.code).slot, b"not the secret")
 
 
@@ -115,7 +115,7 @@ def test_a_window_shows_a_code_and_an_address_and_is_advertised():
 def test_a_device_that_knows_the_code_becomes_a_member_and_gets_the_vault():
     world, host, code = opened()
     guest = Guest(world, host, typed(code))
-    assert only(io.JoinerNamed, host.news)[0].name == "phone"
+    assert only(news.JoinerNamed, host.news)[0].name == "phone"
     (offered,) = only(ConfirmVault, guest.effects)
     assert offered.vault.id == host.device.members.vault
     guest.agree()
@@ -123,7 +123,7 @@ def test_a_device_that_knows_the_code_becomes_a_member_and_gets_the_vault():
     made = join_vault(guest.keys, seeded("run"), received)
     assert made.vault == host.device.members.vault
     guest.store()
-    done = only(io.PairingDone, host.news)
+    done = only(news.PairingDone, host.news)
     assert [each.device for each in done] == [device_id(guest.keys.public)]
     assert only(Paired, guest.effects) == [Paired()]
     assert host.device.members.membership.members[done[0].device].role is Role.MEMBER
@@ -171,7 +171,7 @@ def test_an_admission_that_comes_late_is_not_taken_for_the_next_devices():
     host.disk_full = True
     first.agree()
     first.hang_up()
-    assert only(io.AttemptFailed, host.news)
+    assert only(news.AttemptFailed, host.news)
     second = Guest(world, host, typed(code), "tablet", 9_002)
     host.disk_full = False
     world.pass_time(RETRY_S + 1)
@@ -197,8 +197,8 @@ def test_three_wrong_guesses_burn_the_code():
     world, host, code = opened()
     for number in range(3):
         Guest(world, host, wrong(code), f"guess {number}", 9_100 + number)
-    assert len(only(io.AttemptFailed, host.news)) == 2
-    (over,) = only(io.PairingOver, host.news)
+    assert len(only(news.AttemptFailed, host.news)) == 2
+    (over,) = only(news.PairingOver, host.news)
     assert over.error.code == "code_expired"
     late = Guest(world, host, typed(code), "late", 9_200)
     assert isinstance(late.failure(), VaultError)
@@ -226,13 +226,13 @@ def test_wrong_words_burn_the_code_and_unclear_ones_are_asked_again():
     world, host, code = opened()
     guest = Guest(world, host, typed(code))
     guest.agree("no such words at all")
-    assert only(io.WordsUnclear, host.news)
-    assert not only(io.PairingOver, host.news)
+    assert only(news.WordsUnclear, host.news)
+    assert not only(news.PairingOver, host.news)
     elsewhere = opened()
     (shown,) = only(ShowWords, Guest(*elsewhere[:2], typed(elsewhere[2]), "elsewhere").effects)
     world.give(host, io.WordsTyped(REQUEST, " ".join(shown.words)))
     guest.do([])
-    assert only(io.PairingOver, host.news)
+    assert only(news.PairingOver, host.news)
     assert isinstance(guest.failure(), VaultError)
 
 
@@ -247,14 +247,14 @@ def test_words_that_nobody_asked_for_are_refused():
 def test_a_code_that_nobody_uses_expires():
     world, host, _ = opened()
     world.pass_time(PAIRING_S - 1)
-    assert not only(io.PairingOver, host.news)
+    assert not only(news.PairingOver, host.news)
     world.pass_time(2)
-    (over,) = only(io.PairingOver, host.news)
+    (over,) = only(news.PairingOver, host.news)
     assert over.error.code == "code_expired"
     assert only(io.AdvertisePairing, host.trace)[-1].instance is None
     world.give(host, io.PairingRequested(REQUEST + 1, False, LISTENING))
     world.run()
-    assert len(only(io.CodeMade, host.news)) == 2
+    assert len(only(news.CodeMade, host.news)) == 2
 
 
 def test_a_session_may_outlast_its_code():
@@ -273,7 +273,7 @@ def test_a_guess_after_the_code_expired_ends_the_window():
     world.pass_time(PAIRING_CONFIRM_S + 1)
     guest.do([])
     assert isinstance(guest.failure(), PairingRefused)
-    assert len(only(io.PairingOver, host.news)) == 1
+    assert len(only(news.PairingOver, host.news)) == 1
 
 
 def test_a_stream_that_says_nothing_gives_its_place_to_another():
@@ -306,7 +306,7 @@ def test_a_window_without_a_guest_closes_too():
     world.run()
     assert only(io.AdvertisePairing, host.trace)[-1].instance is None
     world.pass_time(2 * PAIRING_S)
-    assert only(io.PairingOver, host.news) == []
+    assert only(news.PairingOver, host.news) == []
 
 
 def test_there_is_one_window_at_a_time():
@@ -327,7 +327,7 @@ def test_many_wrong_guesses_lock_pairing():
     while True:
         for _ in range(3):
             number += 1
-            Guest(world, host, wrong(only(io.CodeMade, host.news)[-1]), "guess", number)
+            Guest(world, host, wrong(only(news.CodeMade, host.news)[-1]), "guess", number)
         world.give(host, io.PairingRequested(number, False, LISTENING))
         world.run()
         if number in host.answers:
@@ -344,7 +344,7 @@ def test_a_device_that_is_a_member_is_not_paired_again():
     guest.store()
     world.give(host, io.PairingRequested(REQUEST, False, LISTENING))
     world.run()
-    again = Guest(world, host, typed(only(io.CodeMade, host.news)[-1]), "phone", 9_002)
+    again = Guest(world, host, typed(only(news.CodeMade, host.news)[-1]), "phone", 9_002)
     assert isinstance(again.failure(), PairingRefused)
 
 
@@ -353,10 +353,10 @@ def test_an_admission_that_the_rules_refuse_ends_the_window():
     world, (ada, bob) = world_of(2)
     world.give(ada, io.PairingRequested(REQUEST, False, LISTENING))
     world.run()
-    guest = Guest(world, ada, typed(only(io.CodeMade, ada.news)[0]))
+    guest = Guest(world, ada, typed(only(news.CodeMade, ada.news)[0]))
     demote(world, bob, ada)
     guest.agree()
-    (over,) = only(io.PairingOver, ada.news)
+    (over,) = only(news.PairingOver, ada.news)
     assert isinstance(over.error, PairingRefused | MembershipError)
     assert only(Received, guest.effects) == []
     assert Hangup() in guest.effects

@@ -197,6 +197,8 @@ class Sponsor(Session):
 
     def _handle(self, message: PairingMessage) -> None:
         match self._state, message:
+            case State.STORED, Refusal():
+                self._stream_ended()
             case _, Refusal(reason):
                 self._fail(REFUSED[reason]())
             case State.HELLO, Hello():
