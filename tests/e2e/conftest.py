@@ -8,6 +8,18 @@ import pytest
 from harness.daemons import Device, Fleet, open_fleet
 
 
+@pytest.fixture(scope="package", autouse=True)
+def unmeasured() -> Iterator[None]:
+    """Measure no coverage in these processes: it doubles their time.
+
+    What they run is measured where the other suites start it, in this process or in its own.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
+            patch.delenv(name, raising=False)
+        yield
+
+
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
     with open_fleet(tmp_path) as opened:

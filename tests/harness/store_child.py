@@ -97,7 +97,7 @@ def open_on_read_only_disk(home: Path) -> None:
     store = open_store(home, KEY, create=True)
     store.persist(numbered(1))
     store.close()
-    subprocess.run(["mount", "-o", "remount,ro", str(home)], check=True)
+    subprocess.run(["mount", "-o", "remount,bind,ro", str(home)], check=True)
     try:
         open_store(home, KEY)
     except StoreError as error:
