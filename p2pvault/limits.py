@@ -437,6 +437,9 @@ CONTROL_ANSWER_S: Final = 60.0
 CONTROL_START_S: Final = 2.0
 """The command line's patience with a daemon that was just started: it needs well under a second."""
 
+CONTROL_JOIN_START_S: Final = 5.0
+"""The same for `join`, which people type right behind `p2pvaultd &`, on a machine of any speed."""
+
 CONTROL_WAIT_S_MAX: Final = 86_400.0
 """Longest `wait`: a day; a script that waits longer asks again."""
 

@@ -115,7 +115,7 @@ def _hints(session: Session, name: str) -> None:
     report = session.report
     if not (_LINGER / os.environ.get("USER", "")).is_file():
         report.note("To keep it running while you are logged out: `loginctl enable-linger`")
-    report.note(f"Take it back: `systemctl --user disable --now {name}`")
+    report.note(f"Take it back: `systemctl --user disable --now {shlex.quote(name)}`")
 
 
 @daemon.command()

@@ -14,6 +14,7 @@ from p2pvault.cli.wording import count, span
 from p2pvault.control.caller import Caller
 from p2pvault.control.messages import JsonObject
 from p2pvault.errors import PairingRefused
+from p2pvault.limits import CONTROL_JOIN_START_S
 
 _YES: Final = frozenset({"y", "yes"})
 
@@ -86,7 +87,7 @@ def join(session: Session, code: str | None, name: str | None, yes: bool) -> Non
     and type it when asked, because other programs of yours can read the arguments of this one.
     """
     typed = code or _ask_code(session)
-    with session.connect() as caller:
+    with session.connect(patience_s=CONTROL_JOIN_START_S) as caller:
         session.report.note("Looking for the other device.")
         for event in caller.stream("join", code=typed, name=name or host_name()):
             _show_join(session, event)
