@@ -11,6 +11,7 @@ import pytest
 NETWORKED = ("e2e", "contract", "trio")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for item in items:

@@ -153,7 +153,7 @@ class Joining:
                     return
             except PairingBusy as error:
                 busy.append(addresses)
-                self._refusal = error
+                self._refusal = self._refusal or error
             except NoPairingDevice:
                 continue
             except VaultError as error:
