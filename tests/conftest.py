@@ -11,10 +11,8 @@ import pytest
 NETWORKED = ("e2e", "contract", "trio")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    here = Path(__file__).parent
-    for item in items:
-        folder = item.path.relative_to(here).parts[0]
-        group = "network" if folder in NETWORKED else f"{folder}/{item.path.name}"
-        item.add_marker(pytest.mark.xdist_group(group))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Name the group of a test as soon as it is found: xdist reads the marks right after."""
+    folder = item.path.relative_to(Path(__file__).parent).parts[0]
+    group = "network" if folder in NETWORKED else f"{folder}/{item.path.name}"
+    item.add_marker(pytest.mark.xdist_group(group))
