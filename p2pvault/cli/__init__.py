@@ -21,9 +21,12 @@ def main() -> None:
 
 
 def _open_closed_streams() -> None:
-    """Stand in for standard streams that the shell closed (`<&-`): Python has None for them."""
+    """Stand in for standard streams that the shell closed (`<&-`): Python has None for them.
+
+    They are open for as long as the process lives, so no block closes them.
+    """
     if sys.stdin is None:
-        sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123  # lives as long as the process
+        sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123
     if sys.stdout is None:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123
     if sys.stderr is None:

@@ -184,7 +184,7 @@ def _open(home: Home) -> socket.socket:
         with short_path(home.socket) as path:
             connection.connect(path)
         _check_listener(connection, home)
-    except BaseException:
+    except BaseException:  # an interrupt, too, may not leave the socket open
         connection.close()
         raise
     return connection

@@ -199,7 +199,7 @@ def transaction(document: Document) -> Iterator[Transaction]:
         try:
             yield handle
             handle.commit()
-        except BaseException:
+        except BaseException:  # a cancellation, too, may not leave a transaction open
             _roll_back(handle)
             raise
 
