@@ -411,12 +411,18 @@ class Device:
             return [io.Report("debug", "sighting_ignored")]
         device, addresses = recognised
         self._dialer.sighted(now.monotonic, device, addresses)
+        if self.links.is_astray(device, addresses):
+            return list(self._dialer.again(device, addresses[0]))
         return []
 
     def _network_changed(self, now: Instant, addresses: tuple[Address, ...]) -> list[Effect]:
+        """Go on from another place, where a link may be dead without either side knowing."""
         self._introductions.listening = self._pairing.listening = addresses
         self._dialer.hurry(now.monotonic)
-        return self._beacon.listen_on(now, addresses)
+        effects = self._beacon.listen_on(now, addresses)
+        for device, address in self.links.ways():
+            effects += self._dialer.again(device, address)
+        return effects
 
     def _wake(self, now: Instant) -> list[Effect]:
         self._wake_at = None

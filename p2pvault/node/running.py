@@ -252,6 +252,7 @@ class RunningNode:
             nursery.start_soon(watch_network, send)
             async for change in changes:
                 _log.info("network_changed", reason=change.value)
+                self.shell.cut_strays()
                 self._beaconing.refresh()
                 self.announce_network()
 
