@@ -483,3 +483,10 @@ LOG_DEVICE_CHARACTERS: Final = 8
 
 LOG_FRAMES_MAX: Final = 48
 """Stack frames in a logged crash: deeper than our calls nest, short enough for a journal."""
+
+LOG_REPEAT_S: Final = 60.0
+"""How long a warning that was written is not written again: a peer that fails as often as it can
+costs 1 440 lines a day, about 300 KB."""
+
+LOG_REPEATS_MAX: Final = 256
+"""Different warnings that are remembered: every reason for a link to fail, for a few devices."""
