@@ -212,7 +212,7 @@ def test_home_as_an_option_is_the_same_as_in_the_environment(
     assert json.loads(done.stdout)["device"]["name"] == "laptop"
 
 
-def test_nothing_secret_stands_in_the_title_or_the_log(fleet: Fleet) -> None:
+def test_p21_nothing_secret_stands_in_the_title_or_the_log(fleet: Fleet) -> None:
     talkative = (*LOOPBACK, "--log-level", "debug")
     laptop = fleet.founder("laptop", *talkative)
     phone = fleet.member(laptop, "canary-phone", *talkative)

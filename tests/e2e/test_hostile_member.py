@@ -152,7 +152,7 @@ def test_a_wrong_epoch_secret_ends_the_link(scene: Scene) -> None:
     )
 
 
-def test_a_link_that_is_cut_is_no_fault_of_anybody(scene: Scene) -> None:
+def test_a2_a_link_that_is_cut_is_no_fault_of_anybody(scene: Scene) -> None:
     assert not scene.attack(lambda line: line.stream.shutdown(socket.SHUT_WR))
     assert not scene.attack(lambda line: line.send(line.channel.close() + b"more"))
 

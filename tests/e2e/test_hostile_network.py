@@ -52,7 +52,7 @@ def is_served(stream: socket.socket) -> bool:
         return False
 
 
-def test_what_is_no_handshake_is_hung_up_on_without_a_word(door: tuple[str, int]) -> None:
+def test_p1_what_is_no_handshake_is_hung_up_on_without_a_word(door: tuple[str, int]) -> None:
     for what, noise in NOISE.items():
         served = False
         while not served:  # one address may begin twenty a second
@@ -63,7 +63,7 @@ def test_what_is_no_handshake_is_hung_up_on_without_a_word(door: tuple[str, int]
                     assert not is_served(stream), what
 
 
-def test_streams_that_are_held_open_find_few_places(
+def test_p6_streams_that_are_held_open_find_few_places(
     couple: tuple[Device, Device], door: tuple[str, int]
 ) -> None:
     with ExitStack() as held:
@@ -72,7 +72,7 @@ def test_streams_that_are_held_open_find_few_places(
         couple[0].do("set", "notes/meanwhile", "body=1")
 
 
-def test_a_flood_of_streams_fills_no_log_and_holds_nothing_up(door: tuple[str, int]) -> None:
+def test_p5_a_flood_of_streams_fills_no_log_and_holds_nothing_up(door: tuple[str, int]) -> None:
     for _ in range(200):
         dial(door).close()
 
@@ -100,7 +100,7 @@ class Squatter:
                     stream.close()
 
 
-def test_who_squats_on_all_places_keeps_no_device_out(
+def test_p6_who_squats_on_all_places_keeps_no_device_out(
     couple: tuple[Device, Device], door: tuple[str, int]
 ) -> None:
     laptop, phone = couple

@@ -46,7 +46,7 @@ def test_a_handshake_proves_both_sides_and_names_itself():
     assert len(ada.binding) == 64
 
 
-def test_a_handshake_has_its_deadlines():
+def test_p4_a_handshake_has_its_deadlines():
     link = fresh()
     assert link.deadline == 100.0 + HANDSHAKE_FIRST_S
     link.receive(at(101.0), b"\x00")

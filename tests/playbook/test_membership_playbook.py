@@ -96,7 +96,7 @@ def test_a_device_that_learns_of_its_own_removal_is_read_only_and_alone():
     assert world.value(bob, "notes/one") == {"text": "mine"}
 
 
-def test_entries_of_a_removed_device_that_a_member_took_before_it_knew_reach_everybody():
+def test_a33_entries_of_a_removed_device_that_a_member_took_before_it_knew_reach_everybody():
     world, (ada, bob, cyd) = world_of(3)
     world.part(ada, cyd)
     world.part(ada, bob)
@@ -111,7 +111,7 @@ def test_entries_of_a_removed_device_that_a_member_took_before_it_knew_reach_eve
     assert len(failures) <= 1, "bob could not know, and says so on the next link"
 
 
-def test_entries_of_a_removed_device_that_nobody_stated_are_refused():
+def test_a33_entries_of_a_removed_device_that_nobody_stated_are_refused():
     world, (ada, bob, cyd) = world_of(3)
     world.part(ada, cyd)
     world.part(bob, cyd)

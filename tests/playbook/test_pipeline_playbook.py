@@ -422,7 +422,7 @@ def test_a_change_that_is_none_is_refused():
     assert isinstance(failure(Bench(), entry), ChangeRefused)
 
 
-def test_a_change_in_the_name_of_another_is_refused():
+def test_a17_a_change_in_the_name_of_another_is_refused():
     (entry,) = bob().written(put("notes/one", a=1))
     stolen = signed_by_bob(entry.body.changes)
     assert isinstance(failure(Bench(), stolen), UnexpectedMessage)

@@ -25,19 +25,19 @@ def flip(position: int, bit: int) -> None:
 
 
 @pytest.mark.parametrize("position", SIZES, ids=["greeting", "first", "second", "third"])
-def test_one_bit_flipped_in_any_byte_fails(position: int) -> None:
+def test_p10_one_bit_flipped_in_any_byte_fails(position: int) -> None:
     for byte in range(SIZES[position]):
         flip(position, byte * 8 + byte % 8)
 
 
 @given(st.sampled_from(list(SIZES)), st.data())
 @settings(deadline=None, max_examples=150)
-def test_any_bit_flipped_fails(position: int, data: st.DataObject) -> None:
+def test_p10_any_bit_flipped_fails(position: int, data: st.DataObject) -> None:
     flip(position, data.draw(st.integers(0, SIZES[position] * 8 - 1)))
 
 
 @pytest.mark.parametrize("position", SIZES, ids=["greeting", "first", "second", "third"])
-def test_a_message_cut_at_any_byte_gets_no_answer_and_establishes_nothing(position: int) -> None:
+def test_p9_a_message_cut_at_any_byte_gets_no_answer_and_establishes_nothing(position: int) -> None:
     initiator, responder = dial(), accept()
     message, receiver = responder.start(), initiator
     for at in range(position):
@@ -52,7 +52,7 @@ def test_a_message_cut_at_any_byte_gets_no_answer_and_establishes_nothing(positi
 
 @given(st.sampled_from(list(SIZES)), st.data())
 @settings(deadline=None, max_examples=50)
-def test_random_bytes_of_the_right_size_fail(position: int, data: st.DataObject) -> None:
+def test_p2_random_bytes_of_the_right_size_fail(position: int, data: st.DataObject) -> None:
     size = SIZES[position] - 2
     noise = data.draw(st.binary(min_size=size, max_size=size))
 
@@ -65,7 +65,7 @@ def test_random_bytes_of_the_right_size_fail(position: int, data: st.DataObject)
 
 @given(st.binary(max_size=3000))
 @settings(deadline=None)
-def test_bytes_of_a_stranger_get_no_answer(noise: bytes) -> None:
+def test_p2_bytes_of_a_stranger_get_no_answer(noise: bytes) -> None:
     responder = accept()
     try:
         progress = responder.receive(noise)

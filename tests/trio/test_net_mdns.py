@@ -89,7 +89,7 @@ async def test_an_advertisement_replaces_the_previous_one_of_its_kind(name: str)
         assert seen.addresses == (Address("127.0.0.1", 4712),)
 
 
-async def test_a_name_that_somebody_else_has_is_refused_and_the_previous_one_stays(
+async def test_p22_a_name_that_somebody_else_has_is_refused_and_the_previous_one_stays(
     name: str,
 ) -> None:
     async with pair() as (first, second):
@@ -210,7 +210,7 @@ async def test_a_cancelled_advertisement_is_not_made(name: str) -> None:
         await second.advertise(Kind.MEMBER, advertisement(name))
 
 
-async def test_a_flood_of_names_is_looked_at_only_so_many_at_a_time(name: str) -> None:
+async def test_p22_a_flood_of_names_is_looked_at_only_so_many_at_a_time(name: str) -> None:
     async with pair() as (shown, watching):
         responder = watching._responder
         assert responder is not None

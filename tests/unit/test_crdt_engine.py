@@ -41,7 +41,7 @@ def test_a_transaction_dropped_open_takes_the_process_down_which_is_why_none_eve
     assert result.returncode < 0
 
 
-def test_a_transaction_whose_call_panicked_is_an_error_and_the_process_ends_well() -> None:
+def test_a23_a_transaction_whose_call_panicked_is_an_error_and_the_process_ends_well() -> None:
     result = run(
         "from automerge import core\n"
         "from p2pvault.crdt import engine\n"
@@ -75,7 +75,7 @@ def test_whatever_ends_a_transaction_rolls_it_back_and_passes(kind: type[BaseExc
     assert document.keys(ROOT) == ["other"]
 
 
-def test_what_the_engine_refuses_is_an_error_of_ours() -> None:
+def test_a23_what_the_engine_refuses_is_an_error_of_ours() -> None:
     with pytest.raises(CrdtError, match="refused"):
         engine.load(ADA, b"no chunk")
     with pytest.raises(CrdtError, match="refused"), engine.transaction(engine.new(ADA)) as handle:

@@ -13,7 +13,7 @@ LONG_LIST = b"\xdc\x10\x00"
 """4 096 items follow."""
 
 
-def test_a_message_of_empty_lists_is_refused_before_they_take_memory() -> None:
+def test_a9_a_message_of_empty_lists_is_refused_before_they_take_memory() -> None:
     lists = (MESSAGE_BYTES_MAX - 3) // (4_096 + 3)
     bomb = b"\xdc" + lists.to_bytes(2, "big") + (LONG_LIST + EMPTY_LIST * 4_096) * lists
     assert MIB < len(bomb) <= MESSAGE_BYTES_MAX
@@ -27,14 +27,14 @@ def test_a_message_of_empty_lists_is_refused_before_they_take_memory() -> None:
     assert peak_bytes < 16 * MIB
 
 
-def test_a_message_of_too_many_scalars_is_refused() -> None:
+def test_a9_a_message_of_too_many_scalars_is_refused() -> None:
     rows = WIRE_OBJECTS_MAX // 4_096 + 1
     with pytest.raises(LimitExceeded, match="objects"):
         unpack(pack([[0] * 4_096 for _ in range(rows)]))
 
 
 @pytest.mark.parametrize("levels", [1_000, 1_000_000])
-def test_nesting_is_refused_before_it_is_descended(levels: int) -> None:
+def test_a8_nesting_is_refused_before_it_is_descended(levels: int) -> None:
     with pytest.raises((LimitExceeded, MalformedMessage)):
         unpack(b"\x91" * levels + EMPTY_LIST)
 
