@@ -79,6 +79,14 @@ def test_a_link_that_is_up_beats_and_dies_of_silence():
     assert ada.last_heard == 180.0
 
 
+def test_bytes_that_are_no_message_are_no_sign_of_life():
+    ada, bob = up()
+    data = bob.seal(Kind.HAVE, b"x")
+    longer = bytes([data[0] | 0x80]) + data[1:]
+    assert ada.receive(at(180.0), longer) == (b"", []), "it waits for the rest of a frame"
+    assert ada.is_dead(at(100.0 + IDLE_S))
+
+
 def test_only_the_side_that_dialled_renews():
     ada, bob = up()
     assert 0.8 * LINK_AGE_MAX_S <= ada.renew_at - 100 <= 1.2 * LINK_AGE_MAX_S
