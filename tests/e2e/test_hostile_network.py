@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
+from harness.budget import nothing_lost
 from harness.daemons import Device, wait_synced
 
 pytestmark = pytest.mark.e2e
@@ -26,7 +27,8 @@ NOISE = {
 @pytest.fixture(autouse=True)
 def the_devices_go_on(couple: tuple[Device, Device]) -> Iterator[None]:
     laptop, phone = couple
-    yield
+    with nothing_lost(laptop):
+        yield
     laptop.do("set", "notes/one", f"body={os.urandom(4).hex()}")
     wait_synced(phone, laptop)
     assert not [line for line in phone.daemon.log.seen if '"link_down"' in line]
@@ -63,6 +65,17 @@ def test_p1_what_is_no_handshake_is_hung_up_on_without_a_word(door: tuple[str, i
                     assert not is_served(stream), what
 
 
+@pytest.mark.parametrize("size", [0, 65_535])
+def test_p3_a_length_that_no_message_has_then_silence(door: tuple[str, int], size: int) -> None:
+    """The daemon does not wait for the bytes: it hangs up while the stream is open both ways."""
+    served = False
+    while not served:
+        with closing(dial(door)) as stream:
+            if served := is_served(stream):
+                stream.sendall(size.to_bytes(2, "big"))
+                assert not is_served(stream)
+
+
 def test_p6_streams_that_are_held_open_find_few_places(
     couple: tuple[Device, Device], door: tuple[str, int]
 ) -> None:
@@ -73,8 +86,8 @@ def test_p6_streams_that_are_held_open_find_few_places(
 
 
 def test_p5_a_flood_of_streams_fills_no_log_and_holds_nothing_up(door: tuple[str, int]) -> None:
-    for _ in range(200):
-        dial(door).close()
+    for number in range(2_000):
+        dial(door, f"127.0.{number % 50}.1").close()
 
 
 class Squatter:

@@ -1,5 +1,7 @@
 """Whatever happens to the bytes on the way, a handshake ends closed."""
 
+from random import Random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -75,3 +77,13 @@ def test_p2_bytes_of_a_stranger_get_no_answer(noise: bytes) -> None:
     assert progress.established is None
     # Nothing but the beginning of one first message can be waiting.
     assert len(noise) < SIZES[FIRST]
+
+
+def test_p2_ten_thousand_first_messages_of_strangers_get_no_answer() -> None:
+    random = Random(2)
+    for number in range(10_000):
+        size = SIZES[FIRST] - 2 if number % 2 else random.randrange(1, 65_536)
+        responder = accept()
+        responder.start()
+        with pytest.raises(HandshakeFailed):
+            responder.receive(size.to_bytes(2, "big") + random.randbytes(size))
