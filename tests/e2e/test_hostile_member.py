@@ -20,10 +20,18 @@ from p2pvault.limits import (
     HELD_BYTES_MAX,
     JOURNALS_MAX,
     MIB,
+    OPERATIONS_PER_AUTHOR_MAX,
     TEXT_CHARACTERS_MAX,
 )
-from p2pvault.protocol.introduction import Greeting, Known, encode, encode_secrets
+from p2pvault.protocol.introduction import (
+    Greeting,
+    Known,
+    encode,
+    encode_operations,
+    encode_secrets,
+)
 from p2pvault.protocol.journal import Entry, write_entry
+from p2pvault.protocol.membership.operation import Rename, sign_operation
 from p2pvault.protocol.reconcile import Have, encode_have
 from p2pvault.types import Address, AuthorId, EntryHash, JournalHead, RecordId
 from p2pvault.wire.codec import pack
@@ -246,6 +254,29 @@ def test_a22_a_time_that_no_calendar_has_is_shown_nowhere(scene: Scene) -> None:
         scene.phone.do(*words)
     for number in range(2):
         scene.laptop.do("rm", f"evil/late{number}")
+
+
+def renames(eve: Intruder, count: int) -> list[bytes]:
+    """Return operations in which a device names itself again and again, at last as before."""
+    keys, log, written = eve.members.keys, eve.members.log, list[bytes]()
+    for number in reversed(range(count)):
+        name = f"eve{number}" if number else "eve"
+        content = Rename(eve.members.device, name)
+        written.append(sign_operation(log.header(eve.members.device, 0), content, keys.signing))
+        log = log.add(written[-1:]).log
+    return written
+
+
+def test_a32_a_storm_of_operations_is_within_the_budget(scene: Scene) -> None:
+    (body,) = encode_operations(renames(scene.eve, OPERATIONS_PER_AUTHOR_MAX // 2))
+
+    def storm(line: Line) -> None:
+        line.say(Kind.OPERATIONS, body)
+        line.send(line.channel.close())
+
+    with one_message(scene.laptop):
+        assert scene.attack(storm)
+    assert scene.laptop.peer("eve")["link"] == "down", "under its last name"
 
 
 def test_a_stranger_with_the_gate_key_is_not_listened_to_for_long(scene: Scene) -> None:
