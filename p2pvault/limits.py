@@ -150,6 +150,26 @@ ID_PREFIX_ROWS_MAX: Final = 1_024
 RECORDS_CACHED_MAX: Final = 256
 """Loaded records; one costs 8 to 17 KB in the engine, so about 4 MB."""
 
+# Quarantine --------------------------------------------------------------------------------
+
+QUARANTINE_BYTES_MAX: Final = 64 * MIB
+"""Entries kept apart from the journals: what a removed device may still put on others' disks."""
+
+QUARANTINE_JOURNAL_ENTRIES_MAX: Final = 4_096
+"""Of them by one journal, so that a removed device leaves room for the next."""
+
+QUARANTINE_CHANGES_MAX: Final = 16_384
+"""Changes in them: their rows stay in memory, 16 bytes a change, and are copied with each batch."""
+
+QUARANTINE_OPERATIONS_MAX: Final = 4 * ENTRY_OPERATIONS_MAX
+"""Operations in them: repeating all of it in one commit takes about a second and a half."""
+
+QUARANTINE_KEPT_MS: Final = 90 * 86_400_000
+"""90 days, after which an entry in quarantine gives way to a new one where there is no room."""
+
+QUARANTINE_PATHS_MAX: Final = 1_000
+"""Paths of records that `quarantine list` names for one device; their number is always told."""
+
 # Store -------------------------------------------------------------------------------------
 
 STORE_WAL_PAGES_MAX: Final = 1_000

@@ -108,6 +108,41 @@ class StoredEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class QuarantinedRow:
+    """What is known of an entry in quarantine without reading it.
+
+    Attributes:
+        position: Its place in this store's quarantine, in the order of arrival there.
+        author: The journal that it belongs to.
+        n: Its number in that journal, from 1.
+        hash: The hash of its body.
+        device: Whose journal it is.
+        since_ms: This device's wall clock when it arrived.
+        size: Its bytes.
+        operations: How much work its changes are; see `crdt.prefilter.weigh`.
+        records: The records that it changes, each once.
+    """
+
+    position: int
+    author: AuthorId
+    n: int
+    hash: EntryHash
+    device: DeviceId
+    since_ms: int
+    size: int
+    operations: int
+    records: tuple[RecordId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedEntry:
+    """An entry in quarantine: its row, and body and signature as they travelled."""
+
+    row: QuarantinedRow
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class RecordRow:
     """The index row of one record."""
 
@@ -192,6 +227,8 @@ class Batch:
         operations: Membership operations, in causal order.
         meta: Named values to set; None deletes.
         peers: Rows to replace.
+        quarantined: Entries to keep apart from the journals.
+        left_quarantine: Positions of those that leave it; unknown ones are passed over.
     """
 
     entries: tuple[StoredEntry, ...] = ()
@@ -200,6 +237,8 @@ class Batch:
     operations: tuple[StoredOperation, ...] = ()
     meta: Mapping[str, bytes | None] = field(default_factory=dict)
     peers: tuple[PeerRow, ...] = ()
+    quarantined: tuple[QuarantinedEntry, ...] = ()
+    left_quarantine: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +252,7 @@ class StoreState:
         operations: The membership log in its order of arrival.
         peers: The address book.
         last_arrival: Highest arrival number, 0 when empty.
+        quarantine: The row of every quarantined entry, by position.
     """
 
     meta: Mapping[str, bytes]
@@ -221,3 +261,4 @@ class StoreState:
     operations: Sequence[StoredOperation]
     peers: Sequence[PeerRow]
     last_arrival: int
+    quarantine: Sequence[QuarantinedRow] = field(default_factory=list)

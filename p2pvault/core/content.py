@@ -6,9 +6,10 @@ are.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
+from p2pvault.core.quarantine import Quarantine, quarantine_of
 from p2pvault.crypto.hashing import fingerprint_item
 from p2pvault.protocol.reconcile import content_digest
 from p2pvault.types import AuthorId, DeviceId, Fingerprint, JournalHead, RecordRow, StoreState
@@ -28,12 +29,14 @@ class Content:
         devices: Whose each journal is.
         fingerprints: By collection.
         last_arrival: Position of the last entry in this store's own log.
+        quarantine: What is refused; no part of what this device holds and says that it holds.
     """
 
     journals: Mapping[AuthorId, JournalHead]
     devices: Mapping[AuthorId, DeviceId]
     fingerprints: Mapping[str, Fingerprint]
     last_arrival: int
+    quarantine: Quarantine = field(default_factory=Quarantine)
 
     def journals_of(self, device: DeviceId) -> tuple[JournalHead, ...]:
         """Return the heads of one device's journals, sorted by author."""
@@ -67,6 +70,7 @@ def content_of(state: StoreState) -> Content:
         },
         fingerprints={print_.collection: print_ for print_ in state.fingerprints},
         last_arrival=state.last_arrival,
+        quarantine=quarantine_of(state),
     )
 
 

@@ -43,7 +43,7 @@ class Conversation:
         link.hold(message)
         return NOTHING_LEARNED
 
-    def hear(
+    def hear(  # noqa: PLR0911  # one line a kind: the whole table of what is heard, in one place
         self, now: Instant, link: Link, message: Message
     ) -> list[Effect] | Learned | EntriesJob | PeerRow | None:
         """Take a message of a member.
@@ -69,5 +69,7 @@ class Conversation:
                 return self._replication.heard_have(now, link, message.body, content)
             case Kind.ENTRIES:
                 return self._replication.heard_entries(link, message.body, content)
+            case Kind.REFUSED:
+                return self._replication.heard_refused(link, message.body, content)
             case _:
                 raise UnexpectedMessage(f"a message of the unknown kind {message.kind}")

@@ -36,7 +36,9 @@ from p2pvault.core.pipeline import (
     Step,
     paced,
 )
+from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob, find_rows
 from p2pvault.core.replication import Replication
+from p2pvault.core.sweep import Sweep
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.envelope import Message
 from p2pvault.errors import (
@@ -69,6 +71,7 @@ class Device:
         self._introductions = Introductions(members, book)
         self._replication = Replication(members.vault, book)
         self._conversation = Conversation(self._introductions, self._replication, pipeline)
+        self._sweep = Sweep(self.links, self._replication)
         self._beacon = Beacon(members, entropy)
         self._pairing = Pairing(members, entropy)
         self._errands = Errands(pipeline)
@@ -87,6 +90,7 @@ class Device:
         """
         effects = self._dispatch(now, given)
         if not self._stopping:
+            effects += self._try_again(now)
             effects += self._dialer.plan(now.monotonic, self.links.unlinked())
             effects += self._schedule()
         return effects
@@ -134,6 +138,8 @@ class Device:
                 return self._asked(given.request, lambda: self._revoke(now, given))
             case io.AddressGiven():
                 return self._asked(given.request, lambda: self._address(now, given))
+            case io.SettleQuarantine():
+                return self._asked(given.request, lambda: self._settle(now, given))
             case io.PairingRequested():
                 return self._asked(given.request, lambda: self._pairing.open(now, given))
             case io.PairingStreamUp(link):
@@ -254,6 +260,7 @@ class Device:
             self._took_in(done.link, done)
         if done.staged.entries:
             effects += self._announce(now, done)
+        effects += self._sweep.done(now, done, self.members.membership)
         if done.plain is not None:
             effects += self._errand_done(now, self._errands.done(done.plain))
         return effects
@@ -274,11 +281,13 @@ class Device:
 
     def _failed(self, now: Instant, failed: Failed) -> list[Effect]:
         match failed.job:
-            case EditJob(request=request):
+            case EditJob(request=request) | SettleJob(request=request):
                 return [io.Refuse(request, failed.error)]
             case EntriesJob(link=link):
                 it = self.links[link]
                 return self.links.fail(now, it, failed.error) if it is not None else []
+            case ReleaseJob() | LiftJob():
+                return self._sweep.failed(now, failed.error)
             case PlainJob():
                 return self._errands.failed(now, failed.job, failed.error)
             case _:
@@ -386,6 +395,15 @@ class Device:
         job = EditJob(asked.request, read_wishes(asked.edits))
         return self._step(now, self.pipeline.submit(job))
 
+    def _settle(self, now: Instant, asked: io.SettleQuarantine) -> list[Effect]:
+        rows = find_rows(self.pipeline.durable.quarantine, asked.device, self.members.name_of)
+        job = SettleJob(asked.request, rows, asked.repeat)
+        return self._step(now, self.pipeline.submit(job))
+
+    def _try_again(self, now: Instant) -> list[Effect]:
+        jobs = self._sweep.due(now, self.pipeline.durable, self.members.membership)
+        return [e for job in jobs for e in self._step(now, self.pipeline.submit(job))]
+
     def _address(self, now: Instant, asked: io.AddressGiven) -> list[Effect]:
         member = self.members.find(asked.device)
         if member.device == self.members.device:
@@ -453,7 +471,7 @@ class Device:
     def _schedule(self) -> list[Effect]:
         times = [link.deadline for link in self.links]
         times += [self._pairing.deadline, self._beacon.next_slot_at, self._errands.retry_at]
-        earliest = min([*times, self._dialer.deadline()])
+        earliest = min([*times, self._sweep.retry_at, self._dialer.deadline()])
         at = None if earliest == float("inf") else earliest
         if at == self._wake_at:
             return []

@@ -17,6 +17,7 @@ from p2pvault.types import (
     Batch,
     DeviceId,
     LinkId,
+    QuarantinedEntry,
     RecordId,
     StoredEntry,
     StoredRecord,
@@ -64,6 +65,25 @@ class Change:
     fields: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class QuarantineSettled:
+    """What became of a request about the quarantine.
+
+    Attributes:
+        settled: Entries that left it.
+        left: Entries that stay, since something is missing that their changes follow.
+        edited: The records that were changed by repeating the others.
+    """
+
+    settled: int
+    left: int
+    edited: tuple[Edited, ...]
+
+
+Result = tuple[Edited, ...] | tuple[DeviceId, str] | QuarantineSettled
+"""The outcome of a local request; the pair is the device that it was about, and its name."""
+
+
 # Inputs ------------------------------------------------------------------------------------
 
 
@@ -92,10 +112,11 @@ class PersistFailed:
 
 @dataclass(frozen=True, slots=True)
 class RecordsLoaded:
-    """The answer to LoadRecords: the records found, by id and by path."""
+    """The answer to LoadRecords: the records found, by id and by path, and quarantined entries."""
 
     load: int
     records: Sequence[StoredRecord]
+    quarantined: Sequence[QuarantinedEntry] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +267,21 @@ class AddressGiven:
 
 
 @dataclass(frozen=True, slots=True)
+class SettleQuarantine:
+    """A local program settles what is in quarantine.
+
+    Attributes:
+        request: Names the request.
+        device: Whose entries, with all that hangs together with them; None for all.
+        repeat: Whether to repeat their effect before they are dropped.
+    """
+
+    request: int
+    device: str | None
+    repeat: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WatchersChanged:
     """Whether anybody follows changes; if not, nothing is computed for them."""
 
@@ -280,6 +316,7 @@ Input = (
     | RenameRequested
     | RevokeRequested
     | AddressGiven
+    | SettleQuarantine
     | WatchersChanged
     | Stop
 )
@@ -298,12 +335,18 @@ class Persist:
 
 @dataclass(frozen=True, slots=True)
 class LoadRecords:
-    """Read records by id and by path, then say RecordsLoaded."""
+    """Read records by id and by path, and entries in quarantine, then say RecordsLoaded."""
 
     load: int
     ids: tuple[RecordId, ...]
     paths: tuple[tuple[str, str], ...]
     prefixes: tuple[str, ...]
+    quarantined: tuple[int, ...] = ()
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there is nothing to read."""
+        return not (self.ids or self.paths or self.prefixes or self.quarantined)
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,15 +442,10 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The outcome of a local request.
-
-    Attributes:
-        request: Which one.
-        result: A tuple of `Edited`, or the device that a membership request was about.
-    """
+    """The outcome of a local request."""
 
     request: int
-    result: tuple[Edited, ...] | tuple[DeviceId, str]
+    result: Result
 
 
 @dataclass(frozen=True, slots=True)

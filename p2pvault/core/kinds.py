@@ -12,3 +12,4 @@ class Kind(IntEnum):
     SECRETS = 4
     HAVE = 5
     ENTRIES = 6
+    REFUSED = 14

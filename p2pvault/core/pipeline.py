@@ -15,23 +15,38 @@ from p2pvault.core.commit import Commit, Wish
 from p2pvault.core.content import Content
 from p2pvault.core.intake import Intake, records_of
 from p2pvault.core.io import (
-    Edited,
     Effect,
     LoadRecords,
     Persist,
     RecordsLoaded,
+    Result,
 )
 from p2pvault.core.lookup import Lookup
+from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
 from p2pvault.core.replica import Replicas
 from p2pvault.core.selector import IdPrefix, Path
+from p2pvault.core.settling import Settling
 from p2pvault.core.staging import Staged, Staging
 from p2pvault.crdt.prefilter import weigh
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.errors import LimitExceeded, VaultError
-from p2pvault.limits import EDIT_RECORDS_MAX, ENTRY_CHANGES_MAX, ENTRY_OPERATIONS_MAX
-from p2pvault.protocol.journal import Entry, Writer
+from p2pvault.limits import (
+    EDIT_RECORDS_MAX,
+    ENTRY_CHANGES_MAX,
+    ENTRY_OPERATIONS_MAX,
+    FEED_BYTES_MAX,
+)
+from p2pvault.protocol.journal import Entry, Writer, decode_entry
 from p2pvault.protocol.membership.state import Membership
-from p2pvault.types import AuthorId, Batch, Instant, LinkId, OperationHash, RecordId
+from p2pvault.types import (
+    AuthorId,
+    Batch,
+    Instant,
+    LinkId,
+    OperationHash,
+    QuarantinedRow,
+    RecordId,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +88,7 @@ class PlainJob:
     batch: Batch
 
 
-RecordJob = EditJob | EntriesJob
+RecordJob = EditJob | EntriesJob | ReleaseJob | LiftJob | SettleJob
 Job = RecordJob | PlainJob
 
 
@@ -92,17 +107,21 @@ class Done:
 
     Attributes:
         staged: The batch and what it leads to.
-        answers: The local requests in it, each with its edits.
+        answers: The local requests in it, each with what came of it.
         link: The link whose entries are in it.
         received_bytes: Size of those entries, passed-over ones included.
         plain: The name of the plain job in it.
+        retried: How many jobs of the quarantine's own are in it.
+        judged_by: What entries were judged by; None where there were none.
     """
 
     staged: Staged
-    answers: tuple[tuple[int, tuple[Edited, ...]], ...] = ()
+    answers: tuple[tuple[int, Result], ...] = ()
     link: LinkId | None = None
     received_bytes: int = 0
     plain: int | None = None
+    retried: int = 0
+    judged_by: Membership | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,11 +279,15 @@ class Pipeline:
         room = EDIT_RECORDS_MAX if isinstance(first, EditJob) else ENTRY_CHANGES_MAX
         room -= _size(first)
         operations = ENTRY_OPERATIONS_MAX - _operations(first)
+        room_bytes = FEED_BYTES_MAX - _stored_bytes(first)
         companions: list[RecordJob] = []
         while self._jobs:
             companion = self._jobs[0]
             operations -= _operations(companion)
-            if not _goes_with(companion, first) or _size(companion) > room or operations < 0:
+            room_bytes -= _stored_bytes(companion)
+            if not _goes_with(companion, first) or _size(companion) > room:
+                break
+            if operations < 0 or room_bytes < 0:
                 break
             self._jobs.popleft()
             companions.append(companion)
@@ -275,8 +298,13 @@ class Pipeline:
         selectors = [wish.selector for job in _edits(jobs) for wish in job.wishes]
         paths = {(s.collection, s.name): None for s in selectors if isinstance(s, Path)}
         prefixes = {s.digits: None for s in selectors if isinstance(s, IdPrefix)}
-        ids = tuple(record for record in records_of(_entries(jobs)) if record not in self._replicas)
-        return LoadRecords(self._serial, ids, tuple(paths), tuple(prefixes))
+        quarantined = _rows(jobs)
+        touched = dict.fromkeys(
+            [*records_of(_entries(jobs)), *(r for row in quarantined for r in row.records)]
+        )
+        ids = tuple(record for record in touched if record not in self._replicas)
+        positions = tuple(row.position for row in quarantined)
+        return LoadRecords(self._serial, ids, tuple(paths), tuple(prefixes), positions)
 
     # Staging ---------------------------------------------------------------------------
 
@@ -286,18 +314,53 @@ class Pipeline:
         actor = self._writer.journal.author
         staging = Staging(self._newest, self._replicas, self._fingerprint_key)
         lookup = Lookup(actor, self._replicas, answer.records, loading.made)
-        commit = Commit(staging, lookup, self._writer, self._entropy)
         try:
-            Intake(staging, lookup, actor).take(_entries(loading.jobs), around.membership)
-            answers = tuple(_answer(commit, around.now, job) for job in _edits(loading.jobs))
-            commit.seal(around.now, around.heads)
+            answers = self._work(loading.jobs, answer, around, staging, lookup)
             staged = staging.finish(watched=self.watched)
         except VaultError as error:
             self._spoil(loading.jobs, error, step)
             return
-        received_bytes = sum(len(entry.data) for entry in _entries(loading.jobs))
-        done = Done(staged, answers, _link(loading.jobs), received_bytes)
+        done = Done(
+            staged,
+            answers,
+            _link(loading.jobs),
+            received_bytes=sum(len(entry.data) for entry in _entries(loading.jobs)),
+            retried=sum(isinstance(job, ReleaseJob | LiftJob) for job in loading.jobs),
+            judged_by=around.membership,
+        )
         self._prepare(done, loading.jobs)
+
+    def _work(
+        self,
+        jobs: Sequence[RecordJob],
+        answer: RecordsLoaded,
+        around: Circumstances,
+        staging: Staging,
+        lookup: Lookup,
+    ) -> tuple[tuple[int, Result], ...]:
+        """Do jobs of one kind on a staging; return the answers to the local requests among them."""
+        actor, vault = self._writer.journal.author, self._writer.journal.vault
+        commit = Commit(staging, lookup, self._writer, self._entropy)
+        settling = Settling(staging, lookup, commit, actor)
+        intake = Intake(staging, lookup, actor, around.membership)
+        held = [decode_entry(each.data, vault) for each in answer.quarantined]
+        answers: list[tuple[int, Result]] = []
+        intake.take(_entries(jobs), around.now.wall_ms)
+        for job in jobs:
+            match job:
+                case EditJob(request, wishes):
+                    answers.append((request, tuple(commit.edit(around.now, w) for w in wishes)))
+                case SettleJob(request, repeat=repeat):
+                    settled = settling.settle(around.now, held, repeat=repeat)
+                    answers.append((request, settled))
+                case LiftJob():
+                    staging.lift(around.membership)
+                case _:
+                    pass
+        if isinstance(jobs[0], ReleaseJob):
+            intake.retry(held)
+        commit.seal(around.now, around.heads)
+        return tuple(answers)
 
     def _spoil(self, jobs: Sequence[RecordJob], error: VaultError, step: Step) -> None:
         """Throw a staging away. Alone, the job failed; in company, each is tried by itself."""
@@ -330,17 +393,23 @@ class Pipeline:
 
 
 def _size(job: RecordJob) -> int:
-    if isinstance(job, EditJob):
-        return len(job.wishes)
-    return sum(len(entry.body.changes) for entry in job.entries)
+    match job:
+        case EditJob(wishes=wishes):
+            return len(wishes)
+        case EntriesJob(entries=entries):
+            return sum(len(entry.body.changes) for entry in entries)
+        case ReleaseJob(row):
+            return len(row.records)
+        case _:
+            return 0
 
 
 def _goes_with(other: Job, first: RecordJob) -> TypeGuard[RecordJob]:
     if isinstance(other, PlainJob) or first.alone or other.alone:
         return False
-    if isinstance(first, EditJob):
-        return isinstance(other, EditJob)
-    return isinstance(other, EntriesJob) and other.link == first.link
+    if isinstance(first, EntriesJob):
+        return isinstance(other, EntriesJob) and other.link == first.link
+    return type(other) is type(first)
 
 
 def _edits(jobs: Sequence[RecordJob]) -> list[EditJob]:
@@ -355,12 +424,29 @@ def _link(jobs: Sequence[RecordJob]) -> LinkId | None:
     return next((job.link for job in jobs if isinstance(job, EntriesJob)), None)
 
 
-def _answer(commit: Commit, now: Instant, job: EditJob) -> tuple[int, tuple[Edited, ...]]:
-    return job.request, tuple(commit.edit(now, wish) for wish in job.wishes)
+def _rows(jobs: Sequence[RecordJob]) -> list[QuarantinedRow]:
+    rows: list[QuarantinedRow] = []
+    for job in jobs:
+        match job:
+            case ReleaseJob(row):
+                rows.append(row)
+            case SettleJob(rows=settled):
+                rows += settled
+            case _:
+                pass
+    return rows
 
 
 def _operations(job: Job) -> int:
-    return job.operations if isinstance(job, EntriesJob) else 0
+    match job:
+        case EntriesJob(operations=operations) | ReleaseJob(QuarantinedRow(operations=operations)):
+            return operations
+        case _:
+            return 0
+
+
+def _stored_bytes(job: Job) -> int:
+    return job.row.size if isinstance(job, ReleaseJob) else 0
 
 
 def paced(job: EntriesJob) -> list[EntriesJob]:

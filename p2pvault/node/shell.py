@@ -150,7 +150,7 @@ class Shell:
         return io.Persisted(effect.id)
 
     async def _load_records(self, load: io.LoadRecords) -> None:
-        if not (load.ids or load.paths or load.prefixes):
+        if load.is_nothing:
             self.feed(io.RecordsLoaded(load.load, ()))
             return
         try:

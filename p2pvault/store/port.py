@@ -15,6 +15,8 @@ from p2pvault.types import (
     AuthorId,
     Batch,
     Fingerprint,
+    QuarantinedEntry,
+    QuarantinedRow,
     RecordId,
     RecordRow,
     StoredEntry,
@@ -98,6 +100,14 @@ class Reader(Protocol):
         """Return the arrival number of the first held entry of a journal from number `n` on."""
         ...
 
+    def quarantine(self) -> list[QuarantinedRow]:
+        """Return the row of every quarantined entry, by position."""
+        ...
+
+    def quarantined(self, positions: Sequence[int]) -> list[QuarantinedEntry]:
+        """Return quarantined entries in the order of `positions`; unknown ones are left out."""
+        ...
+
     def count(self) -> int:
         """Return the number of records that are not deleted."""
         ...
@@ -118,7 +128,8 @@ class Store(Reader, Protocol):
 
         Args:
             batch: Entries must continue their journals (`n` one above the last) and the order of
-                arrival; a record may appear once.
+                arrival; a record may appear once. Entries leave the quarantine before others
+                enter it, so that a position or a number can change hands.
 
         Raises:
             StoreFull: No room on the disk.

@@ -47,6 +47,7 @@ def write(connection: Connection, batch: Batch) -> None:
     connection.executemany(
         "INSERT OR REPLACE INTO peers VALUES (?, ?, ?, ?)", map(rows.from_peer, batch.peers)
     )
+    _write_quarantine(connection, batch)
 
 
 def _write_entries(connection: Connection, entries: Sequence[StoredEntry]) -> None:
@@ -100,6 +101,17 @@ def _write_records(connection: Connection, writes: Sequence[RecordWrite]) -> Non
     )
     connection.executemany(_DROP_CHUNKS, [(item.row.id,) for item in writes if item.replaces])
     connection.executemany(_ADD_CHUNK, [(item.chunk, item.row.id) for item in writes])
+
+
+def _write_quarantine(connection: Connection, batch: Batch) -> None:
+    connection.executemany(
+        "DELETE FROM quarantine WHERE position = ?",
+        [(position,) for position in batch.left_quarantine],
+    )
+    connection.executemany(
+        "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        map(rows.from_quarantined, batch.quarantined),
+    )
 
 
 def _write_meta(connection: Connection, meta: Mapping[str, bytes | None]) -> None:

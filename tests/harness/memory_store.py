@@ -14,6 +14,8 @@ from p2pvault.types import (
     Fingerprint,
     JournalHead,
     PeerRow,
+    QuarantinedEntry,
+    QuarantinedRow,
     RecordId,
     RecordRow,
     StoredEntry,
@@ -34,6 +36,7 @@ class MemoryStore:
         self._fingerprints: dict[str, Fingerprint] = {}
         self._operations: list[StoredOperation] = []
         self._peers: dict[DeviceId, PeerRow] = {}
+        self._quarantined: dict[int, QuarantinedEntry] = {}
 
     def persist(self, batch: Batch) -> None:
         self._check(batch)
@@ -50,6 +53,7 @@ class MemoryStore:
         for name in [name for name, value in batch.meta.items() if value is None]:
             self._meta.pop(name, None)
         self._peers.update({peer.device: peer for peer in batch.peers})
+        self._quarantined = self._quarantine_after(batch)
 
     def _check(self, batch: Batch) -> None:
         arrival = self._last_arrival()
@@ -61,6 +65,16 @@ class MemoryStore:
         assert _distinct(write.row.id for write in batch.records), "a record twice in one batch"
         operations = [*self._operations, *batch.operations]
         assert _distinct(operation.hash for operation in operations), "an operation twice"
+        kept = [at for at in self._quarantined if at not in batch.left_quarantine]
+        rows = [entry.row for entry in self._quarantine_after(batch).values()]
+        assert len(rows) == len(kept) + len(batch.quarantined), "a quarantined position twice"
+        assert _distinct(row.author + row.n.to_bytes(8, "big") for row in rows), "a number twice"
+
+    def _quarantine_after(self, batch: Batch) -> dict[int, QuarantinedEntry]:
+        kept = {
+            at: entry for at, entry in self._quarantined.items() if at not in batch.left_quarantine
+        }
+        return kept | {entry.row.position: entry for entry in batch.quarantined}
 
     def state(self) -> StoreState:
         return StoreState(
@@ -70,6 +84,7 @@ class MemoryStore:
             operations=list(self._operations),
             peers=[self._peers[device] for device in sorted(self._peers)],
             last_arrival=self._last_arrival(),
+            quarantine=self.quarantine(),
         )
 
     def records(self, ids: Sequence[RecordId]) -> list[StoredRecord]:
@@ -119,6 +134,12 @@ class MemoryStore:
     def first_arrival(self, author: AuthorId, n: int) -> int | None:
         found = (item.arrival for item in self._entries if item.author == author and item.n >= n)
         return next(found, None)
+
+    def quarantine(self) -> list[QuarantinedRow]:
+        return [self._quarantined[at].row for at in sorted(self._quarantined)]
+
+    def quarantined(self, positions: Sequence[int]) -> list[QuarantinedEntry]:
+        return [self._quarantined[at] for at in positions if at in self._quarantined]
 
     def count(self) -> int:
         return sum(not row.deleted for row in self._rows())
