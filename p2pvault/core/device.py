@@ -402,7 +402,7 @@ class Device:
 
     def _try_again(self, now: Instant) -> list[Effect]:
         jobs = self._sweep.due(now, self.pipeline.durable, self.members.membership)
-        return [e for job in jobs for e in self._step(now, self.pipeline.submit(job))]
+        return self._step(now, self.pipeline.submit(*jobs)) if jobs else []
 
     def _address(self, now: Instant, asked: io.AddressGiven) -> list[Effect]:
         member = self.members.find(asked.device)

@@ -199,9 +199,9 @@ class Pipeline:
         """Number of jobs that are not staged yet."""
         return len(self._jobs) + (len(self._loading.jobs) if self._loading else 0)
 
-    def submit(self, job: Job) -> Step:
-        """Add a job at the end."""
-        self._jobs.append(job)
+    def submit(self, *jobs: Job) -> Step:
+        """Add jobs at the end."""
+        self._jobs.extend(jobs)
         return self._advance(Step())
 
     def loaded(self, answer: RecordsLoaded, around: Circumstances) -> Step:

@@ -85,4 +85,18 @@ def problems(device: Device) -> list[Problem]:
                     "Keep both devices as they are and make a copy of each home.",
                 )
             )
-    return found
+    return [*found, *_quarantined(device)]
+
+
+def _quarantined(device: Device) -> list[Problem]:
+    rows = device.pipeline.durable.quarantine.rows.values()
+    names = sorted({device.members.name_of(row.device) for row in rows})
+    if not names:
+        return []
+    return [
+        Problem(
+            "quarantined",
+            f"{len(rows)} late entries in quarantine, not in the vault, by {', '.join(names)}",
+            "See `p2pvault quarantine list`.",
+        )
+    ]

@@ -1,4 +1,4 @@
-"""Late entries of a removed device, in every order of who meets whom: all accept the same in the end.
+"""Late entries of a removed device, in every order of who meets whom: all accept the same.
 
 Ada removed dan. Bob took late entries of dan and built on them. Cyd knows of nothing.
 """

@@ -38,10 +38,11 @@ Read and write:
   watch  Print changes as they happen, until interrupted.
 
 Devices:
-  status   Show the devices, the proof of equality, and what is wrong.
-  devices  List, rename or revoke the devices of the vault.
-  address  Say where a device is, where they do not find each other.
-  wait     Wait for something, for scripts.
+  status      Show the devices, the proof of equality, and what is wrong.
+  devices     List, rename or revoke the devices of the vault.
+  quarantine  Look at what revoked devices wrote too late, and settle it.
+  address     Say where a device is, where they do not find each other.
+  wait        Wait for something, for scripts.
 
 The daemon:
   daemon   Run the daemon here, or have it always running.
