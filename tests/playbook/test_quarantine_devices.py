@@ -7,7 +7,7 @@ import pytest
 from harness.late import isolate, late_world, meet, quarantined, revoke, settle_quarantine
 from harness.pairs import entries_of, is_gone, link_of, say, world_of
 from harness.world import Party, World, assert_proved, put
-from p2pvault.core import io
+from p2pvault.core import holding, io
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link
 from p2pvault.errors import AmbiguousDevice, NoSuchDevice, Refused, RevokedDevice
@@ -123,6 +123,29 @@ def test_marks_are_lifted_on_new_links() -> None:
     assert ada.device.pipeline.durable.quarantine.marks == {}
 
 
+def test_what_had_no_room_comes_again_and_frees_what_was_built_on_it(monkeypatch) -> None:
+    monkeypatch.setattr(holding, "QUARANTINE_BYTES_MAX", 4 * KIB)
+    world, (ada, bob, cyd) = world_of(3)
+    isolate(world, ada, bob, cyd)
+    world._cut.discard(frozenset((bob, cyd)))
+    world.online(bob)
+    world.put(cyd, "notes/large", blob=Random(0).randbytes(8 * KIB))
+    world.pass_time(5)
+    world.put(bob, "notes/large", on_top=1)
+    world.put(bob, "notes/own", blob=Random(1).randbytes(8 * KIB))
+    isolate(world, bob, cyd)
+    revoke(world, ada, cyd)
+    bob.disk_full = True
+    meet(world, ada, bob)
+    assert quarantined(ada) == [("bob", 1)]
+    bob.disk_full = False
+    meet(world, ada, bob, 60)
+    assert quarantined(ada) == []
+    assert world.values(ada) == world.values(bob)
+    assert world.value(ada, "notes/own") is not None
+    assert ada.reported("link_failed") == []
+
+
 def test_a_full_disk_delays_the_release() -> None:
     world, (ada, bob, _, _) = late_world()
     world._cut.discard(frozenset((ada, bob)))
@@ -138,7 +161,7 @@ def test_a_full_disk_delays_the_release() -> None:
 
 
 def test_a_crash_after_any_effect_of_refusing_and_releasing_loses_nothing() -> None:
-    for crash_after in range(1, 60, 3):
+    for crash_after in range(1, 60, 5):
         world, (ada, bob, cyd, _) = late_world("crash")
         ada.crash_at = ada.effects_done + crash_after
         meet(world, ada, bob)
