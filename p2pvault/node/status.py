@@ -93,10 +93,11 @@ def _quarantined(device: Device) -> list[Problem]:
     names = sorted({device.members.name_of(row.device) for row in rows})
     if not names:
         return []
+    entries = "1 late entry" if len(rows) == 1 else f"{len(rows)} late entries"
     return [
         Problem(
             "quarantined",
-            f"{len(rows)} late entries in quarantine, not in the vault, by {', '.join(names)}",
+            f"{entries} in quarantine, not in the vault, by {', '.join(names)}",
             "See `p2pvault quarantine list`.",
         )
     ]

@@ -12,6 +12,7 @@ from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link
 from p2pvault.errors import AmbiguousDevice, NoSuchDevice, Refused, RevokedDevice
 from p2pvault.limits import KIB, RETRY_S, UNACKNOWLEDGED_BYTES_MAX
+from p2pvault.node.status import problems
 from p2pvault.protocol.reconcile import Verdict, encode_entries
 
 
@@ -178,6 +179,16 @@ def test_a_message_of_refusals_that_is_none_ends_the_link() -> None:
     assert is_gone(say(world, ada, bob, (Kind.REFUSED, b"\xc1"))) is False
     world.run()
     assert bob.reported("link_failed")[-1].fields["reason"] == "malformed"
+
+
+def test_status_says_that_something_is_there_until_it_is_settled() -> None:
+    world, ada, bob, _ = with_late_entries()
+    (problem,) = problems(ada.device)
+    assert problem.code == "quarantined"
+    assert problem.message == "2 late entries in quarantine, not in the vault, by cyd"
+    assert problems(bob.device) == []
+    settle_quarantine(world, ada, repeat=False)
+    assert problems(ada.device) == []
 
 
 # What the person decides ------------------------------------------------------------------------
