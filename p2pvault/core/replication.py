@@ -47,8 +47,10 @@ class Replication:
 
     def refuse(self, link: Link, marks: Iterable[JournalHead]) -> list[Effect]:
         """Say which entries we want no more; the peer takes them as settled."""
-        marks = tuple(marks)
-        return [Write(link.id, link.seal(Kind.REFUSED, encode_refused(marks)))] if marks else []
+        refused = [(mark.author, mark.n) for mark in marks]
+        if not refused:
+            return []
+        return [Write(link.id, link.seal(Kind.REFUSED, encode_refused(refused)))]
 
     def heard_refused(self, link: Link, body: bytes, content: Content) -> list[Effect]:
         """Take in what the peer wants no more; there may be room to send other things now."""

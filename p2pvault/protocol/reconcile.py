@@ -77,14 +77,14 @@ def decode_entries(body: bytes) -> tuple[bytes, ...]:
     return entries
 
 
-def encode_refused(heads: Iterable[JournalHead]) -> bytes:
-    """Return the body of a REFUSED message: how far journals were refused."""
-    return pack([[head.author, head.n] for head in heads])
+def encode_refused(refused: Iterable[tuple[AuthorId, int]]) -> bytes:
+    """Return the body of a REFUSED message: up to which number journals were refused."""
+    return pack([[author, n] for author, n in refused])
 
 
-def decode_refused(body: bytes) -> dict[AuthorId, int]:
+def decode_refused(body: bytes) -> tuple[tuple[AuthorId, int], ...]:
     """Read the body of a REFUSED message; raises `RemoteProtocolError` kinds."""
-    return {AuthorId(author): n for author, n in _read_refused(unpack(body))}
+    return tuple((AuthorId(author), n) for author, n in _read_refused(unpack(body)))
 
 
 def content_digest(fingerprints: Iterable[Fingerprint]) -> bytes:
@@ -148,13 +148,13 @@ class Peer:
         self.content = have.content
         self._acknowledge()
 
-    def heard_refused(self, refused: Mapping[AuthorId, int]) -> None:
+    def heard_refused(self, refused: Iterable[tuple[AuthorId, int]]) -> None:
         """Take in a REFUSED: these entries are settled without being held.
 
         Raises:
             LimitExceeded: More journals than a vault can have.
         """
-        for author, n in refused.items():
+        for author, n in refused:
             self.refused[author] = max(n, self.refused.get(author, 0))
         if len(self.refused) > JOURNALS_MAX:
             raise LimitExceeded(f"more than {JOURNALS_MAX} refused journals")

@@ -92,6 +92,10 @@ FORMATS = (
         ),
     ),
     Format(lambda body: decode_entry(body, VAULT).data, _entry()),
+    Format(
+        lambda body: reconcile.encode_refused(reconcile.decode_refused(body)),
+        reconcile.encode_refused([(AuthorId(b"a" * 16), 7), (AuthorId(b"b" * 16), 2**40)]),
+    ),
 )
 
 
