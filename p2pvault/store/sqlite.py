@@ -6,12 +6,13 @@ connection belongs to the thread that opened it; `worker.py` keeps it there.
 """
 
 import os
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from p2pvault.errors import NoSuchRecord, NoVault
+from p2pvault.errors import NoSuchRecord, NoVault, StoreCorrupt, StoreUnwritable
 from p2pvault.store import rows, schema
 from p2pvault.store.cipher import Connection, connect, transaction
 from p2pvault.store.faults import os_fault, translated
@@ -45,16 +46,26 @@ _RECORD: Final = """
 
 
 class SqliteReader:
-    """Reads over one connection; `port.Reader` says what each method promises."""
+    """Reads over one connection; `port.Reader` says what each method promises.
 
-    def __init__(self, path: Path, connection: Connection) -> None:
+    Args:
+        path: The database.
+        connection: To it.
+        reopen: Opens another one like it, where this one has met a page that it cannot read.
+    """
+
+    def __init__(
+        self, path: Path, connection: Connection, reopen: Callable[[], Connection]
+    ) -> None:
         self._path = path
         self._connection = connection
+        self._reopen = reopen
+        self._spoiled = False
 
     def state(self) -> StoreState:
         """See `port.Reader`."""
-        execute = self._connection.execute
-        with translated(self._path), transaction(self._connection, "DEFERRED"):
+        with self._using(), transaction(self._connection, "DEFERRED"):
+            execute = self._connection.execute
             return StoreState(
                 meta=dict(execute("SELECT name, value FROM meta")),
                 journals=[
@@ -73,7 +84,7 @@ class SqliteReader:
 
     def records(self, ids: Sequence[RecordId]) -> list[StoredRecord]:
         """See `port.Reader`."""
-        with translated(self._path), transaction(self._connection, "DEFERRED"):
+        with self._using(), transaction(self._connection, "DEFERRED"):
             found = (self._record(identifier) for identifier in ids)
             return [record for record in found if record is not None]
 
@@ -106,7 +117,7 @@ class SqliteReader:
 
     def collections(self) -> list[Fingerprint]:
         """See `port.Reader`."""
-        with translated(self._path):
+        with self._using():
             return self._fingerprints()
 
     def entries(self, after_arrival: int, bytes_max: int) -> list[StoredEntry]:
@@ -117,7 +128,7 @@ class SqliteReader:
             "SELECT arrival, author, n, hash, data FROM entries WHERE arrival > ? ORDER BY arrival"
         )
         with (
-            translated(self._path),
+            self._using(),
             closing(self._connection.execute(query, (after_arrival,))) as cursor,
         ):
             for row in cursor:
@@ -159,6 +170,26 @@ class SqliteReader:
         with translated(self._path):
             self._connection.close()
 
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        """Use the connection inside the block, or a new one if it cannot be used any more.
+
+        SQLCipher refuses everything on a connection that has met a page which does not decrypt,
+        as one does that the disk failed to read. The other pages are as good as before, and so
+        may this one be the next time.
+        """
+        with translated(self._path):
+            if self._spoiled:
+                spoiled, self._connection = self._connection, self._reopen()
+                self._spoiled = False
+                spoiled.close()
+        try:
+            with translated(self._path):
+                yield
+        except (StoreCorrupt, StoreUnwritable):
+            self._spoiled = True
+            raise
+
     def _page(
         self, bound: str, start: tuple[str, str, bytes], parameters: tuple[object, ...]
     ) -> list[RecordRow]:
@@ -170,7 +201,7 @@ class SqliteReader:
         )
 
     def _rows(self, where: str, *parameters: object) -> list[RecordRow]:
-        with translated(self._path):
+        with self._using():
             return [
                 rows.record_row(row) for row in self._connection.execute(_ROWS + where, parameters)
             ]
@@ -196,7 +227,7 @@ class SqliteReader:
         return [rows.quarantined_row(row) for row in self._connection.execute(query)]
 
     def _number(self, query: str, *parameters: object) -> int | None:
-        with translated(self._path):
+        with self._using():
             row = self._connection.execute(query, parameters).fetchone()
         return None if row is None else int(row[0])
 
@@ -204,13 +235,19 @@ class SqliteReader:
 class SqliteStore(SqliteReader):
     """The writer; `port.Store` says what each method promises."""
 
-    def __init__(self, path: Path, connection: Connection, lock: ExclusiveLock) -> None:
-        super().__init__(path, connection)
+    def __init__(
+        self,
+        path: Path,
+        connection: Connection,
+        reopen: Callable[[], Connection],
+        lock: ExclusiveLock,
+    ) -> None:
+        super().__init__(path, connection, reopen)
         self._lock = lock
 
     def persist(self, batch: Batch) -> None:
         """See `port.Store`."""
-        with translated(self._path), transaction(self._connection):
+        with self._using(), transaction(self._connection):
             write(self._connection, batch)
 
     def close(self) -> None:
@@ -244,13 +281,14 @@ def open_store(home: Path, key: bytes, *, create: bool = False) -> SqliteStore:
         if create:
             _make_file(files.database)
         with translated(files.database):
-            connection = connect(files.database, key, writable=True)
+            opening = partial(connect, files.database, key, writable=True)
+            connection = opening()
             on_failure.callback(connection.close)
             if not create:
                 _refuse_empty(files.database, connection)
             schema.migrate(connection)
         on_failure.pop_all()
-    return SqliteStore(files.database, connection, lock)
+    return SqliteStore(files.database, connection, opening, lock)
 
 
 def open_reader(home: Path, key: bytes) -> SqliteReader:
@@ -266,11 +304,12 @@ def open_reader(home: Path, key: bytes) -> SqliteReader:
         # A crash right after making the file leaves this; a reader cannot even begin on it.
         raise NoVault(f"{files.database} was never filled")
     with ExitStack() as on_failure, translated(files.database):
-        connection = connect(files.database, key, writable=False)
+        opening = partial(connect, files.database, key, writable=False)
+        connection = opening()
         on_failure.callback(connection.close)
         _refuse_empty(files.database, connection)
         on_failure.pop_all()
-    return SqliteReader(files.database, connection)
+    return SqliteReader(files.database, connection, opening)
 
 
 def _existing(home: Path) -> HomeFiles:
