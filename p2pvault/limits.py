@@ -181,6 +181,9 @@ STORE_WAL_BYTES_KEPT: Final = 16 * MIB
 STORE_CACHE_BYTES: Final = 8 * MIB
 """Decrypted pages per connection: the upper levels of every tree at 100 000 records."""
 
+STORE_ROOM_BYTES: Final = 64 * KIB
+"""Less room than this is a full disk: the `-shm` file of SQLite grows by 32 KiB at a time."""
+
 STORE_BUSY_S: Final = 5.0
 """How long a connection waits for another; only recovery after a crash takes any time."""
 

@@ -5,6 +5,7 @@ errors of our own tree. Codes alone decide: the texts are for people and change.
 """
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from sqlcipher3 import dbapi2
 
 from p2pvault.errors import StoreCorrupt, StoreError, StoreFull, StoreInUse, StoreUnwritable
+from p2pvault.limits import STORE_ROOM_BYTES
 
 _KINDS: dict[int, type[StoreError]] = {
     dbapi2.SQLITE_FULL: StoreFull,
@@ -47,7 +49,18 @@ def translated(path: Path) -> Iterator[None]:
         kind = _KINDS.get(code)
         if kind is None:
             raise AssertionError(f"the database refused a call as wrong: {error}") from error
+        if code == dbapi2.SQLITE_IOERR and _is_full(path):
+            kind = StoreFull
         raise kind(f"{path}: {error}") from error
+
+
+def _is_full(path: Path) -> bool:
+    """Tell whether the disk has no room for the `-shm` file to grow, which is an I/O error too."""
+    try:
+        room = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return room.f_bavail * room.f_frsize < STORE_ROOM_BYTES
 
 
 def os_fault(attempt: str, error: OSError) -> StoreError:

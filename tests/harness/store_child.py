@@ -3,7 +3,9 @@
 Run as `python store_child.py PROGRAM HOME [ARGUMENT]`; each prints what it did, line by line.
 """
 
+import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,6 +94,23 @@ def fill_disk(home: Path) -> None:
     write_until_refused(home, ballast.unlink)
 
 
+def make_with_little_room(home: Path) -> None:
+    """Make a store on a disk with no room, with a page more, and so on; print each refusal."""
+    for pages in count():
+        ballast, place = home / "ballast", home / f"store{pages}"
+        room = os.statvfs(home)
+        ballast.write_bytes(bytes((room.f_bavail - pages) * room.f_frsize))
+        try:
+            open_store(place, KEY, create=True).close()
+        except StoreError as error:
+            report(type(error).__name__)
+        else:
+            return
+        finally:
+            ballast.unlink()
+            shutil.rmtree(place, ignore_errors=True)
+
+
 def open_on_read_only_disk(home: Path) -> None:
     """Fill a store, make its disk read-only, and open it again."""
     store = open_store(home, KEY, create=True)
@@ -111,6 +130,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
         die_in_the_next_batch,
         fill_file_size_limit,
         fill_disk,
+        make_with_little_room,
         open_on_read_only_disk,
     )
 }

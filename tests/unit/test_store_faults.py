@@ -126,3 +126,11 @@ def test_a_full_disk_refuses_the_batch_and_the_store_goes_on_when_there_is_room(
 
 def test_a_read_only_disk_is_named_as_such(tmp_path: Path, on_small_disk: list[str]) -> None:
     assert run_child("open_on_read_only_disk", tmp_path, on_small_disk) == ["StoreUnwritable"]
+
+
+def test_no_room_for_a_new_store_is_a_full_disk_however_little_is_missing(
+    tmp_path: Path, on_small_disk: list[str]
+) -> None:
+    refusals = run_child("make_with_little_room", tmp_path, on_small_disk)
+    assert len(refusals) > 10
+    assert set(refusals) == {"StoreFull"}
