@@ -19,6 +19,8 @@ from p2pvault.control.home import private_directory, short_path
 from p2pvault.control.messages import Failure, encode, fault_from
 from p2pvault.errors import ConfigError, Refused, StoreInUse
 from p2pvault.limits import CONTROL_CALLERS_MAX
+from p2pvault.net.patience import patient
+from p2pvault.node.shell import cannot_accept
 from p2pvault.store.lock import ExclusiveLock
 from p2pvaultd.conversation import converse
 from p2pvaultd.methods import Methods
@@ -64,7 +66,7 @@ async def serve_callers(listener: trio.SocketListener, methods: Callable[[], Met
             async with callers:
                 await converse(stream, methods())
 
-    await trio.serve_listeners(serve, [listener])
+    await trio.serve_listeners(serve, patient([listener], cannot_accept))
 
 
 def caller_uid(caller: trio.socket.SocketType) -> int:

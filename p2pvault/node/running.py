@@ -18,6 +18,7 @@ from p2pvault.errors import Refused
 from p2pvault.limits import EDIT_RECORDS_MAX, STOP_LINKS_S
 from p2pvault.net.interfaces import NetworkChange, watch_network
 from p2pvault.net.mdns import open_discovery
+from p2pvault.net.patience import patient
 from p2pvault.net.services import DiscoverySettings
 from p2pvault.net.stream import open_listeners, port_of
 from p2pvault.node.beaconing import Beaconing
@@ -39,7 +40,7 @@ from p2pvault.node.port import (
 from p2pvault.node.quarantine import read_quarantine
 from p2pvault.node.reading import list_records, read_record
 from p2pvault.node.requests import Requests
-from p2pvault.node.shell import Hooks, Shell, Stores
+from p2pvault.node.shell import Hooks, Shell, Stores, cannot_accept
 from p2pvault.node.status import addresses_of, in_sync, members_view, peer_status, problems
 from p2pvault.node.watchers import Watchers
 from p2pvault.store.home import HomeFiles
@@ -304,7 +305,8 @@ async def open_node(
         node = RunningNode(shell, network, settings.discovery)
         async with trio.open_nursery() as nursery:
             await nursery.start(shell.run, node.hooks())
-            await nursery.start(trio.serve_listeners, shell.accept, listeners)
+            streams = patient(listeners, cannot_accept)
+            await nursery.start(trio.serve_listeners, shell.accept, streams)
             nursery.start_soon(node.run_discovery)
             nursery.start_soon(node.follow_network)
             node.announce_network()

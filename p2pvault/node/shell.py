@@ -20,6 +20,7 @@ from p2pvault.core.link import Phase
 from p2pvault.errors import StoreError, Unreachable, VaultError
 from p2pvault.net.addresses import is_gone
 from p2pvault.net.gate import HalfOpenGate
+from p2pvault.net.patience import patient
 from p2pvault.net.stream import dial, own_host_of, peer_of
 from p2pvault.node.clock import Clock
 from p2pvault.node.memory import give_back_after
@@ -194,7 +195,8 @@ class Shell:
         door still has to be told.
         """
         serve = partial(trio.serve_listeners, handler_nursery=self._nursery)
-        await serve(self._accept_pairing, listeners, task_status=task_status)
+        streams = patient(listeners, cannot_accept)
+        await serve(self._accept_pairing, streams, task_status=task_status)
 
     async def _accept_pairing(self, stream: trio.SocketStream) -> None:
         """Carry a stream of the pairing listener; the window bounds their number."""
@@ -277,3 +279,8 @@ class Shell:
 def log_report(level: str, event: str, fields: Mapping[str, object]) -> None:
     """Write one of the core's lines to the log."""
     getattr(_log, level)(event, **fields)
+
+
+def cannot_accept(reason: str) -> None:
+    """Say in the log that streams have to wait, and for the lack of what."""
+    _log.error("cannot_accept", reason=reason)
