@@ -234,6 +234,27 @@ async def test_a_store_that_hangs_leaves_the_watchdog_unanswered(
     assert silent.cancelled_caught
 
 
+async def test_a_store_that_refuses_once_delays_the_answer_and_ends_nothing(
+    manager: Manager, autojump_clock: trio.testing.MockClock
+) -> None:
+    autojump_clock.autojump_threshold = 0.05
+
+    class Refusing(FakeNode):
+        async def check(self) -> None:
+            await super().check()
+            if self.checks == 1:
+                raise StoreCorrupt("one bad read")
+
+    node = Refusing()
+    async with open_keeper(FakeSource(node), Settings()) as keeper, trio.open_nursery() as nursery:
+        await keeper.run_existing()
+        nursery.start_soon(answer_watchdog, Notifier(manager.address, 60.0), keeper)
+        assert await manager.hear() == "WATCHDOG=1"
+        assert node.checks == 2
+        assert trio.current_time() == pytest.approx(30)
+        nursery.cancel_scope.cancel()
+
+
 async def test_without_a_watchdog_nothing_is_asked() -> None:
     async with open_keeper(FakeSource(), Settings()) as keeper:
         await answer_watchdog(Notifier(), keeper)
