@@ -1,4 +1,4 @@
-"""Small networks of Linux network namespaces, joined by a bridge in a namespace of its own.
+"""Small networks of Linux network namespaces, joined by bridges in a namespace of their own.
 
 Nothing of the machine's own network is touched: every link has both ends inside, so no packet of a
 test can leave. Needs root and iproute2; `unavailable()` says what is missing.
@@ -14,9 +14,13 @@ from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
 LINK = "lan0"
-"""Name of the one interface that each host has besides loopback."""
+"""Name of the one interface that each host has besides loopback; in a `line`, of its first."""
 
-_NETWORK = "10.77.0.{}/24"
+_SECOND_LINK = "lan1"
+"""The other one, of hosts that stand between two others."""
+
+_ADDRESS = "10.77.{}.{}/24"
+"""Network and host."""
 
 _numbers = itertools.count()
 
@@ -85,6 +89,29 @@ class Host:
         self.run("tc", "qdisc", "replace", "dev", LINK, "root", "netem", *settings)
 
 
+@dataclass(frozen=True)
+class Segment:
+    """A port of a switch, where a host's cable can be cut without the host seeing it.
+
+    Attributes:
+        switch: The namespace of the bridge.
+        port: The other end of the host's link.
+        bridge: What the port belongs to.
+    """
+
+    switch: str
+    port: str
+    bridge: str
+
+    def cut(self) -> None:
+        """Let every packet vanish; both hosts' links stay up, and no connection is told."""
+        _ip("-n", self.switch, "link", "set", self.port, "nomaster")
+
+    def mend(self) -> None:
+        """Let packets through again."""
+        _ip("-n", self.switch, "link", "set", self.port, "master", self.bridge)
+
+
 @contextmanager
 def network(hosts: int) -> Iterator[Sequence[Host]]:
     """Make hosts 10.77.0.1, 10.77.0.2, ... on one network, and remove everything at the end.
@@ -94,12 +121,12 @@ def network(hosts: int) -> Iterator[Sequence[Host]]:
     """
     with ExitStack() as stack:
         switch = stack.enter_context(_namespace("switch"))
-        _ip("-n", switch, "link", "add", "bridge0", "type", "bridge", "mcast_snooping", "0")
-        _ip("-n", switch, "link", "set", "bridge0", "up")
-        yield [
-            _plug_in(stack.enter_context(_namespace("host")), switch, number)
-            for number in range(1, hosts + 1)
-        ]
+        bridge = _add_bridge(switch, 0)
+        names = [stack.enter_context(_namespace("host")) for _ in range(hosts)]
+        for number, name in enumerate(names, start=1):
+            into = Segment(switch, f"port{number}", bridge)
+            _plug_in(name, LINK, _ADDRESS.format(0, number), into)
+        yield [Host(name, _ADDRESS.format(0, number)) for number, name in enumerate(names, start=1)]
 
 
 @contextmanager
@@ -109,15 +136,48 @@ def isolated() -> Iterator[Callable[..., list[str]]]:
         yield Host(namespace, "").command
 
 
-def _plug_in(namespace: str, switch: str, number: int) -> Host:
-    port = f"port{number}"
-    _ip("link", "add", LINK, "netns", namespace, "type", "veth", "peer", port, "netns", switch)
-    _ip("-n", switch, "link", "set", port, "master", "bridge0", "up")
+@contextmanager
+def line(hosts: int) -> Iterator[tuple[Sequence[Host], Sequence[Segment]]]:
+    """Make hosts of which each one reaches its neighbours and nobody else.
+
+    Segment i joins host i and host i + 1 on the network 10.77.i.0; nobody routes. A host's
+    `address` is that of its first link, which leads to the one before it.
+
+    Args:
+        hosts: How many.
+    """
+    with ExitStack() as stack:
+        switch = stack.enter_context(_namespace("switch"))
+        names = [stack.enter_context(_namespace("host")) for _ in range(hosts)]
+        segments = []
+        for number, (left, right) in enumerate(itertools.pairwise(names)):
+            bridge = _add_bridge(switch, number)
+            link = _SECOND_LINK if number else LINK
+            segments.append(Segment(switch, f"left{number}", bridge))
+            _plug_in(left, link, _ADDRESS.format(number, 1), segments[-1])
+            other = Segment(switch, f"right{number}", bridge)
+            _plug_in(right, LINK, _ADDRESS.format(number, 2), other)
+        yield [_in_line(name, number) for number, name in enumerate(names)], segments
+
+
+def _in_line(name: str, number: int) -> Host:
+    return Host(name, _ADDRESS.format(number - 1, 2) if number else _ADDRESS.format(0, 1))
+
+
+def _add_bridge(switch: str, number: int) -> str:
+    name = f"bridge{number}"
+    _ip("-n", switch, "link", "add", name, "type", "bridge", "mcast_snooping", "0")
+    _ip("-n", switch, "link", "set", name, "up")
+    return name
+
+
+def _plug_in(namespace: str, link: str, address: str, into: Segment) -> None:
+    switch, port = into.switch, into.port
+    _ip("link", "add", link, "netns", namespace, "type", "veth", "peer", port, "netns", switch)
+    _ip("-n", switch, "link", "set", port, "master", into.bridge, "up")
     _ip("-n", namespace, "link", "set", "lo", "up")
-    host = Host(namespace, _NETWORK.format(number))
-    host.add_address(host.address)
-    host.up()
-    return host
+    _ip("-n", namespace, "address", "add", address, "dev", link)
+    _ip("-n", namespace, "link", "set", link, "up")
 
 
 @contextmanager
