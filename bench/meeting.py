@@ -1,8 +1,8 @@
 """W1: a device that holds nothing yet meets one that holds everything."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,6 +20,10 @@ SETTLE_S: Final = 0.5
 """After the end, for the last acknowledgements; the next heartbeat is 20 s away."""
 
 
+Around = Callable[[Daemon], AbstractContextManager[None]]
+"""What happens to a device meanwhile."""
+
+
 @dataclass(frozen=True, slots=True)
 class Met:
     """Two devices that hold the same records, and what it took.
@@ -35,19 +39,27 @@ class Met:
     figures: Figures
 
 
+def _in_peace(_: Daemon) -> AbstractContextManager[None]:
+    return nullcontext()
+
+
 @contextmanager
-def meeting(root: Path, count: int, profiles: Path | None = None) -> Iterator[Met]:
+def meeting(
+    root: Path, count: int, profiles: Path | None = None, around: Around = _in_peace
+) -> Iterator[Met]:
     """Pair two empty devices, part them, fill A, start B, and measure until B has all.
 
-    The clock runs from the answer of B's control socket to the whole list and the last record.
+    The clock runs from the answer of B's control socket to the whole list and the last record,
+    inside the context that `around` makes of A.
     """
     with paired(root, profiles) as (a, b):
         b.stop()
         fill_s = fill(a, count)
         before = process.cpu_s(a.pid)
-        answered = b.start()
-        complete = wait_complete(b, count, PATIENCE_S)
-        equal = wait_equal(b, PATIENCE_S)
+        with around(a):
+            answered = b.start()
+            complete = wait_complete(b, count, PATIENCE_S)
+            equal = wait_equal(b, PATIENCE_S)
         used = {"a_cpu_s": process.cpu_s(a.pid) - before, "b_cpu_s": process.cpu_s(b.pid)}
         check_sample(b, count)
         figures = {

@@ -6,6 +6,7 @@ from typing import Final
 
 import footprint
 from editing import edit_live
+from flood import meet_flooded
 from meeting import Met, behind_proxy, bytes_of_meeting, meeting
 from plan import MAIN_SIZE, Plan
 from report import P2PVAULT
@@ -42,6 +43,7 @@ def _measure_size(rows: Rows, plan: Plan, root: Path, size: int) -> None:
         if size == MAIN_SIZE:
             _measure_idle(rows, met, size)
             _measure_edits(rows, plan, met, size)
+            _measure_flood(rows, plan, root, size)
         _measure_reunions(rows, plan, met, size)
 
 
@@ -59,6 +61,12 @@ def _measure_edits(rows: Rows, plan: Plan, met: Met, size: int) -> None:
         edit_live(met.a, met.b, size, _EDITS_WARM_UP, rev=2)
         for run in range(plan.runs):
             runs.append(edit_live(met.a, met.b, size, plan.edits, rev=3 + run))
+
+
+def _measure_flood(rows: Rows, plan: Plan, root: Path, size: int) -> None:
+    with rows.measuring("flood", size) as runs:
+        for run in range(plan.runs):
+            runs.append(meet_flooded(root / f"flood-{run}", size))
 
 
 def _measure_reunions(rows: Rows, plan: Plan, met: Met, size: int) -> None:
