@@ -304,6 +304,9 @@ HANDSHAKE_SOURCES_MAX: Final = 1_024
 LISTEN_BACKLOG: Final = 64
 """Streams that wait to be accepted: twice HALF_OPEN_MAX."""
 
+REFUSED_PAUSE_S: Final = 0.01
+"""After refused streams: the next ones are gathered, so that a flood wakes nobody for each."""
+
 SHORTAGE_PAUSE_S: Final = 0.1
 """Before a stream that found no free descriptor is tried again: too short to be noticed."""
 

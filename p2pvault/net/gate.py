@@ -50,22 +50,26 @@ class HalfOpenGate:
     def __contains__(self, link: LinkId) -> bool:
         return link in self._networks
 
-    def admit(self, link: LinkId, host: str, now: float) -> bool:
-        """Decide on a stream that was just accepted.
+    def may_begin(self, host: str, now: float) -> bool:
+        """Decide on a stream that was just accepted, and count it.
 
         Args:
-            link: Names the stream.
             host: Literal IP address of its other end.
             now: Monotonic time in seconds.
 
         Returns:
-            Whether it may start a handshake. If so it holds a place until `release`, and
-            `crowded_out` is to be asked; if not, the stream is closed without a word.
+            Whether it may start a handshake. If not, it is closed without a word.
         """
-        if not self._take(_source_of(host), now):
-            return False
+        return self._take(_source_of(host), now)
+
+    def admit(self, link: LinkId, host: str) -> None:
+        """Give a stream a place until `release`; `crowded_out` is to be asked then.
+
+        Args:
+            link: Names the stream.
+            host: Literal IP address of its other end.
+        """
         self._networks[link] = network_of(host)
-        return True
 
     def crowded_out(self) -> LinkId | None:
         """Take the place of the oldest stream where there are too many, and return it."""

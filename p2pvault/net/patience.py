@@ -1,53 +1,106 @@
-"""Accepting streams while the process, or the machine, is short of descriptors or memory.
+"""Accepting streams, cheaply and for ever, whoever sends how many.
 
-The stream stays in the kernel's queue and is accepted once there is room. A shortage is reported
-when it begins and, while there are more, once in `SHORTAGE_REPORT_S`: whoever brings it about must
-not fill the log too.
+A stream that may not begin is closed right where it was accepted, before anything is made for it,
+and those that come after it are gathered for a moment: a flood costs a few system calls a stream.
+While the process or the machine is short of descriptors
+or memory, streams stay in the kernel's queue and are accepted once there is room. A shortage is
+reported when it begins and, while there are more, once in `SHORTAGE_REPORT_S`: whoever brings it
+about must not fill the log too.
 """
 
 import errno
+import os
+import socket
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
 
-from p2pvault.limits import SHORTAGE_PAUSE_S, SHORTAGE_REPORT_S
+from p2pvault.limits import LISTEN_BACKLOG, REFUSED_PAUSE_S, SHORTAGE_PAUSE_S, SHORTAGE_REPORT_S
 
 _SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 """What accept(2) says when the stream is fine and the system is not."""
 
+_MISTAKES: Final = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK, errno.EOPNOTSUPP})
+"""What it says of a wrong call; everything else is about the stream that it would have been."""
+
 Report = Callable[[str], None]
 """Is told the name of the error, for example `EMFILE`."""
 
+MayBegin = Callable[[str], bool]
+"""Decides on a stream by the literal address of its other end, before anything is known of it."""
+
+
+def anybody(_: str) -> bool:
+    """Let every stream begin."""
+    return True
+
 
 class PatientListener(trio.abc.Listener[trio.SocketStream]):
-    """A listener that waits a shortage out.
+    """Accepts what may begin, and waits shortages out.
 
     Args:
-        listener: The one that accepts; owned from now on.
+        listener: Whose socket to accept from; closed with this.
         report: Is told of a shortage.
+        may_begin: Is asked about each stream.
     """
 
-    def __init__(self, listener: trio.abc.Listener[trio.SocketStream], report: Report) -> None:
+    def __init__(
+        self, listener: trio.SocketListener, report: Report, may_begin: MayBegin = anybody
+    ) -> None:
         self._listener = listener
+        # trio's own socket accepts one stream a task switch, too dear for those that are refused.
+        self._listening = socket.socket(fileno=os.dup(listener.socket.fileno()))
         self._report = report
+        self._may_begin = may_begin
         self._quiet_until = float("-inf")
 
     async def accept(self) -> trio.SocketStream:
-        """Wait for the next stream, and for room for it."""
+        """Wait for the next stream that may begin, and for room for it."""
         while True:
+            await trio.lowlevel.checkpoint()
             try:
-                return await self._listener.accept()
+                stream = self._take()
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(self._listening)
             except OSError as error:
-                if error.errno not in _SHORTAGES:
-                    raise
-                self._say(errno.errorcode[error.errno])
-            # Nothing tells when a descriptor is free again.
-            await trio.sleep(SHORTAGE_PAUSE_S)
+                await self._overcome(error)
+            else:
+                if stream is not None:
+                    return stream
+                await trio.sleep(REFUSED_PAUSE_S)
 
     async def aclose(self) -> None:
         """Close the listener."""
+        self._listening.close()
         await self._listener.aclose()
+
+    def _take(self) -> trio.SocketStream | None:
+        """Return the first waiting stream that may begin, None where none of them may.
+
+        Raises:
+            BlockingIOError: No stream waits.
+        """
+        for refused in range(LISTEN_BACKLOG):
+            try:
+                accepted, name = self._listening.accept()
+            except BlockingIOError:
+                if refused:
+                    return None
+                raise
+            if self._may_begin(name[0] if name else ""):
+                return trio.SocketStream(trio.socket.from_stdlib_socket(accepted))
+            accepted.close()
+        return None
+
+    async def _overcome(self, error: OSError) -> None:
+        assert error.errno is not None, "accept(2) gives a number"
+        if error.errno in _MISTAKES:
+            raise error
+        if error.errno in _SHORTAGES:
+            self._say(errno.errorcode[error.errno])
+            # Nothing tells when a descriptor is free again.
+            await trio.sleep(SHORTAGE_PAUSE_S)
 
     def _say(self, reason: str) -> None:
         now = trio.current_time()
@@ -57,7 +110,7 @@ class PatientListener(trio.abc.Listener[trio.SocketStream]):
 
 
 def patient(
-    listeners: Sequence[trio.SocketListener], report: Report
-) -> list[trio.abc.Listener[trio.SocketStream]]:
-    """Return listeners that accept the same streams and wait shortages out."""
-    return [PatientListener(listener, report) for listener in listeners]
+    listeners: Sequence[trio.SocketListener], report: Report, may_begin: MayBegin = anybody
+) -> list[PatientListener]:
+    """Return listeners that accept from the same sockets."""
+    return [PatientListener(listener, report, may_begin) for listener in listeners]

@@ -305,7 +305,7 @@ async def open_node(
         node = RunningNode(shell, network, settings.discovery)
         async with trio.open_nursery() as nursery:
             await nursery.start(shell.run, node.hooks())
-            streams = patient(listeners, cannot_accept)
+            streams = patient(listeners, cannot_accept, shell.may_begin)
             await nursery.start(trio.serve_listeners, shell.accept, streams)
             nursery.start_soon(node.run_discovery)
             nursery.start_soon(node.follow_network)

@@ -171,17 +171,19 @@ class Shell:
 
     # Streams -----------------------------------------------------------------------------
 
+    def may_begin(self, host: str) -> bool:
+        """Tell whether a stream from there may start a handshake now."""
+        return self._gate.may_begin(host, trio.current_time())
+
     async def accept(self, stream: trio.SocketStream) -> None:
-        """Carry a stream that a link listener accepted, if it may start a handshake."""
+        """Carry a stream that a link listener accepted and that may start a handshake."""
         try:
             remote = peer_of(stream)
         except Unreachable:
             await trio.aclose_forcefully(stream)
             return
         link = self._next_link()
-        if not self._gate.admit(link, remote.host, trio.current_time()):
-            await trio.aclose_forcefully(stream)
-            return
+        self._gate.admit(link, remote.host)
         if (oldest := self._gate.crowded_out()) is not None:
             self._streams[oldest].cut()
         await self._carry(link, stream, io.LinkUp(link, None, remote))

@@ -1,59 +1,112 @@
-"""Listeners that wait until there are descriptors again."""
+"""Listeners that refuse cheaply, and wait until there are descriptors again."""
 
 import errno
-from collections.abc import Iterator
+import socket
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import ExitStack, closing
 
 import pytest
 import trio
 import trio.testing
 
-from p2pvault.limits import SHORTAGE_REPORT_S
-from p2pvault.net.patience import PatientListener
+from p2pvault.limits import LISTEN_BACKLOG, SHORTAGE_REPORT_S
+from p2pvault.net.patience import PatientListener, patient
+from p2pvault.net.stream import open_listeners
 
 
-class Scarce(trio.abc.Listener[trio.SocketStream]):
-    """Fails to accept with these errors, one after the other."""
+class Scarce(PatientListener):
+    """Fails to accept with these errors, one after the other, and then accepts again."""
 
-    def __init__(self, errors: Iterator[int]) -> None:
-        self._errors = errors
-        self.closed = False
+    def __init__(
+        self, listener: trio.SocketListener, report: Callable[[str], None], errors: Iterable[int]
+    ) -> None:
+        super().__init__(listener, report)
+        self._errors = iter(errors)
 
-    async def accept(self) -> trio.SocketStream:
-        await trio.lowlevel.checkpoint()
+    def _take(self) -> trio.SocketStream | None:
         for number in self._errors:
             raise OSError(number, "no")
-        await trio.sleep_forever()
-        raise AssertionError
-
-    async def aclose(self) -> None:
-        self.closed = True
-        await trio.lowlevel.checkpoint()
+        return super()._take()
 
 
-async def accept_for(errors: list[int], seconds: float) -> list[str]:
+@pytest.fixture
+async def listener() -> AsyncIterator[trio.SocketListener]:
+    (made,) = await open_listeners("127.0.0.1", 0)
+    async with made:
+        yield made
+
+
+def dial(listener: trio.SocketListener) -> socket.socket:
+    return socket.create_connection(listener.socket.getsockname())
+
+
+async def accept_one(watched: PatientListener) -> None:
+    async with watched:
+        await (await watched.accept()).aclose()
+
+
+async def shortages(listener: trio.SocketListener, number: int, seconds: float) -> list[str]:
     said: list[str] = []
-    with trio.move_on_after(seconds):
-        await PatientListener(Scarce(iter(errors)), said.append).accept()
+    errors = [number] * 10 * int(seconds)
+    with closing(dial(listener)):
+        began = trio.current_time()
+        await accept_one(Scarce(listener, said.append, errors))
+    assert trio.current_time() - began == pytest.approx(seconds, abs=1.0)
     return said
 
 
 async def test_a_shortage_is_waited_out_and_said_once(
-    autojump_clock: trio.testing.MockClock,
+    listener: trio.SocketListener, autojump_clock: trio.testing.MockClock
 ) -> None:
-    assert await accept_for([errno.EMFILE] * 50, SHORTAGE_REPORT_S) == ["EMFILE"]
+    del autojump_clock
+    assert await shortages(listener, errno.EMFILE, SHORTAGE_REPORT_S - 5) == ["EMFILE"]
 
 
-async def test_a_shortage_that_lasts_is_said_again(autojump_clock: trio.testing.MockClock) -> None:
-    said = await accept_for([errno.ENFILE] * 10_000, 2.5 * SHORTAGE_REPORT_S)
-    assert said == ["ENFILE"] * 3
+async def test_a_shortage_that_lasts_is_said_again(
+    listener: trio.SocketListener, autojump_clock: trio.testing.MockClock
+) -> None:
+    del autojump_clock
+    assert await shortages(listener, errno.ENFILE, 2.5 * SHORTAGE_REPORT_S) == ["ENFILE"] * 3
 
 
-async def test_what_is_no_shortage_is_raised() -> None:
+async def test_a_stream_that_is_gone_already_is_passed_over(listener: trio.SocketListener) -> None:
+    said: list[str] = []
+    with closing(dial(listener)):
+        await accept_one(Scarce(listener, said.append, [errno.ECONNABORTED]))
+    assert said == []
+
+
+async def test_a_wrong_call_is_a_bug(listener: trio.SocketListener) -> None:
     with pytest.raises(OSError, match="no"):
-        await accept_for([errno.EINVAL], 1.0)
+        await accept_one(Scarce(listener, print, [errno.EINVAL]))
 
 
-async def test_it_closes_what_it_was_given() -> None:
-    listener = Scarce(iter([]))
-    await PatientListener(listener, print).aclose()
-    assert listener.closed
+@pytest.mark.parametrize("refused", [3, LISTEN_BACKLOG])
+async def test_what_may_not_begin_is_hung_up_on_and_the_rest_is_accepted(
+    listener: trio.SocketListener, refused: int
+) -> None:
+    answers = iter([*[False] * refused, True])
+    asked: list[str] = []
+
+    def may_begin(host: str) -> bool:
+        asked.append(host)
+        return next(answers)
+
+    with ExitStack() as held:
+        streams = [held.enter_context(closing(dial(listener))) for _ in range(refused)]
+        async with trio.open_nursery() as nursery:
+            (watched,) = patient([listener], print, may_begin)
+            nursery.start_soon(accept_one, watched)
+            while len(asked) < refused:
+                await trio.testing.wait_all_tasks_blocked()
+            dial(listener).close()
+        assert [each.recv(1) for each in streams] == [b""] * refused
+    assert asked == ["127.0.0.1"] * (refused + 1)
+
+
+async def test_it_waits_for_a_stream_and_closes_its_socket(listener: trio.SocketListener) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(accept_one, PatientListener(listener, print))
+        await trio.testing.wait_all_tasks_blocked()
+        dial(listener).close()
+    assert listener.socket.fileno() < 0
