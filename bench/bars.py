@@ -14,7 +14,7 @@ BARS: Final[dict[tuple[str, int | None, str], float]] = {
     ("W3", None, "bytes"): 2_000.0,
     ("W4", None, "after_connect_ms"): 60.0,
     ("W4", None, "bytes"): 40_000.0,
-    ("flood", 10_000, "slower_percent"): 10.0,
+    ("flood", 10_000, "slower_from_one_percent"): 10.0,
     ("W9", None, "w1_s_exponent"): 1.1,
     ("W9", None, "w3_after_connect_exponent"): 0.1,
     ("W9", None, "w3_bytes_exponent"): 0.1,
