@@ -310,9 +310,6 @@ REFUSED_PAUSE_S: Final = 0.01
 SHORTAGE_PAUSE_S: Final = 0.1
 """Before a stream that found no free descriptor is tried again: too short to be noticed."""
 
-SHORTAGE_REPORT_S: Final = 60.0
-"""Between lines in the log about one listener's lack of descriptors."""
-
 LISTEN_PORT_TRIES: Final = 16
 """Ports tried until one is free for both IPv4 and IPv6; a second try is rare already."""
 

@@ -3,9 +3,7 @@
 A stream that may not begin is closed right where it was accepted, before anything is made for it,
 and those that come after it are gathered for a moment: a flood costs a few system calls a stream.
 While the process or the machine is short of descriptors
-or memory, streams stay in the kernel's queue and are accepted once there is room. A shortage is
-reported when it begins and, while there are more, once in `SHORTAGE_REPORT_S`: whoever brings it
-about must not fill the log too.
+or memory, streams stay in the kernel's queue and are accepted once there is room.
 """
 
 import errno
@@ -16,7 +14,7 @@ from typing import Final
 
 import trio
 
-from p2pvault.limits import LISTEN_BACKLOG, REFUSED_PAUSE_S, SHORTAGE_PAUSE_S, SHORTAGE_REPORT_S
+from p2pvault.limits import LISTEN_BACKLOG, REFUSED_PAUSE_S, SHORTAGE_PAUSE_S
 
 _SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
 """What accept(2) says when the stream is fine and the system is not."""
@@ -41,7 +39,7 @@ class PatientListener(trio.abc.Listener[trio.SocketStream]):
 
     Args:
         listener: Whose socket to accept from; closed with this.
-        report: Is told of a shortage.
+        report: Is told of a shortage, again and again while it lasts.
         may_begin: Is asked about each stream.
     """
 
@@ -53,7 +51,6 @@ class PatientListener(trio.abc.Listener[trio.SocketStream]):
         self._listening = socket.socket(fileno=os.dup(listener.socket.fileno()))
         self._report = report
         self._may_begin = may_begin
-        self._quiet_until = float("-inf")
 
     async def accept(self) -> trio.SocketStream:
         """Wait for the next stream that may begin, and for room for it."""
@@ -98,15 +95,9 @@ class PatientListener(trio.abc.Listener[trio.SocketStream]):
         if error.errno in _MISTAKES:
             raise error
         if error.errno in _SHORTAGES:
-            self._say(errno.errorcode[error.errno])
+            self._report(errno.errorcode[error.errno])
             # Nothing tells when a descriptor is free again.
             await trio.sleep(SHORTAGE_PAUSE_S)
-
-    def _say(self, reason: str) -> None:
-        now = trio.current_time()
-        if now >= self._quiet_until:
-            self._quiet_until = now + SHORTAGE_REPORT_S
-            self._report(reason)
 
 
 def patient(

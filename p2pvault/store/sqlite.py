@@ -147,13 +147,13 @@ class SqliteReader:
 
     def quarantine(self) -> list[QuarantinedRow]:
         """See `port.Reader`."""
-        with translated(self._path):
+        with self._using():
             return self._quarantine()
 
     def quarantined(self, positions: Sequence[int]) -> list[QuarantinedEntry]:
         """See `port.Reader`."""
         query = f"{_QUARANTINED}, data FROM quarantine WHERE position = ?"
-        with translated(self._path), transaction(self._connection, "DEFERRED"):
+        with self._using(), transaction(self._connection, "DEFERRED"):
             found = (self._connection.execute(query, (at,)).fetchone() for at in positions)
             return [
                 QuarantinedEntry(rows.quarantined_row(row[:-1]), row[-1])

@@ -9,7 +9,7 @@ import pytest
 import trio
 import trio.testing
 
-from p2pvault.limits import LISTEN_BACKLOG, SHORTAGE_REPORT_S
+from p2pvault.limits import LISTEN_BACKLOG, SHORTAGE_PAUSE_S
 from p2pvault.net.patience import PatientListener, patient
 from p2pvault.net.stream import open_listeners
 
@@ -45,28 +45,16 @@ async def accept_one(watched: PatientListener) -> None:
         await (await watched.accept()).aclose()
 
 
-async def shortages(listener: trio.SocketListener, number: int, seconds: float) -> list[str]:
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS])
+async def test_a_shortage_is_said_and_waited_out(
+    listener: trio.SocketListener, autojump_clock: trio.testing.MockClock, number: int
+) -> None:
+    del autojump_clock
     said: list[str] = []
-    errors = [number] * 10 * int(seconds)
     with closing(dial(listener)):
-        began = trio.current_time()
-        await accept_one(Scarce(listener, said.append, errors))
-    assert trio.current_time() - began == pytest.approx(seconds, abs=1.0)
-    return said
-
-
-async def test_a_shortage_is_waited_out_and_said_once(
-    listener: trio.SocketListener, autojump_clock: trio.testing.MockClock
-) -> None:
-    del autojump_clock
-    assert await shortages(listener, errno.EMFILE, SHORTAGE_REPORT_S - 5) == ["EMFILE"]
-
-
-async def test_a_shortage_that_lasts_is_said_again(
-    listener: trio.SocketListener, autojump_clock: trio.testing.MockClock
-) -> None:
-    del autojump_clock
-    assert await shortages(listener, errno.ENFILE, 2.5 * SHORTAGE_REPORT_S) == ["ENFILE"] * 3
+        await accept_one(Scarce(listener, said.append, [number] * 50))
+    assert said == [errno.errorcode[number]] * 50
+    assert trio.current_time() == pytest.approx(50 * SHORTAGE_PAUSE_S)
 
 
 async def test_a_stream_that_is_gone_already_is_passed_over(listener: trio.SocketListener) -> None:
