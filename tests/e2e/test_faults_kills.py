@@ -100,9 +100,9 @@ def writers() -> list[Writer]:
 
 RUNS = [
     *range(4),
-    *(pytest.param(run, marks=pytest.mark.long) for run in range(4, 20)),
+    *(pytest.param(run, marks=pytest.mark.long) for run in range(4, 24)),
 ]
-"""200 kills in all, and 1 000 with the long ones."""
+"""200 kills, and 1 000 in the long ones."""
 
 
 @pytest.mark.parametrize("run", RUNS)
