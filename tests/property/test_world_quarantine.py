@@ -39,7 +39,7 @@ def assert_accepted_by_all(world: World, parties: list[Party]) -> None:
 
 @pytest.mark.parametrize("order", list(itertools.permutations(PAIRS)), ids=str)
 @pytest.mark.parametrize("victim", [None, 0, 1, 2])
-def test_whoever_meets_first_all_accept_what_one_accepted(order, victim) -> None:
+def test_a33_whoever_meets_first_all_accept_what_one_accepted(order, victim) -> None:
     world, parties = late_world((order, victim))
     members = list(parties[:3])
     for one, other in order:
