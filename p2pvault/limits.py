@@ -158,17 +158,19 @@ QUARANTINE_BYTES_MAX: Final = 64 * MIB
 QUARANTINE_JOURNAL_ENTRIES_MAX: Final = 4_096
 """Of them by one journal, so that a removed device leaves room for the next."""
 
-QUARANTINE_CHANGES_MAX: Final = 16_384
-"""Changes in them: their rows stay in memory, 16 bytes a change, and are copied with each batch."""
+QUARANTINE_CHANGES_MAX: Final = 8_192
+"""Changes in them. Accepting all of it is one commit: 4 s and 100 MB for as many records. The rows
+stay in memory, 16 bytes a change, and are copied with each batch."""
 
 QUARANTINE_OPERATIONS_MAX: Final = 4 * ENTRY_OPERATIONS_MAX
-"""Operations in them: repeating all of it in one commit takes about a second and a half."""
+"""Operations in them, for the same reason: 0.6 s of work."""
 
 QUARANTINE_KEPT_MS: Final = 90 * 86_400_000
 """90 days, after which an entry in quarantine gives way to a new one where there is no room."""
 
-QUARANTINE_PATHS_MAX: Final = 1_000
-"""Paths of records that `quarantine list` names for one device; their number is always told."""
+QUARANTINE_PATHS_MAX: Final = 100
+"""Paths of records that are named for one device; their number is always told. Names at their
+longest for 64 devices still fit into CONTROL_LINE_BYTES_MAX."""
 
 # Store -------------------------------------------------------------------------------------
 

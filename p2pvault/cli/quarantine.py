@@ -79,8 +79,11 @@ def accept(session: Session, device: str | None) -> None:
         answer = caller.call("quarantine_accept", **_chosen(device))
     records, left = _objects(answer["records"]), cast("int", answer["left"])
     entries = count(cast("int", answer["entries"]), "entry", "entries")
-    lines = [f"Repeated {entries}, which changed {count(len(records), 'record')}."]
+    changed = cast("int", answer["changed"])
+    lines = [f"Repeated {entries}, which changed {count(changed, 'record')}."]
     lines += [f"  {one_line(str(record['path']))}" for record in records[:_PATHS_SHOWN]]
+    if changed > _PATHS_SHOWN:
+        lines.append(f"  {count(changed - _PATHS_SHOWN, 'record')} more")
     if left:
         stays = count(left, "entry", "entries")
         lines.append(f"Still in quarantine: {stays}, built on changes that are not here.")

@@ -35,7 +35,6 @@ from p2pvault.limits import (
     LIST_ROWS_MAX,
     NAME_CHARACTERS_MAX,
     PAIRING_S,
-    QUARANTINE_CHANGES_MAX,
     QUARANTINE_PATHS_MAX,
     SUBSCRIPTION_EVENTS_MAX,
     VALUE_DEPTH_MAX,
@@ -240,7 +239,12 @@ METHODS: Final[dict[str, Method]] = {
     "quarantine_accept": _call(
         "Repeat their effect as edits of this device. Errors: no_such_device, refused.",
         members({"device": _SELECTOR}),
-        members(entries=_COUNT, left=_COUNT, records=Items(_RECORD, QUARANTINE_CHANGES_MAX)),
+        members(
+            entries=_COUNT,
+            left=_COUNT,
+            changed=_COUNT,
+            records=Items(_RECORD, QUARANTINE_PATHS_MAX),
+        ),
     ),
     "quarantine_drop": _call(
         "Delete them from this device. Errors: no_such_device, refused.",

@@ -1,7 +1,7 @@
 """What a batch in the making does to the quarantine: entries go in, or leave for their journal."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from p2pvault.core.quarantine import REFUSED, Key, Mark, Quarantine, counts
@@ -67,11 +67,9 @@ class Holding:
         self._marks = dict(before.marks)
         self._added: dict[Key, QuarantinedEntry] = {}
         self._left: list[int] = []
-        self._usage = _Usage()
+        self._usage: _Usage | None = None
         self._released = 0
         self._lifted = False
-        for row in self._rows.values():
-            self._usage.count(row)
 
     @property
     def is_refusing(self) -> bool:
@@ -105,7 +103,6 @@ class Holding:
         if entry.follows(before) and self._make_room(row, now_ms):
             self._rows[row.author, row.n] = row
             self._added[row.author, row.n] = QuarantinedEntry(row, entry.data)
-            self._usage.count(row)
         self._marks[entry.author] = Mark(entry.body.device, entry.head)
 
     def entered(self, head: JournalHead) -> None:
@@ -119,10 +116,11 @@ class Holding:
 
     def drop(self, key: Key) -> None:
         """Keep an entry no longer; its journal stays refused as far as it was."""
+        assert key not in self._added, "nothing comes and goes with one batch"
         row = self._rows.pop(key)
-        self._usage.count(row, -1)
-        if self._added.pop(key, None) is None:
-            self._left.append(row.position)
+        self._left.append(row.position)
+        if self._usage is not None:
+            self._usage.count(row, -1)
 
     def lift(self, journals: Mapping[AuthorId, JournalHead], membership: Membership) -> None:
         """Forget marks in front of entries that would be good now and are not here.
@@ -151,16 +149,20 @@ class Holding:
         )
 
     def _make_room(self, row: QuarantinedRow, now_ms: int) -> bool:
-        """Let entries that are old give way until a new one fits; return whether it does."""
-        if self._usage.journals[row.author] >= QUARANTINE_JOURNAL_ENTRIES_MAX:
+        """Count a new row in; let old ones give way until it fits, or take it back."""
+        if self._usage is None:
+            self._usage = _usage_of(self._rows.values())
+        usage = self._usage
+        if usage.journals[row.author] >= QUARANTINE_JOURNAL_ENTRIES_MAX:
             return False
-        self._usage.count(row)
+        usage.count(row)
         old = (each for each in list(self._rows.values()) if _is_old(each, now_ms))
-        while not self._usage.is_within and (oldest := next(old, None)) is not None:
+        while not usage.is_within and (oldest := next(old, None)) is not None:
             self.drop((oldest.author, oldest.n))
-        fits = self._usage.is_within
-        self._usage.count(row, -1)
-        return fits
+        if not usage.is_within:
+            usage.count(row, -1)
+            return False
+        return True
 
     # What came of it ---------------------------------------------------------------------
 
@@ -200,6 +202,13 @@ class Holding:
             for author, mark in sorted(self._marks.items())
             if self._before.marks.get(author) != mark
         )
+
+
+def _usage_of(rows: Iterable[QuarantinedRow]) -> _Usage:
+    usage = _Usage()
+    for row in rows:
+        usage.count(row)
+    return usage
 
 
 def _is_old(row: QuarantinedRow, now_ms: int) -> bool:

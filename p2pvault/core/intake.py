@@ -10,7 +10,7 @@ entry is no fault of the peer and changes no record.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from p2pvault.core.lookup import Lookup
 from p2pvault.core.quarantine import counts
@@ -22,15 +22,16 @@ from p2pvault.errors import LimitExceeded, UnexpectedMessage, UnknownDevice
 from p2pvault.limits import JOURNALS_PER_DEVICE_MAX
 from p2pvault.protocol.journal import Entry
 from p2pvault.protocol.membership.state import Membership
-from p2pvault.types import AuthorId, DeviceId, RecordId
+from p2pvault.types import AuthorId, ChangeHash, DeviceId, RecordId
 
 
 @dataclass(slots=True)
 class Arrived:
-    """The changes of one record that came with a batch of entries."""
+    """The changes of one record that came with a batch of entries, and their hashes."""
 
     device: DeviceId
-    changes: list[Change]
+    changes: list[Change] = field(default_factory=list)
+    hashes: set[ChangeHash] = field(default_factory=set)
 
 
 Arrivals = dict[RecordId, Arrived]
@@ -93,13 +94,13 @@ class Intake:
     # Checking ----------------------------------------------------------------------------
 
     def _is_new(self, entry: Entry) -> bool:
-        head, mark = self._staging.head(entry.author), self._staging.holding.mark(entry.author)
-        n, last = entry.body.n, head.n if head is not None else 0
-        if head is not None and n == last and entry.hash != head.hash:
+        head, n = self._staging.head(entry.author), entry.body.n
+        if head is not None and n == head.n and entry.hash != head.hash:
             raise UnexpectedMessage("two different entries with one number in one journal")
-        if n <= last or mark is not None:
-            return n > (last if mark is None else mark.n)
-        if not entry.follows(head) and self._counts(entry):
+        last = self._staging.holding.mark(entry.author) or head
+        if last is not None and n <= last.n:
+            return False
+        if not entry.follows(last) and self._counts(entry):
             raise UnexpectedMessage("an entry that leaves a gap in its journal")
         return True
 
@@ -117,23 +118,11 @@ class Intake:
         return counts(self._membership, entry.body.device, entry.author, entry.body.n)
 
     def _lacks(self, changes: Inspected, arrived: Arrivals) -> bool:
-        """Tell whether changes follow others that are not here, while anything is refused.
+        """Tell whether an entry needs what is not here, while anything is refused.
 
         Otherwise nothing can be missing but by a fault of the peer, which the engine finds.
         """
-        if not self._staging.holding.is_refusing:
-            return False
-        coming: dict[RecordId, set[bytes]] = {}
-        for record, change in changes:
-            if record not in coming:
-                of_it = arrived[record].changes if record in arrived else ()
-                coming[record] = {each.hash for each in of_it}
-            replica = self._lookup.replica(record)
-            missing = set(change.deps) - coming[record]
-            if missing and (replica is None or not replica.record.knows(missing)):
-                return True
-            coming[record].add(change.hash)
-        return False
+        return self._staging.holding.is_refusing and lacks(self._lookup, changes, arrived)
 
     # Taking in ---------------------------------------------------------------------------
 
@@ -144,10 +133,7 @@ class Intake:
 
     def _accept(self, entry: Entry, changes: Inspected, arrived: Arrivals) -> None:
         self._staging.append(entry)
-        for record, change in changes:
-            what = arrived.setdefault(record, Arrived(entry.body.device, []))
-            what.device = entry.body.device
-            what.changes.append(change)
+        collect(entry, changes, arrived)
 
     def _apply_all(self, arrived: Arrivals) -> None:
         for record, what in arrived.items():
@@ -188,3 +174,31 @@ def inspected(entry: Entry) -> Inspected:
     if any(change.actor != entry.author for _, change in changes):
         raise UnexpectedMessage("a change under an actor that is not its author's")
     return changes
+
+
+def collect(entry: Entry, changes: Inspected, arrived: Arrivals) -> None:
+    """Add the changes of an entry to what came before, by record."""
+    for record, change in changes:
+        what = arrived.setdefault(record, Arrived(entry.body.device))
+        what.device = entry.body.device
+        what.changes.append(change)
+        what.hashes.add(change.hash)
+
+
+def lacks(lookup: Lookup, changes: Inspected, arrived: Arrivals) -> bool:
+    """Tell whether changes follow others that are neither in their record nor came before."""
+    coming: dict[RecordId, set[ChangeHash]] = {}
+    for record, change in changes:
+        own = coming.setdefault(record, set())
+        missing = set(change.deps) - own
+        if missing and record in arrived:
+            missing -= arrived[record].hashes
+        if missing and not _knows(lookup, record, missing):
+            return True
+        own.add(change.hash)
+    return False
+
+
+def _knows(lookup: Lookup, record: RecordId, changes: set[ChangeHash]) -> bool:
+    replica = lookup.replica(record)
+    return replica is not None and replica.record.knows(changes)

@@ -343,11 +343,6 @@ class LoadRecords:
     prefixes: tuple[str, ...]
     quarantined: tuple[int, ...] = ()
 
-    @property
-    def is_nothing(self) -> bool:
-        """Whether there is nothing to read."""
-        return not (self.ids or self.paths or self.prefixes or self.quarantined)
-
 
 @dataclass(frozen=True, slots=True)
 class LoadEntries:

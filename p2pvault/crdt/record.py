@@ -277,6 +277,14 @@ class Record:
         self._adopt(document, layout, self._size + sum(len(change.chunk) for change in fresh))
         known.update(added)
 
+    def copy(self) -> "Record":
+        """Return a record that holds the same and goes its own way from here.
+
+        It costs next to nothing: whatever changes one of the two works on a fork.
+        """
+        history = None if self._history is None else dict(self._history)
+        return Record(self._actor, self._document, self._layout, self._size, history)
+
     def knows(self, changes: Iterable[ChangeHash]) -> bool:
         """Tell whether all of some changes are in this record."""
         return self._known().keys() >= set(changes)

@@ -151,7 +151,7 @@ class Shell:
         return io.Persisted(effect.id)
 
     async def _load_records(self, load: io.LoadRecords) -> None:
-        if load.is_nothing:
+        if not (load.ids or load.paths or load.prefixes or load.quarantined):
             self.feed(io.RecordsLoaded(load.load, ()))
             return
         try:

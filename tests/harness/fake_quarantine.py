@@ -25,7 +25,12 @@ class FakeQuarantine:
         taken = self._take(device)
         paths = [path for row in taken for path in cast("list[str]", row["paths"])]
         records: list[Json] = [{"path": path, "id": "ab" * 16} for path in paths]
-        return {"entries": _entries(taken), "left": self.state.stays, "records": records}
+        return {
+            "entries": _entries(taken),
+            "left": self.state.stays,
+            "changed": len(records),
+            "records": records,
+        }
 
     def do_quarantine_drop(self, _: object, device: str | None = None) -> JsonObject:
         return {"entries": _entries(self._take(device))}

@@ -96,6 +96,12 @@ class Judge(Bench):
         (stored,) = self.store.records([row.id for row in rows])
         return Record.load(self.pipeline.author, stored.chunks, stored.row.heads).value()
 
+    def written_as_one(self, *edits: io.Edit) -> list[Entry]:
+        """Commit edits as one, and return the entries that this made."""
+        before = self.pipeline.durable.last_arrival
+        self.run(self.edit(1, *edits))
+        return [decode_entry(each.data, VAULT) for each in self.store.entries(before, 1 << 40)]
+
     def log(self) -> list[Entry]:
         return [decode_entry(each.data, VAULT) for each in self.store.entries(0, 1 << 40)]
 

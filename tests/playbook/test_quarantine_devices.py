@@ -10,10 +10,11 @@ from harness.world import Party, World, assert_proved, put
 from p2pvault.core import holding, io
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link
-from p2pvault.errors import AmbiguousDevice, NoSuchDevice, Refused, RevokedDevice
+from p2pvault.errors import AmbiguousDevice, CrdtError, NoSuchDevice, Refused, RevokedDevice
 from p2pvault.limits import KIB, RETRY_S, UNACKNOWLEDGED_BYTES_MAX
 from p2pvault.node.status import problems
 from p2pvault.protocol.reconcile import Verdict, encode_entries
+from p2pvault.types import Instant
 
 
 def with_late_entries() -> tuple[World, Party, Party, Party]:
@@ -139,6 +140,8 @@ def test_what_had_no_room_comes_again_and_frees_what_was_built_on_it(monkeypatch
     bob.disk_full = True
     meet(world, ada, bob)
     assert quarantined(ada) == [("bob", 1)]
+    world.put(ada, "notes/unrelated", a=1)
+    assert quarantined(ada) == [("bob", 1)]
     bob.disk_full = False
     meet(world, ada, bob, 60)
     assert quarantined(ada) == []
@@ -172,6 +175,15 @@ def test_a_crash_after_any_effect_of_refusing_and_releasing_loses_nothing() -> N
             assert quarantined(party) == [], crash_after
             assert world.value(party, "notes/own") == {"text": "bob's"}
             assert party.device.pipeline.durable.digest == ada.device.pipeline.durable.digest
+
+
+def test_an_entry_that_the_engine_refuses_is_not_tried_again_for_ever() -> None:
+    _, (ada, *_) = world_of(2)
+    sweep = ada.device._sweep
+    sweep._pending = 1
+    (report,) = sweep.failed(Instant(5.0, 0), CrdtError("no record"))
+    assert (report.event, report.fields["reason"]) == ("release_failed", "crdt")
+    assert sweep.retry_at == float("inf")
 
 
 def test_a_message_of_refusals_that_is_none_ends_the_link() -> None:

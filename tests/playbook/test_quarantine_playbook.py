@@ -111,6 +111,15 @@ def test_a_gap_ends_the_link_where_entries_count_and_does_not_where_they_are_ref
     judge = Judge({first.author: 1})
     judge.take(third)
     assert (judge.kept, judge.marked(first.author)) == ([], 3)
+    late, built = with_follower()
+    judge = Judge({})
+    judge.take(*late, built[0])
+    more = Judge(name="cyd")
+    more.take(*late, *built)
+    (behind,) = more.written(put("notes/more", x=1))
+    assert isinstance(fault(judge.take(behind)), UnexpectedMessage)
+    judge.take(built[1], behind, link=6)
+    assert judge.marked(behind.author) == 3
 
 
 def test_a_removed_device_has_no_more_journals_than_its_share() -> None:
@@ -142,6 +151,23 @@ def test_an_entry_that_builds_on_a_refused_one_waits_with_all_behind_it() -> Non
     assert [head.n for head in outcome(steps).refused] == [2, 2]
     assert judge.value("notes/one") == {"a": 1}
     assert judge.value("notes/own") is None
+
+
+def test_a_commit_with_several_changes_of_one_record_waits_or_goes_as_a_whole() -> None:
+    (late,) = one_journal(put("notes/one", a=1))
+    cyd = Judge(name="cyd")
+    cyd.take(late)
+    (built,) = cyd.written_as_one(
+        put("notes/own", a=1), put("notes/own", b=1), put("notes/one", c=1)
+    )
+    (free,) = Bench(BOB, "free").written(put("notes/x", a=1))
+    judge = Judge({free.author: 1})
+    judge.take(late, built, free)
+    assert judge.kept == [(BOB_ID, 1), (CYD_ID, 1)]
+    assert judge.value("notes/own") is None
+    judge.bound({late.author: 1, free.author: 1})
+    judge.sweep()
+    assert judge.value("notes/own") == {"a": 1, "b": 1}
 
 
 def test_others_are_not_blocked() -> None:

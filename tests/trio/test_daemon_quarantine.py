@@ -51,7 +51,7 @@ async def test_what_is_there_is_listed_by_device(keeper: Keeper) -> None:
 async def test_it_is_accepted_by_device_or_dropped_as_a_whole(keeper: Keeper) -> None:
     accepted = await ask(keeper, "quarantine_accept", device="old phone")
     records: Json = [{"path": path, "id": record_id(path).hex()} for path in PATHS]
-    assert accepted == {"entries": 3, "left": 0, "records": records}
+    assert accepted == {"entries": 3, "left": 0, "changed": 2, "records": records}
     assert await ask(keeper, "quarantine_drop") == {"entries": 3}
     assert await ask(keeper, "quarantine") == {"devices": []}
     for method in ("quarantine_accept", "quarantine_drop"):

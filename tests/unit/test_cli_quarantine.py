@@ -63,8 +63,13 @@ def test_accept_says_what_changed_and_how_to_change_it_back(home: Path, daemon: 
     assert done.text == "Repeated 1 entry, which changed 1 record.\n  notes/one\n"
     assert "`p2pvault set` or `p2pvault rm`" in done.messages
     assert run(home, "quarantine", "accept", "phone").code == 6
+    assert run(home, "quarantine", "accept").text.endswith("\n  notes/7\n  3 records more\n")
+
+
+def test_accept_tells_a_program_the_same(home: Path, daemon: FakeDaemon) -> None:
     tree = run(home, "quarantine", "accept", "--json").tree
-    assert (tree["entries"], tree["left"], len(tree["records"])) == (12, 0, 11)
+    assert (tree["entries"], tree["left"], tree["changed"]) == (13, 0, 12)
+    assert len(tree["records"]) == 12
 
 
 def test_accept_says_what_stays(home: Path, daemon: FakeDaemon) -> None:

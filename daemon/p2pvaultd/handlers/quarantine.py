@@ -3,6 +3,7 @@
 from typing import cast
 
 from p2pvault.control.messages import Json, JsonObject
+from p2pvault.limits import QUARANTINE_PATHS_MAX
 from p2pvault.node.port import QuarantinedDevice
 from p2pvaultd.handlers.words import moment, named
 from p2pvaultd.host import Host
@@ -32,9 +33,15 @@ class QuarantineHandlers:
         device = cast("str | None", params.get("device"))
         settled = await self._host.node().settle_quarantine(device, repeat=True)
         records: list[Json] = [
-            {"path": edited.path, "id": edited.id.hex()} for edited in settled.edited
+            {"path": edited.path, "id": edited.id.hex()}
+            for edited in settled.edited[:QUARANTINE_PATHS_MAX]
         ]
-        return {"entries": settled.settled, "left": settled.left, "records": records}
+        return {
+            "entries": settled.settled,
+            "left": settled.left,
+            "changed": len(settled.edited),
+            "records": records,
+        }
 
     async def _drop(self, params: JsonObject) -> JsonObject:
         device = cast("str | None", params.get("device"))
