@@ -7,6 +7,8 @@ go, or that new statements began, ends with lifting marks (see `Holding.lift`), 
 then begins anew, since peers were told that these entries are not wanted.
 """
 
+from collections import deque
+
 from p2pvault.core.content import Content
 from p2pvault.core.io import Effect, Report
 from p2pvault.core.links import Links
@@ -14,7 +16,7 @@ from p2pvault.core.pipeline import Done
 from p2pvault.core.quarantine import LiftJob, Quarantine, ReleaseJob, counts, unblocked
 from p2pvault.core.replication import Replication
 from p2pvault.errors import StoreError, VaultError
-from p2pvault.limits import RETRY_S
+from p2pvault.limits import RELEASE_ENTRIES_MAX, RETRY_S
 from p2pvault.protocol.membership.state import Membership
 from p2pvault.types import Instant
 
@@ -33,27 +35,34 @@ class Sweep:
         self._judged_by: Membership | None = None
         self._wanted = False
         self._lifts = False
+        self._round: deque[ReleaseJob | LiftJob] = deque()
         self._pending = 0
         self._released = 0
 
     def due(
         self, now: Instant, content: Content, membership: Membership
     ) -> list[ReleaseJob | LiftJob]:
-        """Return the jobs of a round, if there is a reason for one and none is under way."""
+        """Return the next jobs of a round, if there is a reason for one and none are under way."""
         if membership is not self._judged_by:
             before, self._judged_by = self._judged_by, membership
             self._compare(content.quarantine, before, membership)
         if now.monotonic >= self.retry_at:
             self.retry_at, self._wanted = float("inf"), True
-        if not self._wanted or self._pending:
+        if self._pending:
             return []
-        rows = unblocked(content.quarantine.rows.values(), membership)
-        jobs: list[ReleaseJob | LiftJob] = [ReleaseJob(row) for row in rows]
-        if self._lifts:
-            jobs.append(LiftJob())
-        self._wanted = self._lifts = False
-        self._released, self._pending = 0, len(jobs)
+        if self._wanted and not self._round:
+            self._begin(content.quarantine, membership)
+        jobs = [self._round.popleft() for _ in range(min(len(self._round), RELEASE_ENTRIES_MAX))]
+        self._pending = len(jobs)
         return jobs
+
+    def _begin(self, quarantine: Quarantine, membership: Membership) -> None:
+        rows = unblocked(quarantine.rows.values(), membership)
+        self._round.extend(ReleaseJob(row) for row in rows)
+        if self._lifts:
+            self._round.append(LiftJob())
+        self._wanted = self._lifts = False
+        self._released = 0
 
     def done(self, now: Instant, done: Done, membership: Membership) -> list[Effect]:
         """Take note that a batch is durable; tell peers what was refused in it."""
@@ -78,14 +87,17 @@ class Sweep:
     def failed(self, now: Instant, error: VaultError) -> list[Effect]:
         """Take note that a job of a round came to nothing; its entry stays in quarantine."""
         self._retried(1)
-        if isinstance(error, StoreError):
-            self._lifts = True
-            self.retry_at = now.monotonic + RETRY_S
-        return [Report("error", "release_failed", {"reason": error.code})]
+        report = Report("error", "release_failed", {"reason": error.code})
+        if not isinstance(error, StoreError):
+            return [report]
+        known, self._lifts = self.retry_at < float("inf"), True
+        self._round.clear()
+        self.retry_at = now.monotonic + RETRY_S
+        return [] if known else [report]
 
     def _retried(self, jobs: int) -> None:
         self._pending -= jobs
-        if jobs and not self._pending and self._released:
+        if jobs and not self._pending and not self._round and self._released:
             self._wanted = self._lifts = True
 
     def _compare(

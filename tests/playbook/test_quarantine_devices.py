@@ -7,7 +7,7 @@ import pytest
 from harness.late import isolate, late_world, meet, quarantined, revoke, settle_quarantine
 from harness.pairs import entries_of, is_gone, link_of, say, world_of
 from harness.world import Party, World, assert_proved, put
-from p2pvault.core import holding, io
+from p2pvault.core import holding, io, sweep
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link
 from p2pvault.errors import AmbiguousDevice, CrdtError, NoSuchDevice, Refused, RevokedDevice
@@ -125,6 +125,33 @@ def test_marks_are_lifted_on_new_links() -> None:
     assert ada.device.pipeline.durable.quarantine.marks == {}
 
 
+def test_local_edits_come_in_between_while_many_entries_are_released(monkeypatch) -> None:
+    monkeypatch.setattr(sweep, "RELEASE_ENTRIES_MAX", 2)
+    world, (ada, bob, cyd) = world_of(3)
+    isolate(world, ada, bob, cyd)
+    for number in range(20):
+        world.put(cyd, f"notes/{number}", n=number)
+    world._cut.discard(frozenset((bob, cyd)))
+    world.online(bob)
+    world.pass_time(30)
+    isolate(world, bob, cyd)
+    revoke(world, ada, cyd)
+    bob.disk_full = True
+    meet(world, ada, bob)
+    assert len(quarantined(ada)) == 20
+    bob.disk_full = False
+    ada.trace.clear()
+    world._cut.discard(frozenset((ada, bob)))
+    world.online(ada)
+    world.until(lambda: len(quarantined(ada)) < 20)
+    world.edit(ada, put("notes/mine", a=1))
+    world.until(lambda: world.value(ada, "notes/mine") is not None)
+    assert quarantined(ada) != []
+    world.pass_time(60)
+    assert quarantined(ada) == []
+    assert world.values(ada) == world.values(bob)
+
+
 def test_what_had_no_room_comes_again_and_frees_what_was_built_on_it(monkeypatch) -> None:
     monkeypatch.setattr(holding, "QUARANTINE_BYTES_MAX", 4 * KIB)
     world, (ada, bob, cyd) = world_of(3)
@@ -158,6 +185,7 @@ def test_a_full_disk_delays_the_release() -> None:
     ada.disk_full = True
     world.pass_time(3 * RETRY_S)
     assert len(quarantined(ada)) >= 1
+    assert 1 <= len(ada.reported("release_failed")) <= 4
     ada.disk_full = False
     world.pass_time(60)
     assert quarantined(ada) == []
@@ -179,11 +207,11 @@ def test_a_crash_after_any_effect_of_refusing_and_releasing_loses_nothing() -> N
 
 def test_an_entry_that_the_engine_refuses_is_not_tried_again_for_ever() -> None:
     _, (ada, *_) = world_of(2)
-    sweep = ada.device._sweep
-    sweep._pending = 1
-    (report,) = sweep.failed(Instant(5.0, 0), CrdtError("no record"))
+    rounds = ada.device._sweep
+    rounds._pending = 1
+    (report,) = rounds.failed(Instant(5.0, 0), CrdtError("no record"))
     assert (report.event, report.fields["reason"]) == ("release_failed", "crdt")
-    assert sweep.retry_at == float("inf")
+    assert rounds.retry_at == float("inf")
 
 
 def test_a_message_of_refusals_that_is_none_ends_the_link() -> None:
