@@ -2,13 +2,14 @@
 
 import pytest
 
+from harness.records import body_of, sealed
 from harness.world import World
 from p2pvault.core import io
 from p2pvault.core.pipeline import EntriesJob, paced
 from p2pvault.crdt.prefilter import inspect, weigh
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys, device_id
-from p2pvault.errors import LimitExceeded
+from p2pvault.errors import ChangeRefused, LimitExceeded
 from p2pvault.limits import ENTRY_OPERATIONS_MAX, TEXT_CHARACTERS_MAX
 from p2pvault.protocol.journal import Entry, Journal, Writer, write_entry
 from p2pvault.types import JournalHead, JournalId, LinkId, RecordId, VaultId
@@ -31,6 +32,13 @@ def entry(*changes: bytes, after: JournalHead | None = None) -> Entry:
 def test_a_change_weighs_what_it_has_in_operations(text: str) -> None:
     chunk = change(text)
     assert weigh(chunk) == inspect(chunk).operations
+
+
+def test_a_change_that_ends_too_early_is_not_weighed() -> None:
+    body = body_of(change("short"))
+    for size in range(len(body)):
+        with pytest.raises(ChangeRefused):
+            weigh(sealed(body[:size]))
 
 
 def test_a_commit_of_much_text_becomes_several_entries_and_arrives() -> None:

@@ -85,6 +85,14 @@ def test_p8_published_points_of_low_order_end_the_run(
             exchange(group, side).agree(cpace.Contribution(point, b""))
 
 
+@pytest.mark.parametrize("u", [0, 1, 2**255 - 20, 2**255 - 19, 2**255 - 18])
+@pytest.mark.parametrize("top", [0, 2**255])
+def test_p8_small_multiples_of_the_field_end_the_run(u: int, top: int) -> None:
+    """0, 1 and p - 1 have low order (RFC 7748, section 6.1), in each of their encodings."""
+    with pytest.raises(HandshakeFailed, match="low order"):
+        cpace.scalar_mult_vfy(SCALAR, (u + top).to_bytes(32, "little"))
+
+
 @pytest.mark.parametrize(("point", "product"), UNUSUAL.items())
 def test_unusual_encodings_multiply_to_the_published_products(point: str, product: str) -> None:
     assert cpace.scalar_mult_vfy(SCALAR, bytes.fromhex(point)).hex() == product
