@@ -31,7 +31,7 @@ _LOCAL_NETWORKS: Final = tuple(
 _FOREIGN_INTERFACES: Final = ("docker*", "br-*", "veth*", "virbr*", "tun*", "tap*", "wg*")
 """Containers, virtual machines and tunnels: reachable from nowhere else, or not a local network."""
 
-_WILDCARDS: Final = frozenset({"", "*", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+_EVERYTHING: Final = frozenset({"", "*"})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -63,8 +63,14 @@ def parse_host(host: str) -> IPv4Address | IPv6Address | None:
 
 
 def is_wildcard(host: str) -> bool:
-    """Tell whether listening on `host` means every interface."""
-    return host in _WILDCARDS
+    """Tell whether listening on `host` means every interface, in whatever spelling."""
+    parsed = parse_host(host)
+    return host in _EVERYTHING or (parsed is not None and parsed.is_unspecified)
+
+
+def is_both_families(host: str) -> bool:
+    """Tell whether listening on `host` means every interface, in IPv4 and IPv6."""
+    return host in _EVERYTHING or parse_host(host) == IPv6Address(0)
 
 
 def is_local(host: str) -> bool:

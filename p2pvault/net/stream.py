@@ -8,16 +8,13 @@ whom this device looks for.
 import errno
 import os
 import socket
-from typing import Final
 
 import trio
 
 from p2pvault.errors import ConfigError, Unreachable
 from p2pvault.limits import DIAL_S, LISTEN_BACKLOG, LISTEN_PORT_TRIES
-from p2pvault.net.addresses import parse_host
+from p2pvault.net.addresses import is_both_families, parse_host
 from p2pvault.types import Address
-
-_BOTH_FAMILIES: Final = frozenset({"", "*", "::"})
 
 # What the kernel calls an address; the last form is that of Pythons built without IPv6.
 _Name = tuple[str, int] | tuple[str, int, int, int] | tuple[int, bytes]
@@ -40,7 +37,7 @@ async def open_listeners(host: str, port: int) -> list[trio.SocketListener]:
     if not 0 <= port <= 65_535:
         raise ConfigError(f"{port} is no TCP port", hint="A port is a number from 0 to 65535.")
     try:
-        if host in _BOTH_FAMILIES:
+        if is_both_families(host):
             return await _listen_on_both(port)
         return [await _listen(host, port)]
     except OSError as error:

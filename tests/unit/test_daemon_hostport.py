@@ -36,6 +36,8 @@ def test_an_address_is_read(text: str, host: str, port: int) -> None:
         ":47474",
         "0.0.0.0:1",
         "[::]:1",
+        "[::0]:4747",  # the same in another spelling
+        "[::ffff:0.0.0.0]:1",
         "224.0.0.251:5353",
         "[ff02::fb]:5353",
         "\u0661.1.1.1:1",

@@ -7,9 +7,11 @@ from p2pvault.net.addresses import (
     LocalAddress,
     advertised,
     discovery_interfaces,
+    is_both_families,
     is_gone,
     is_local,
     is_loopback,
+    is_wildcard,
     local_addresses,
     usable,
 )
@@ -92,6 +94,19 @@ def test_named_interfaces_and_addresses_exclude_all_others() -> None:
 
 def test_a_public_address_is_never_usable_even_when_it_is_named() -> None:
     assert usable(MACHINE, ["203.0.113.9"]) == ()
+
+
+@pytest.mark.parametrize("host", ["", "*", "0.0.0.0", "::", "::0", "0:0:0:0:0:0:0:0"])
+def test_everything_is_everything_in_every_spelling(host: str) -> None:
+    assert is_wildcard(host)
+    assert is_both_families(host) is (host != "0.0.0.0")
+    assert discovery_interfaces(host, ("eth0",)) == ("eth0",)
+
+
+@pytest.mark.parametrize("host", ["::1", "127.0.0.1", "0.0.0.1", "eth0"])
+def test_one_address_is_not_everything(host: str) -> None:
+    assert not is_wildcard(host)
+    assert not is_both_families(host)
 
 
 def test_discovery_runs_where_the_device_listens() -> None:
