@@ -15,13 +15,10 @@ from harness.intruder import Intruder, Line, entry_of, intruder_of, new_record
 from p2pvault.core.kinds import Kind
 from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.limits import (
-    ENTRY_CHANGES_MAX,
-    ENTRY_OPERATIONS_MAX,
     HELD_BYTES_MAX,
     JOURNALS_MAX,
     MIB,
     OPERATIONS_PER_AUTHOR_MAX,
-    TEXT_CHARACTERS_MAX,
 )
 from p2pvault.protocol.introduction import (
     Greeting,
@@ -33,7 +30,7 @@ from p2pvault.protocol.introduction import (
 from p2pvault.protocol.journal import Entry, write_entry
 from p2pvault.protocol.membership.operation import Rename, sign_operation
 from p2pvault.protocol.reconcile import Have, encode_have
-from p2pvault.types import Address, AuthorId, EntryHash, JournalHead, RecordId
+from p2pvault.types import Address, AuthorId, EntryHash, JournalHead
 from p2pvault.wire.codec import pack
 
 pytestmark = pytest.mark.e2e
@@ -214,30 +211,6 @@ def test_a5_a_member_that_never_reads_holds_itself_back_only(scene: Scene) -> No
         wait_synced(scene.phone, scene.laptop)
     for number in range(12):
         scene.laptop.do("rm", f"large/{number}")
-
-
-def test_a13_the_most_operations_that_a_message_can_hold_are_within_the_budget(
-    scene: Scene,
-) -> None:
-    """Texts as run lengths, 217 bytes each: nearly as many operations as one entry may have."""
-    eve, prose = scene.eve, {"body": "x " * (TEXT_CHARACTERS_MAX // 2)}
-    count = ENTRY_OPERATIONS_MAX // (TEXT_CHARACTERS_MAX + 10)
-    changes = [new_record(eve.author, f"heavy{n}", prose) for n in range(count)]
-    with eve.dial(scene.laptop.listening()) as line:
-        line.hear(Kind.HAVE)
-        with one_message(scene.laptop):
-            line.say_entries(eve.entry(*changes))
-            line.hear(Kind.HAVE)
-    for number in range(count):
-        scene.laptop.do("rm", f"evil/heavy{number}")
-
-
-def test_a13_more_operations_than_an_entry_may_have_are_not_worked_on(scene: Scene) -> None:
-    eve, prose = scene.eve, {"body": "x " * (TEXT_CHARACTERS_MAX // 2)}
-    _, chunk = new_record(eve.author, "heavy", prose)
-    changes = [(RecordId(os.urandom(16)), chunk) for _ in range(ENTRY_CHANGES_MAX)]
-    with one_message(scene.laptop):
-        assert not scene.attack(lambda line: line.say_entries(eve.entry(*changes)))
 
 
 def test_a22_a_time_that_no_calendar_has_is_shown_nowhere(scene: Scene) -> None:

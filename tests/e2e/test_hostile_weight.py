@@ -1,0 +1,65 @@
+"""Messages of a member that keep every rule and are as much work as one message can be."""
+
+import os
+
+import pytest
+
+from harness.budget import GROWTH_BYTES_MAX, one_message, peak_bytes
+from harness.daemons import Device, Fleet
+from harness.intruder import Intruder, entry_of, intruder_of, new_record
+from p2pvault.core.kinds import Kind
+from p2pvault.crdt.prefilter import weigh
+from p2pvault.crdt.values import Value
+from p2pvault.limits import ENTRY_CHANGES_MAX, ENTRY_OPERATIONS_MAX, TEXT_CHARACTERS_MAX
+from p2pvault.types import RecordId
+
+pytestmark = pytest.mark.e2e
+
+TEXT: dict[str, Value] = {"body": "x " * (TEXT_CHARACTERS_MAX // 2)}
+"""50 000 operations in 217 bytes of run lengths."""
+
+HEAVY: dict[str, tuple[int, dict[str, Value]]] = {
+    "a text": (1, TEXT),
+    "many small records": (950, {"n": 1, "prose": "x y " * 12}),
+    "many fields": (400, {f"f{n}": n for n in range(120)}),
+    "nested fields": (340, {"a": {f"f{n}": {"b": 1} for n in range(70)}}),
+}
+"""How many records of which content: three quarters of the operations that one entry may have."""
+
+
+@pytest.fixture(scope="module")
+def scene(shared: Fleet) -> tuple[Device, Intruder]:
+    laptop = shared.founder("laptop")
+    eve = shared.member(laptop, "eve")
+    eve.stop()
+    return laptop, intruder_of(eve.home)
+
+
+@pytest.mark.parametrize(("count", "fields"), HEAVY.values(), ids=HEAVY.keys())
+def test_a13_a21_heavy_messages_that_keep_every_rule_are_within_the_budget(
+    scene: tuple[Device, Intruder], count: int, fields: dict[str, Value]
+) -> None:
+    laptop, eve = scene
+    writer, grown = eve.another_journal(), peak_bytes(laptop)
+    changes = [new_record(writer.journal.author, f"{n}", fields) for n in range(count)]
+    weight = sum(weigh(change) for _, change in changes)
+    assert 0.75 * ENTRY_OPERATIONS_MAX < weight <= ENTRY_OPERATIONS_MAX
+    with eve.dial(laptop.listening()) as line:
+        line.hear(Kind.HAVE)
+        with one_message(laptop):
+            line.say_entries(entry_of(writer, *changes))
+            line.hear(Kind.HAVE)
+    assert peak_bytes(laptop) - grown < GROWTH_BYTES_MAX
+
+
+def test_a13_more_operations_than_an_entry_may_have_are_not_worked_on(
+    scene: tuple[Device, Intruder],
+) -> None:
+    laptop, eve = scene
+    _, chunk = new_record(eve.author, "heavy", TEXT)
+    entry = eve.entry(*((RecordId(os.urandom(16)), chunk) for _ in range(ENTRY_CHANGES_MAX)))
+    with eve.dial(laptop.listening()) as line:
+        line.hear(Kind.HAVE)
+        with one_message(laptop):
+            line.say_entries(entry)
+            assert not line.wait_cut()
