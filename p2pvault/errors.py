@@ -28,7 +28,8 @@ VaultError
 ├── CryptoError
 │   └── SealBroken                a ciphertext or a signature does not verify
 ├── CrdtError                     the engine refused, or its state is not what was stored
-│   └── ChangeRefused             the pre-filter turned a change away
+│   ├── ChangeRefused             the pre-filter turned a change away
+│   └── MissingChanges            a change builds on some that are not here
 ├── RequestError                  what the person asked for cannot be done
 │   ├── BadPath                   not of the form COLLECTION/NAME
 │   ├── BadValue                  a value that a record cannot hold
@@ -254,6 +255,12 @@ class ChangeRefused(CrdtError):
     """The pre-filter turned a change away before the engine saw it."""
 
     code = "change_refused"
+
+
+class MissingChanges(CrdtError):
+    """A change builds on changes that the record here does not hold."""
+
+    code = "missing_changes"
 
 
 class RequestError(VaultError):

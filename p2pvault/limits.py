@@ -53,6 +53,22 @@ MEMBERSHIP_HEADS_MAX: Final = 8
 RECORD_BYTES_MAX: Final = 8 * MIB
 """A saved record; the engine needs a few times this while loading, and holds the interpreter."""
 
+RECORD_OPERATIONS_MAX: Final = 524_288
+"""Operations in a record's history, counted along its longest line: half a million keystrokes."""
+
+SNAPSHOT_BYTES_MAX: Final = 2 * RECORD_BYTES_MAX
+"""A record as it travels whole: two devices may have filled it to RECORD_BYTES_MAX apart."""
+
+SNAPSHOT_INFLATED_BYTES_MAX: Final = 16 * MIB
+"""Columns of a document chunk, inflated; a few KB can inflate to any size otherwise. A record
+whose history is larger is kept and sent as changes."""
+
+SNAPSHOT_OPERATIONS_MAX: Final = 2 * RECORD_OPERATIONS_MAX
+"""Operations in a snapshot: a few bytes of run lengths can stand for any number otherwise."""
+
+SNAPSHOT_DEPENDENCIES_MAX: Final = 4 * SNAPSHOT_OPERATIONS_MAX
+"""References between the changes of a snapshot: more than one each only after concurrent edits."""
+
 VALUE_DEPTH_MAX: Final = 32
 """Nesting of maps and lists in a record; deeper than people write, shallow enough to recurse."""
 
@@ -128,6 +144,58 @@ FEED_BYTES_MAX: Final = 1 * MIB
 
 ENTRIES_MESSAGE_BYTES_MAX: Final = 256 * KIB
 """Small entries gathered into one message; the receiver starts on it while more comes."""
+
+SNAPSHOT_PIECE_BYTES_MAX: Final = 512 * KIB
+"""One piece of a record snapshot; with 256 heads of 32 bytes it fits a message several times."""
+
+SNAPSHOTS_PER_MESSAGE_MAX: Final = 1_000
+"""Pieces of record snapshots in one message: small records, 256 bytes each, fill one."""
+
+RANGE_PARTS: Final = 16
+"""Parts of a range that differs: with RANGE_LISTED_MAX the fewest bytes in a model of 100 000
+records, 1.4 KB for one difference and 86 KB for 100 scattered ones."""
+
+RANGE_LISTED_MAX: Final = 32
+"""Records of a range that are listed rather than divided further."""
+
+RANGE_ITEMS_MAX: Final = 512
+"""Records in one list: what one side holds where the other has few. Above it, a range is cut."""
+
+RANGES_PER_MESSAGE_MAX: Final = 1_024
+"""Ranges in one message: 64 KB of fingerprints, answered by at most 16 times as many, in turns."""
+
+RANGES_MESSAGE_BYTES_MAX: Final = 256 * KIB
+"""Their bytes, one list more: 512 items are 17 KB."""
+
+RANGES_BACKLOG_MAX: Final = 65_536
+"""Ranges that wait to be compared on one link, deepest first: 16 of each of 1 024, on the four
+levels of one side at 10^9 records."""
+
+REPAIR_MESSAGES_MAX: Final = 4_096
+"""Messages of a repair that a peer may send on one link; each may cost a walk over the index. What
+is not repaired by then goes on with the next link."""
+
+REPAIR_INBOX_MAX: Final = 4
+"""Messages of ranges that wait to be compared: one answers another, so one is usual."""
+
+REPAIR_ROUNDS_MAX: Final = 4
+"""Searches that one side begins on one link: one is enough unless records change meanwhile."""
+
+RECORDS_WANTED_MAX: Final = 256
+"""Records asked for in one message; the answer is about FEED_BYTES_MAX, and what is left is asked
+for again."""
+
+REPAIR_RECORDS_MAX: Final = 65_536
+"""Records that wait to be asked for, 1 MB of ids; those beyond are found by the next search."""
+
+VERIFY_EVENTS_MAX: Final = 64
+"""Events of a `verify` that wait for its reader; then the audit itself waits."""
+
+PAGE_FAULTS_MAX: Final = 100
+"""Damaged pages that are named; a store with more of them is lost in any case."""
+
+INDEX_PAGE_ROWS: Final = 1_000
+"""Rows of the index read at a time by what walks over all of it."""
 
 INBOUND_BYTES_MAX: Final = 8 * MIB
 """Received entries that wait to be applied, per link: the peer's window and what was on its way."""

@@ -45,6 +45,7 @@ _SECTIONS: Final = {
         ),
         "address": ("devices:address", "Say where a device is, where they do not find each other."),
         "wait": ("state:wait", "Wait for something, for scripts."),
+        "verify": ("verify:verify", "Check everything that this device holds; repair it."),
     },
     "The daemon": {
         "daemon": ("daemon:daemon", "Run the daemon here, or have it always running."),

@@ -277,6 +277,20 @@ METHODS: Final[dict[str, Method]] = {
         members(accept=Flag()),
         _NOTHING,
     ),
+    "verify": _stream(
+        "Check every page, record, entry and fingerprint; perhaps repair what is wrong.",
+        members(repair=Flag()),
+        progress=members(event=Words(("progress",)), part=_LINE, done=_COUNT, total=_COUNT),
+        finding=members(event=Words(("finding",)), kind=_LINE, what=_LINE, detail=_LINE),
+        repaired=members(event=Words(("repaired",)), kind=_LINE, what=_LINE),
+        verified=members(
+            event=Words(("verified",)),
+            records=_COUNT,
+            entries=_COUNT,
+            findings=_COUNT,
+            repaired=_COUNT,
+        ),
+    ),
     "wait": _call(
         "Return when there is a vault, or when content is proved equal. Errors: unreachable.",
         members(

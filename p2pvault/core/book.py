@@ -22,6 +22,8 @@ class Standing:
         verdict: What the last comparison said; None before the first.
         proved_at: Monotonic time of the last proof of equal content.
         journals: What it held when it last said so; kept after the link is gone.
+        repaired: Records that were fetched from it whole since this device started, because the
+            content differed.
     """
 
     device: DeviceId
@@ -33,6 +35,7 @@ class Standing:
     verdict: Verdict | None = None
     proved_at: float | None = None
     journals: Mapping[AuthorId, JournalHead] = field(default_factory=dict)
+    repaired: int = 0
 
     @property
     def row(self) -> PeerRow:

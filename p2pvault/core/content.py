@@ -17,7 +17,7 @@ from p2pvault.types import AuthorId, DeviceId, Fingerprint, JournalHead, RecordR
 JOURNAL_OWNER: Final = "journal-owner/"
 """Prefix of the store's named values that say whose a journal is; the author in hex follows."""
 
-_MODULUS: Final = 2**256
+MODULUS: Final = 2**256
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,6 @@ class Tally:
         item = fingerprint_item(self._key, row.id, row.heads)
         self._touched[row.collection] = Fingerprint(
             row.collection,
-            (current.total + sign * item) % _MODULUS,
+            (current.total + sign * item) % MODULUS,
             current.count + (0 if row.deleted else sign),
         )

@@ -7,11 +7,14 @@ peer may only introduce itself. Whatever breaks a rule raises, and the device en
 from p2pvault.core.errands import NOTHING_LEARNED
 from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect
+from p2pvault.core.jobs import EntriesJob
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link, Phase
 from p2pvault.core.members import Learned
-from p2pvault.core.pipeline import EntriesJob, Pipeline
+from p2pvault.core.pipeline import Pipeline
+from p2pvault.core.repair import Repair
 from p2pvault.core.replication import Replication
+from p2pvault.core.restore import SnapshotsJob
 from p2pvault.crypto.envelope import Message
 from p2pvault.errors import UnexpectedMessage
 from p2pvault.types import Instant, PeerRow
@@ -21,10 +24,15 @@ class Conversation:
     """Reads messages and tells replication and introductions."""
 
     def __init__(
-        self, introductions: Introductions, replication: Replication, pipeline: Pipeline
+        self,
+        introductions: Introductions,
+        replication: Replication,
+        repair: Repair,
+        pipeline: Pipeline,
     ) -> None:
         self._introductions = introductions
         self._replication = replication
+        self._repair = repair
         self._pipeline = pipeline
 
     def begin(self, now: Instant, link: Link) -> list[Effect]:
@@ -45,7 +53,7 @@ class Conversation:
 
     def hear(  # noqa: PLR0911  # one line a kind: the whole table of what is heard, in one place
         self, now: Instant, link: Link, message: Message
-    ) -> list[Effect] | Learned | EntriesJob | PeerRow | None:
+    ) -> list[Effect] | Learned | EntriesJob | SnapshotsJob | PeerRow | None:
         """Take a message of a member.
 
         Returns:
@@ -71,5 +79,7 @@ class Conversation:
                 return self._replication.heard_entries(link, message.body, content)
             case Kind.REFUSED:
                 return self._replication.heard_refused(link, message.body, content)
+            case Kind.RANGES | Kind.RECORDS_WANTED | Kind.RECORDS:
+                return self._repair.heard(link, message, content)
             case _:
                 raise UnexpectedMessage(f"a message of the unknown kind {message.kind}")

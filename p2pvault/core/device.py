@@ -19,28 +19,29 @@ from p2pvault.core.commit import read_wishes
 from p2pvault.core.conversation import Conversation
 from p2pvault.core.dialer import Dialer
 from p2pvault.core.errands import NOTHING_LEARNED, Errand, Errands
+from p2pvault.core.inquiries import (
+    CountsLoaded,
+    RangesLoaded,
+    RepairRequested,
+    WholeLoaded,
+)
 from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect, Input
+from p2pvault.core.jobs import EditJob, EntriesJob, Job, PlainJob, paced
 from p2pvault.core.link import Link, Phase
 from p2pvault.core.links import Links
 from p2pvault.core.members import Learned, Members
 from p2pvault.core.pairing import AdmitDevice, Outcome, Pairing
-from p2pvault.core.pipeline import (
-    Circumstances,
-    Done,
-    EditJob,
-    EntriesJob,
-    Failed,
-    Pipeline,
-    PlainJob,
-    Step,
-    paced,
-)
+from p2pvault.core.pipeline import Circumstances, Done, Failed, Pipeline, Step
 from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob, find_rows
+from p2pvault.core.recount import RecountJob
+from p2pvault.core.repair import Repair, recount_failed
 from p2pvault.core.replication import Replication
+from p2pvault.core.restore import SnapshotsJob
 from p2pvault.core.sweep import Sweep
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.envelope import Message
+from p2pvault.crypto.schedule import fingerprint_key
 from p2pvault.errors import (
     AuthenticationError,
     CrdtError,
@@ -69,8 +70,11 @@ class Device:
         self._dialer = Dialer(entropy)
         self.links = Links(members, book, self._dialer, entropy)
         self._introductions = Introductions(members, book)
-        self._replication = Replication(members.vault, book)
-        self._conversation = Conversation(self._introductions, self._replication, pipeline)
+        self._repair = Repair(members.device, fingerprint_key(members.vault), book)
+        self._replication = Replication(members.vault, book, self._repair)
+        self._conversation = Conversation(
+            self._introductions, self._replication, self._repair, pipeline
+        )
         self._sweep = Sweep(self.links, self._replication)
         self._beacon = Beacon(members, entropy)
         self._pairing = Pairing(members, entropy)
@@ -105,7 +109,10 @@ class Device:
             case io.RecordsLoaded():
                 return self._step(now, self.pipeline.loaded(given, self._circumstances(now)))
             case io.EntriesLoaded(link):
-                return self._on(now, link, lambda it: self._feed_loaded(it, given))
+                feed, content = self._replication.loaded, self.pipeline.durable
+                return self._on(now, link, lambda it: feed(it, given, content))
+            case CountsLoaded(link) | RangesLoaded(link) | WholeLoaded(link):
+                return self._on(now, link, partial(self._found, now, given))
             case io.Writable(link):
                 return self._on(now, link, self._writable)
             case io.EditRequested():
@@ -140,6 +147,8 @@ class Device:
                 return self._asked(given.request, lambda: self._address(now, given))
             case io.SettleQuarantine():
                 return self._asked(given.request, lambda: self._settle(now, given))
+            case RepairRequested():
+                return self._heal(now, self._repair.asked(self.links.up(), given))
             case io.PairingRequested():
                 return self._asked(given.request, lambda: self._pairing.open(now, given))
             case io.PairingStreamUp(link):
@@ -200,9 +209,8 @@ class Device:
         match heard:
             case Learned():
                 return self._learn(now, heard)
-            case EntriesJob():
-                jobs = paced(heard)
-                return [e for job in jobs for e in self._step(now, self.pipeline.submit(job))]
+            case EntriesJob() | SnapshotsJob():
+                return self._submit(now, paced(heard))
             case PeerRow():
                 return self._remember(heard)
             case None:
@@ -219,14 +227,19 @@ class Device:
             effects += self._conversation.begin(now, link)
         return effects + self._hear_each(now, link, held)
 
-    def _feed_loaded(self, link: Link, answer: io.EntriesLoaded) -> list[Effect]:
-        return self._replication.loaded(link, answer, self.pipeline.durable)
+    def _found(self, now: Instant, given: Finding, link: Link) -> list[Effect]:
+        return self._heal(now, self._repair.found(link, given))
+
+    def _heal(self, now: Instant, outcomes: Sequence[Effect | RecountJob]) -> list[Effect]:
+        recounts = [each for each in outcomes if isinstance(each, RecountJob)]
+        effects = [each for each in outcomes if not isinstance(each, RecountJob)]
+        return effects + self._submit(now, recounts)
 
     def _writable(self, link: Link) -> list[Effect]:
         link.feed.untaken_bytes = 0
         if link.phase is not Phase.UP:
             return []
-        return self._replication.feed(link, self.pipeline.durable)
+        return self._replication.feed(link, self.pipeline.durable) + self._repair.serve(link)
 
     def _down(self, now: Instant, link: LinkId) -> list[Effect]:
         if self._pairing.owns(link):
@@ -248,6 +261,9 @@ class Device:
             effects += self._failed(now, failed)
         return effects
 
+    def _submit(self, now: Instant, jobs: Sequence[Job]) -> list[Effect]:
+        return [e for job in jobs for e in self._step(now, self.pipeline.submit(job))]
+
     def _circumstances(self, now: Instant) -> Circumstances:
         return Circumstances(now, self.members.membership, self.members.heads)
 
@@ -257,19 +273,18 @@ class Device:
             effects.append(io.Publish(done.staged.changes))
         effects += [io.Answer(request, edited) for request, edited in done.answers]
         if done.link is not None:
-            self._took_in(done.link, done)
-        if done.staged.entries:
+            effects += self._on(now, done.link, lambda link: self._took_in(link, done))
+        if done.staged.entries or done.staged.batch.fingerprints:
             effects += self._announce(now, done)
         effects += self._sweep.done(now, done, self.members.membership)
         if done.plain is not None:
             effects += self._errand_done(now, self._errands.done(done.plain))
         return effects
 
-    def _took_in(self, link: LinkId, done: Done) -> None:
-        it = self.links[link]
-        if it is not None:
-            it.inbound_bytes -= done.received_bytes
-            self._replication.took_in(it, done.staged.entries)
+    def _took_in(self, link: Link, done: Done) -> list[Effect]:
+        link.inbound_bytes -= done.received_bytes
+        self._replication.took_in(link, done.staged.entries)
+        return self._repair.took(link, done)
 
     def _announce(self, now: Instant, done: Done) -> list[Effect]:
         effects: list[Effect] = []
@@ -283,11 +298,14 @@ class Device:
         match failed.job:
             case EditJob(request=request) | SettleJob(request=request):
                 return [io.Refuse(request, failed.error)]
-            case EntriesJob(link=link):
+            case EntriesJob(link=link) | SnapshotsJob(link=link):
                 it = self.links[link]
+                self.pipeline.abandon(link)
                 return self.links.fail(now, it, failed.error) if it is not None else []
             case ReleaseJob() | LiftJob():
                 return self._sweep.failed(now, failed.error)
+            case RecountJob():
+                return recount_failed(failed.job, failed.error)
             case PlainJob():
                 return self._errands.failed(now, failed.job, failed.error)
             case _:

@@ -18,7 +18,13 @@ from p2pvault.core.replica import Replica
 from p2pvault.core.staging import Staging
 from p2pvault.crdt.prefilter import Change, inspect
 from p2pvault.crdt.record import Record
-from p2pvault.errors import LimitExceeded, UnexpectedMessage, UnknownDevice
+from p2pvault.errors import (
+    CrdtError,
+    LimitExceeded,
+    MissingChanges,
+    UnexpectedMessage,
+    UnknownDevice,
+)
 from p2pvault.limits import JOURNALS_PER_DEVICE_MAX
 from p2pvault.protocol.journal import Entry
 from p2pvault.protocol.membership.state import Membership
@@ -142,7 +148,23 @@ class Intake:
             self._apply(record, what)
 
     def _apply(self, record: RecordId, what: Arrived) -> None:
-        replica = self._lookup.replica(record)
+        """Apply the changes of one record, unless it has lost what they build on.
+
+        A sender keeps the causal order, so what is missing was here once: the copy is damaged, or
+        older than the journals say. The entry counts all the same, or nothing would ever arrive
+        again; the record is fetched whole by the repair that follows.
+        """
+        try:
+            replica = self._lookup.replica(record)
+        except CrdtError:
+            self._staging.leave_out(record)
+            return
+        try:
+            self._bring(record, replica, what)
+        except MissingChanges:
+            self._staging.leave_out(record)
+
+    def _bring(self, record: RecordId, replica: Replica | None, what: Arrived) -> None:
         if replica is None:
             replica = Replica(record, Record.receive(self._actor, what.changes))
             touched = self._staging.touch(replica, what.device)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from p2pvault.core.inquiries import Finding, Inquiry, RepairRequested
 from p2pvault.core.news import News
 from p2pvault.crdt.values import Value
 from p2pvault.errors import VaultError
@@ -129,7 +130,7 @@ class EntriesLoaded:
 
 @dataclass(frozen=True, slots=True)
 class LoadFailed:
-    """The store could not answer a load, of records or (`link`) of entries."""
+    """The store could not answer a load, of records or (`link`) for a link."""
 
     error: VaultError
     link: LinkId | None = None
@@ -299,6 +300,7 @@ Input = (
     | PersistFailed
     | RecordsLoaded
     | EntriesLoaded
+    | Finding
     | LoadFailed
     | LinkUp
     | DialFailed
@@ -317,6 +319,7 @@ Input = (
     | RevokeRequested
     | AddressGiven
     | SettleQuarantine
+    | RepairRequested
     | WatchersChanged
     | Stop
 )
@@ -480,6 +483,7 @@ Effect = (
     Persist
     | LoadRecords
     | LoadEntries
+    | Inquiry
     | Dial
     | Write
     | Hangup

@@ -12,4 +12,7 @@ class Kind(IntEnum):
     SECRETS = 4
     HAVE = 5
     ENTRIES = 6
+    RANGES = 11
+    RECORDS_WANTED = 12
+    RECORDS = 13
     REFUSED = 14

@@ -13,6 +13,7 @@ from enum import Enum, auto
 from typing import assert_never
 
 from p2pvault.core.kinds import Kind
+from p2pvault.core.mending import Mending
 from p2pvault.crypto.channel import Channel
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.envelope import Message
@@ -86,6 +87,7 @@ class Link:
         static: The peer's static key, once it proved to hold it.
         binding: Names the handshake, the same on both sides.
         peer: What replication knows of it.
+        mending: How far repair is.
         feed: How far we have sent.
         inbound_bytes: Received entries that are not applied yet.
         held: Messages that wait until the peer is admitted.
@@ -103,6 +105,7 @@ class Link:
     static: bytes = b""
     binding: bytes = b""
     peer: Peer = field(default_factory=Peer)
+    mending: Mending = field(default_factory=Mending)
     feed: Feed = field(default_factory=Feed)
     inbound_bytes: int = 0
     held: list[Message] = field(default_factory=list)

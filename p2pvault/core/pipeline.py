@@ -1,17 +1,17 @@
 """The one way in which the vault changes: jobs, one after the other.
 
-A job is local edits, entries from a peer, or membership operations. It loads what it refers to,
-is staged in memory, and is persisted; the next one is staged meanwhile, so that the processor and
-the disk work at the same time. At most one batch is at the store: if it fails, the one staged
-behind it is thrown away too, the replicas are dropped, and the store's word counts again.
+A job is local edits, entries or snapshots from a peer, or membership operations. It loads what it
+refers to, is staged in memory, and is persisted; the next one is staged meanwhile, so that the
+processor and the disk work at the same time. At most one batch is at the store: if it fails, the
+one staged behind it is thrown away too, the replicas are dropped, and the store's word counts
+again.
 """
 
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeGuard
 
-from p2pvault.core.commit import Commit, Wish
+from p2pvault.core.commit import Commit
 from p2pvault.core.content import Content
 from p2pvault.core.intake import Intake, records_of
 from p2pvault.core.io import (
@@ -21,75 +21,49 @@ from p2pvault.core.io import (
     RecordsLoaded,
     Result,
 )
+from p2pvault.core.jobs import (
+    EditJob,
+    Job,
+    PlainJob,
+    RecordJob,
+    came_over,
+    edits_of,
+    entries_of,
+    goes_with,
+    link_of,
+    operations_of,
+    received_bytes_of,
+    restored_by,
+    rows_of,
+    size_of,
+    snapshots_of,
+    stored_bytes_of,
+)
 from p2pvault.core.lookup import Lookup
 from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
+from p2pvault.core.recount import RecountJob, recounted
 from p2pvault.core.replica import Replicas
+from p2pvault.core.restore import Restore
 from p2pvault.core.selector import IdPrefix, Path
 from p2pvault.core.settling import Settling
 from p2pvault.core.staging import Staged, Staging
-from p2pvault.crdt.prefilter import weigh
 from p2pvault.crypto.entropy import Entropy
-from p2pvault.errors import LimitExceeded, VaultError
+from p2pvault.errors import VaultError
 from p2pvault.limits import (
     EDIT_RECORDS_MAX,
     ENTRY_CHANGES_MAX,
     ENTRY_OPERATIONS_MAX,
     FEED_BYTES_MAX,
 )
-from p2pvault.protocol.journal import Entry, Writer, decode_entry
+from p2pvault.protocol.journal import Writer, decode_entry
 from p2pvault.protocol.membership.state import Membership
 from p2pvault.types import (
     AuthorId,
-    Batch,
     Instant,
     LinkId,
     OperationHash,
-    QuarantinedRow,
     RecordId,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class EditJob:
-    """One local request; `alone` keeps it out of other jobs' batches."""
-
-    request: int
-    wishes: tuple[Wish, ...]
-    alone: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class EntriesJob:
-    """Entries that came over one link.
-
-    Attributes:
-        link: Which.
-        entries: In the order of their arrival there.
-        alone: Keeps them out of other jobs' batches.
-        operations: How much work they are; see `paced`.
-    """
-
-    link: LinkId
-    entries: tuple[Entry, ...]
-    alone: bool = False
-    operations: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class PlainJob:
-    """A batch that needs no record: membership operations, keys, addresses.
-
-    Attributes:
-        name: What the device recognises it by when it is durable.
-        batch: What to persist.
-    """
-
-    name: int
-    batch: Batch
-
-
-RecordJob = EditJob | EntriesJob | ReleaseJob | LiftJob | SettleJob
-Job = RecordJob | PlainJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +82,10 @@ class Done:
     Attributes:
         staged: The batch and what it leads to.
         answers: The local requests in it, each with what came of it.
-        link: The link whose entries are in it.
-        received_bytes: Size of those entries, passed-over ones included.
+        link: The link whose entries or snapshots are in it.
+        received_bytes: Size of those, passed-over ones included.
+        restored: Number of snapshots in it.
+        recounted: Number of fingerprints that it corrects.
         plain: The name of the plain job in it.
         retried: How many jobs of the quarantine's own are in it.
         judged_by: What entries were judged by; None where there were none.
@@ -119,6 +95,8 @@ class Done:
     answers: tuple[tuple[int, Result], ...] = ()
     link: LinkId | None = None
     received_bytes: int = 0
+    restored: int = 0
+    recounted: int = 0
     plain: int | None = None
     retried: int = 0
     judged_by: Membership | None = None
@@ -212,9 +190,19 @@ class Pipeline:
         step = Step()
         if self._spoiled:
             self._jobs.extendleft(reversed(loading.jobs))
-        else:
+        elif loading.jobs:
             self._stage(loading, answer, around, step)
         return self._advance(step)
+
+    def abandon(self, link: LinkId) -> None:
+        """Drop what came over a link and is not staged: a job before it on that link failed.
+
+        What follows may build on what was lost, and the peer sends all of it again.
+        """
+        self._jobs = deque(job for job in self._jobs if not came_over(job, link))
+        if self._loading is not None:
+            kept = tuple(job for job in self._loading.jobs if not came_over(job, link))
+            self._loading = replace(self._loading, jobs=kept)
 
     def load_failed(self, error: VaultError) -> Step:
         """Give up the jobs that waited for a load."""
@@ -269,7 +257,15 @@ class Pipeline:
             self._prepare(Done(self._plain(first), plain=first.name), (first,))
             self._advance(step)
             return
+        if isinstance(first, RecountJob):
+            staged, wrong = recounted(self._newest, first), len(first.wrong)
+            answers = () if first.request is None else ((first.request, ()),)
+            self._prepare(Done(staged, answers, first.link, recounted=wrong), (first,))
+            self._advance(step)
+            return
         jobs = (first, *self._companions(first))
+        # A snapshot comes where the store may be damaged, so its word counts and not the cache's.
+        self._replicas.drop(set(restored_by(jobs)) - self._pinned())
         self._serial += 1
         self._loading = _Loading(self._serial, jobs, tuple(self._made()))
         step.effects.append(self._load_for(jobs))
@@ -277,32 +273,31 @@ class Pipeline:
     def _companions(self, first: RecordJob) -> list[RecordJob]:
         """Return the jobs right behind that go into the same batch: fewer, larger commits."""
         room = EDIT_RECORDS_MAX if isinstance(first, EditJob) else ENTRY_CHANGES_MAX
-        room -= _size(first)
-        operations = ENTRY_OPERATIONS_MAX - _operations(first)
-        room_bytes = FEED_BYTES_MAX - _stored_bytes(first)
+        room -= size_of(first)
+        operations = ENTRY_OPERATIONS_MAX - operations_of(first)
+        room_bytes = FEED_BYTES_MAX - stored_bytes_of(first)
         companions: list[RecordJob] = []
         while self._jobs:
             companion = self._jobs[0]
-            operations -= _operations(companion)
-            room_bytes -= _stored_bytes(companion)
-            if not _goes_with(companion, first) or _size(companion) > room:
+            operations -= operations_of(companion)
+            room_bytes -= stored_bytes_of(companion)
+            if not goes_with(companion, first) or size_of(companion) > room:
                 break
             if operations < 0 or room_bytes < 0:
                 break
             self._jobs.popleft()
             companions.append(companion)
-            room -= _size(companion)
+            room -= size_of(companion)
         return companions
 
     def _load_for(self, jobs: Sequence[RecordJob]) -> LoadRecords:
-        selectors = [wish.selector for job in _edits(jobs) for wish in job.wishes]
+        selectors = [wish.selector for job in edits_of(jobs) for wish in job.wishes]
         paths = {(s.collection, s.name): None for s in selectors if isinstance(s, Path)}
         prefixes = {s.digits: None for s in selectors if isinstance(s, IdPrefix)}
-        quarantined = _rows(jobs)
-        touched = dict.fromkeys(
-            [*records_of(_entries(jobs)), *(r for row in quarantined for r in row.records)]
-        )
-        ids = tuple(record for record in touched if record not in self._replicas)
+        quarantined = rows_of(jobs)
+        touched = [*records_of(entries_of(jobs)), *(r for row in quarantined for r in row.records)]
+        touched += restored_by(jobs)
+        ids = tuple(r for r in dict.fromkeys(touched) if r not in self._replicas)
         positions = tuple(row.position for row in quarantined)
         return LoadRecords(self._serial, ids, tuple(paths), tuple(prefixes), positions)
 
@@ -320,15 +315,17 @@ class Pipeline:
         except VaultError as error:
             self._spoil(loading.jobs, error, step)
             return
+        jobs = loading.jobs
         done = Done(
             staged,
             answers,
-            _link(loading.jobs),
-            received_bytes=sum(len(entry.data) for entry in _entries(loading.jobs)),
-            retried=sum(isinstance(job, ReleaseJob | LiftJob) for job in loading.jobs),
+            link_of(jobs),
+            received_bytes=received_bytes_of(jobs),
+            restored=len(restored_by(jobs)),
+            retried=sum(isinstance(job, ReleaseJob | LiftJob) for job in jobs),
             judged_by=around.membership,
         )
-        self._prepare(done, loading.jobs)
+        self._prepare(done, jobs)
 
     def _work(
         self,
@@ -345,7 +342,8 @@ class Pipeline:
         intake = Intake(staging, lookup, actor, around.membership)
         held = [decode_entry(each.data, vault) for each in answer.quarantined]
         answers: list[tuple[int, Result]] = []
-        intake.take(_entries(jobs), around.now.wall_ms)
+        intake.take(entries_of(jobs), around.now.wall_ms)
+        Restore(staging, lookup, actor).take(snapshots_of(jobs))
         for job in jobs:
             match job:
                 case EditJob(request, wishes):
@@ -390,80 +388,3 @@ class Pipeline:
 
     def _made(self) -> list[tuple[str, RecordId]]:
         return [pair for staged in self._under_way() for pair in staged.made]
-
-
-def _size(job: RecordJob) -> int:
-    match job:
-        case EditJob(wishes=wishes):
-            return len(wishes)
-        case EntriesJob(entries=entries):
-            return sum(len(entry.body.changes) for entry in entries)
-        case ReleaseJob(row):
-            return len(row.records)
-        case _:
-            return 0
-
-
-def _goes_with(other: Job, first: RecordJob) -> TypeGuard[RecordJob]:
-    if isinstance(other, PlainJob) or first.alone or other.alone:
-        return False
-    if isinstance(first, EntriesJob):
-        return isinstance(other, EntriesJob) and other.link == first.link
-    return type(other) is type(first)
-
-
-def _edits(jobs: Sequence[RecordJob]) -> list[EditJob]:
-    return [job for job in jobs if isinstance(job, EditJob)]
-
-
-def _entries(jobs: Sequence[RecordJob]) -> list[Entry]:
-    return [entry for job in jobs if isinstance(job, EntriesJob) for entry in job.entries]
-
-
-def _link(jobs: Sequence[RecordJob]) -> LinkId | None:
-    return next((job.link for job in jobs if isinstance(job, EntriesJob)), None)
-
-
-def _rows(jobs: Sequence[RecordJob]) -> list[QuarantinedRow]:
-    rows: list[QuarantinedRow] = []
-    for job in jobs:
-        match job:
-            case ReleaseJob(row):
-                rows.append(row)
-            case SettleJob(rows=settled):
-                rows += settled
-            case _:
-                pass
-    return rows
-
-
-def _operations(job: Job) -> int:
-    match job:
-        case EntriesJob(operations=operations) | ReleaseJob(QuarantinedRow(operations=operations)):
-            return operations
-        case _:
-            return 0
-
-
-def _stored_bytes(job: Job) -> int:
-    return job.row.size if isinstance(job, ReleaseJob) else 0
-
-
-def paced(job: EntriesJob) -> list[EntriesJob]:
-    """Cut a job into parts that are little enough work to be done in one go.
-
-    Raises:
-        LimitExceeded: One entry has more operations than an entry may have.
-        ChangeRefused: A change does not say how many it has, or says too many.
-    """
-    parts: list[EntriesJob] = []
-    for entry in job.entries:
-        operations = sum(weigh(change) for _, change in entry.body.changes)
-        if operations > ENTRY_OPERATIONS_MAX:
-            raise LimitExceeded(f"an entry of {operations} operations")
-        if parts and parts[-1].operations + operations <= ENTRY_OPERATIONS_MAX:
-            whole, operations = (*parts[-1].entries, entry), parts[-1].operations + operations
-            parts[-1] = replace(parts[-1], entries=whole, operations=operations)
-        else:
-            parts.append(replace(job, entries=(entry,), operations=operations))
-    return parts

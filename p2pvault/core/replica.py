@@ -111,6 +111,11 @@ class Replicas:
         """Forget everything; the store has it."""
         self._loaded.clear()
 
+    def drop(self, records: Iterable[RecordId]) -> None:
+        """Forget some records, so that the store is asked for them again."""
+        for record in records:
+            self._loaded.pop(record, None)
+
     def trim(self, pinned: Iterable[RecordId]) -> None:
         """Forget the least recently used records beyond the bound, but none that is pinned."""
         surplus = len(self._loaded) - RECORDS_CACHED_MAX

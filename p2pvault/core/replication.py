@@ -10,9 +10,10 @@ from collections.abc import Iterable
 from p2pvault.core.book import Book, Standing
 from p2pvault.core.content import Content
 from p2pvault.core.io import Effect, EntriesLoaded, LoadEntries, Report, StatusChanged, Write
+from p2pvault.core.jobs import EntriesJob
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link
-from p2pvault.core.pipeline import EntriesJob
+from p2pvault.core.repair import Repair
 from p2pvault.limits import ENTRIES_MESSAGE_BYTES_MAX, FEED_BYTES_MAX
 from p2pvault.protocol.journal import decode_entry
 from p2pvault.protocol.reconcile import (
@@ -32,9 +33,10 @@ from p2pvault.types import Instant, JournalHead, StoredEntry, VaultId
 class Replication:
     """What all links share of replication. One link's state is in the link."""
 
-    def __init__(self, vault: VaultId, book: Book) -> None:
+    def __init__(self, vault: VaultId, book: Book, repair: Repair) -> None:
         self._vault = vault
         self._book = book
+        self._repair = repair
 
     def begin(self, link: Link, content: Content) -> list[Effect]:
         """Say all that we hold; what the peer lacks follows once it has said the same."""
@@ -138,7 +140,7 @@ class Replication:
         )
         if standing.verdict is Verdict.EQUAL:
             standing.proved_at = now.monotonic
-        return _news(standing, before)
+        return _news(standing, before) + self._repair.consider(link, content)
 
 
 def _news(standing: Standing, before: Verdict | None) -> list[Effect]:

@@ -50,6 +50,7 @@ class Staged:
         touched: The records that stay pinned until the batch is durable.
         made: Paths of records that nobody finds in the store before, being new or deleted there.
         quarantine: What became of the quarantine.
+        damaged: Records whose changes were left out, since the copy here is damaged.
     """
 
     batch: Batch
@@ -59,6 +60,7 @@ class Staged:
     touched: frozenset[RecordId]
     made: tuple[tuple[str, RecordId], ...]
     quarantine: Outcome = field(default_factory=Outcome)
+    damaged: tuple[RecordId, ...] = ()
 
 
 class Staging:
@@ -77,6 +79,7 @@ class Staging:
         self._owners: dict[AuthorId, DeviceId] = {}
         self._entries: list[StoredEntry] = []
         self._touched: dict[RecordId, Touched] = {}
+        self._damaged: list[RecordId] = []
 
     def head(self, author: AuthorId) -> JournalHead | None:
         """Return where a journal stands, entries of this batch included."""
@@ -114,6 +117,14 @@ class Staging:
         touched.device = device
         return touched
 
+    def leave_out(self, record: RecordId) -> None:
+        """Leave a record as it is: the copy here is damaged.
+
+        Its changes are in the log then and not in its content, so the next comparison with a
+        peer shows it, and repair fetches the record whole.
+        """
+        self._damaged.append(record)
+
     def finish(self, *, watched: bool) -> Staged:
         """Return the batch and what it leads to."""
         writes = []
@@ -150,6 +161,7 @@ class Staging:
                 if each.before is None or each.before.deleted
             ),
             quarantine=self.holding.outcome,
+            damaged=tuple(self._damaged),
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from p2pvault.core.book import Book
 from p2pvault.core.content import content_of
 from p2pvault.core.device import Device
-from p2pvault.core.members import EPOCH_SECRET, members_of
+from p2pvault.core.members import EPOCH_SECRET, Members, members_of
 from p2pvault.core.pipeline import Pipeline
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.keys import DeviceKeys, device_id
@@ -101,19 +101,35 @@ def _new_vault(
     return NewVault(log.vault, membership.name, device, name, batch)
 
 
+def stored_members(state: StoreState) -> Members:
+    """Return who belongs to the vault, with this device's keys, as a store holds it.
+
+    Raises:
+        StoreCorrupt: The keys or the membership log are damaged or not there.
+    """
+    try:
+        keys = DeviceKeys.from_bytes(state.meta[_KEYS])
+        members = members_of(keys, state.operations, state.meta)
+    except (KeyError, CryptoError, RemoteProtocolError) as error:
+        raise StoreCorrupt("the store lacks the device's keys or its membership") from error
+    log = members.log
+    if [each.hash for each in state.operations] != [each.hash for each in log.operations]:
+        raise StoreCorrupt("the membership log of the store is not the one that its rows name")
+    return members
+
+
 def device_of(state: StoreState, entropy: Entropy) -> Device:
     """Return the device whose store holds `state`.
 
     Raises:
         StoreCorrupt: What it holds does not make a device.
     """
+    members = stored_members(state)
     try:
-        keys = DeviceKeys.from_bytes(state.meta[_KEYS])
-        members = members_of(keys, state.operations, state.meta)
         journal = Journal(members.vault, members.device, JournalId(state.meta[_JOURNAL]))
-    except (KeyError, CryptoError, RemoteProtocolError) as error:
-        raise StoreCorrupt("the store lacks the device's keys or its membership") from error
+    except KeyError as error:
+        raise StoreCorrupt("the store lacks the journal that this device writes") from error
     pipeline = Pipeline(
-        content_of(state), Writer(journal, keys), fingerprint_key(members.vault), entropy
+        content_of(state), Writer(journal, members.keys), fingerprint_key(members.vault), entropy
     )
     return Device(members, Book(state.peers), pipeline, entropy)

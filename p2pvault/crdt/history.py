@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from p2pvault.crdt.prefilter import Change
-from p2pvault.errors import CrdtError
+from p2pvault.errors import CrdtError, MissingChanges
 from p2pvault.types import ChangeHash
 
 History: TypeAlias = Mapping[ChangeHash, int]
@@ -27,10 +27,14 @@ def following(history: History, fresh: Sequence[Change]) -> dict[ChangeHash, int
         What they add to the history.
 
     Raises:
-        CrdtError: A dependency is missing, operations are not numbered on from those of the
-            dependencies, or the record would be created twice, or never.
+        MissingChanges: A dependency is missing, or the change that creates the record.
+        CrdtError: Operations are not numbered on from those of the dependencies, or the record
+            would be created twice.
     """
-    if sum(not change.deps for change in fresh) != (not history):
+    created = sum(not change.deps for change in fresh)
+    if not history and not created:
+        raise MissingChanges("a record that nothing creates")
+    if created != (not history):
         raise CrdtError("a record is created by exactly one change")
     added = {change.hash: change.start_op + change.operations - 1 for change in fresh}
     for change in fresh:
@@ -38,7 +42,7 @@ def following(history: History, fresh: Sequence[Change]) -> dict[ChangeHash, int
         for dep in change.deps:
             number = added.get(dep) or history.get(dep)
             if number is None:
-                raise CrdtError("a change whose dependencies are missing")
+                raise MissingChanges("a change whose dependencies are missing")
             last = max(last, number)
         # As the engine numbers them itself: a transaction sees exactly its dependencies.
         if change.start_op != last + 1:

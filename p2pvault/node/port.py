@@ -13,7 +13,7 @@ import trio
 from p2pvault.core.io import Edit, Edited, QuarantineSettled
 from p2pvault.crdt.values import Value
 from p2pvault.errors import VaultError
-from p2pvault.types import Address, DeviceId, RecordId, Role, VaultId
+from p2pvault.types import Address, DeviceId, Fingerprint, RecordId, Role, VaultId
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +261,55 @@ class JoinSession(Protocol):
         """Pass on the person's answer to `VaultOffered`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the audit is in one part: `pages`, `membership`, `records`, `entries`, ..."""
+
+    part: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        kind: `page`, `unreadable`, `membership`, `record`, `entry`, `journal`, `fingerprint` or
+            `peer`.
+        what: Which one: a path and id, an author and number, a collection, a device.
+        detail: What is wrong with it.
+        record: The record, where it is one.
+        wrong: Stored and counted, where it is a fingerprint.
+    """
+
+    kind: str
+    what: str
+    detail: str
+    record: RecordId | None = None
+    wrong: tuple[Fingerprint, Fingerprint] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """Something that was wrong and is not any more."""
+
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The end of it: how many findings there were, and how many of them are repaired."""
+
+    records: int
+    entries: int
+    findings: int
+    repaired: int
+
+
+VerifyEvent = Progress | Finding | Repaired | Verified
+
+
 class Node(Protocol):
     """A running device. Every call may raise a `VaultError`."""
 
@@ -307,6 +356,11 @@ class Node(Protocol):
 
     def pair(self, *, admin: bool) -> AbstractAsyncContextManager[PairingSession]:
         """Open a pairing window; leaving the context closes it."""
+
+    def verify(
+        self, *, repair: bool
+    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[VerifyEvent]]:
+        """Check everything that the store holds; leaving the context ends it."""
 
     async def wait_ready(self) -> None:
         """Return once the node serves reads and writes."""

@@ -36,12 +36,14 @@ from p2pvault.node.port import (
     QuarantinedDevice,
     RecordListing,
     RecordView,
+    VerifyEvent,
 )
 from p2pvault.node.quarantine import read_quarantine
 from p2pvault.node.reading import list_records, read_record
 from p2pvault.node.requests import Requests
 from p2pvault.node.shell import Hooks, Shell, Stores, cannot_accept
 from p2pvault.node.status import addresses_of, in_sync, members_view, peer_status, problems
+from p2pvault.node.verifying import Verification
 from p2pvault.node.watchers import Watchers
 from p2pvault.store.home import HomeFiles
 from p2pvault.store.port import Reader, Store
@@ -73,8 +75,11 @@ class NodeSettings:
 class RunningNode:
     """Implements `port.Node`; made by `open_node`."""
 
-    def __init__(self, shell: Shell, network: Network, discovery: DiscoverySettings) -> None:
+    def __init__(
+        self, shell: Shell, stores: Stores, network: Network, discovery: DiscoverySettings
+    ) -> None:
         self.shell = shell
+        self._stores = stores
         self._network = network
         self._discovery = discovery
         self._requests = Requests()
@@ -173,6 +178,13 @@ class RunningNode:
     def pair(self, *, admin: bool) -> AbstractAsyncContextManager[HostedPairing]:
         """Open a pairing window; leaving the context closes it."""
         return self._hosting.open(admin=admin)
+
+    def verify(
+        self, *, repair: bool
+    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[VerifyEvent]]:
+        """Check everything that the store holds; leaving the context ends it."""
+        run = Verification(self.shell, self._requests, lambda: self._status_moved)
+        return run.run(self._stores.opener, repair=repair)
 
     # State -------------------------------------------------------------------------------
 
@@ -302,7 +314,7 @@ async def open_node(
         listeners = await open_listeners(settings.host, settings.port)
         network = Network(settings.host, port_of(listeners[0]), settings.discovery.interfaces)
         shell = Shell(device, stores, clock or Clock())
-        node = RunningNode(shell, network, settings.discovery)
+        node = RunningNode(shell, stores, network, settings.discovery)
         async with trio.open_nursery() as nursery:
             await nursery.start(shell.run, node.hooks())
             streams = patient(listeners, cannot_accept, shell.may_begin)
@@ -331,4 +343,4 @@ async def _open_stores(home: Path) -> AsyncIterator[Stores]:
         open_worker(open_writer, name="store") as writer,
         open_worker(open_second, name="reader") as reader,
     ):
-        yield Stores(writer, reader)
+        yield Stores(writer, reader, open_second)

@@ -16,6 +16,7 @@ import trio
 
 from p2pvault.core import io
 from p2pvault.core.device import Device
+from p2pvault.core.inquiries import Inquiry, LoadCounts, LoadRanges, LoadWhole
 from p2pvault.core.link import Phase
 from p2pvault.errors import StoreError, Unreachable, VaultError
 from p2pvault.net.addresses import is_gone
@@ -23,6 +24,7 @@ from p2pvault.net.gate import HalfOpenGate
 from p2pvault.net.patience import patient
 from p2pvault.net.stream import dial, own_host_of, peer_of
 from p2pvault.node.clock import Clock
+from p2pvault.node.inquiring import inquire
 from p2pvault.node.memory import give_back_after
 from p2pvault.node.reading import load_entries, load_records
 from p2pvault.node.streams import Stream
@@ -37,10 +39,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The one writer, and a reader that does not wait behind it."""
+    """The one writer, and a reader that does not wait behind it.
+
+    Attributes:
+        writer: Makes batches durable.
+        reader: Answers from what is durable.
+        opener: Opens another reader, for work that takes long.
+    """
 
     writer: StoreWorker[Store]
     reader: StoreWorker[Reader]
+    opener: Callable[[], Reader]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +121,8 @@ class Shell:
                 self._nursery.start_soon(self._load_records, effect)
             case io.LoadEntries():
                 self._nursery.start_soon(self._load_entries, effect)
+            case LoadCounts() | LoadRanges() | LoadWhole():
+                self._nursery.start_soon(self._inquire, effect)
             case io.Publish():
                 self._hooks.publish(effect)
             case io.Answer() | io.Refuse():
@@ -168,6 +179,14 @@ class Shell:
             self.feed(io.LoadFailed(error, load.link))
         else:
             self.feed(answer)
+
+    async def _inquire(self, inquiry: Inquiry) -> None:
+        try:
+            finding = await self._stores.reader.run(lambda reader: inquire(reader, inquiry))
+        except VaultError as error:
+            self.feed(io.LoadFailed(error, inquiry.link))
+        else:
+            self.feed(finding)
 
     # Streams -----------------------------------------------------------------------------
 

@@ -82,7 +82,17 @@ def problems(device: Device) -> list[Problem]:
                 Problem(
                     "content_differs",
                     f"this device and {name} hold the same journals with different content",
-                    "Keep both devices as they are and make a copy of each home.",
+                    "They repair it by themselves while they are linked; if this stays, make a "
+                    "copy of each home and run `p2pvault verify`.",
+                )
+            )
+        if repaired := device.book[peer].repaired:
+            found.append(
+                Problem(
+                    "repaired",
+                    f"{repaired} damaged or missing records were fetched again from "
+                    f"{device.members.name_of(peer)} since the daemon started",
+                    "Run `p2pvault verify`, and look at this disk if it comes again.",
                 )
             )
     return [*found, *_quarantined(device)]

@@ -9,6 +9,7 @@ Every method blocks; `worker.py` is how the rest of the program calls them. Any 
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from p2pvault.types import (
@@ -38,7 +39,10 @@ class Reader(Protocol):
         ...
 
     def records(self, ids: Sequence[RecordId]) -> list[StoredRecord]:
-        """Return records with their chunks, in the order of `ids`; unknown ones are left out."""
+        """Return records with their chunks, in the order of `ids`; unknown ones are left out.
+
+        A record whose chunks a fault took is returned without any.
+        """
         ...
 
     def find(self, collection: str, name: str) -> list[RecordRow]:
@@ -76,6 +80,31 @@ class Reader(Protocol):
 
         Raises:
             NoSuchRecord: No record has the id `after`.
+        """
+        ...
+
+    def index(self, lower: bytes, upper: bytes | None, limit: int) -> list[RecordRow]:
+        """Return one page of the index by record id, live and deleted records alike.
+
+        Args:
+            lower: The first id that may be in it; also one that is longer or shorter than ids are.
+            upper: The first id that may not, or None for no such bound.
+            limit: Most rows to return, at least 1.
+        """
+        ...
+
+    def index_count(self, lower: bytes, upper: bytes | None) -> int:
+        """Return how many records there are between two ids; see `index`."""
+        ...
+
+    def faults(self) -> list[str]:
+        """Check every page of the file and return what is wrong, at most PAGE_FAULTS_MAX lines."""
+        ...
+
+    def standstill(self) -> AbstractContextManager[None]:
+        """Answer all calls inside the block from one and the same durable batch.
+
+        Others go on writing meanwhile, so it should not last long: the log file grows with it.
         """
         ...
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from p2pvault.errors import NoSuchRecord, NoVault, StoreCorrupt, StoreUnwritable
+from p2pvault.limits import PAGE_FAULTS_MAX
 from p2pvault.store import rows, schema
 from p2pvault.store.cipher import Connection, connect, transaction
 from p2pvault.store.faults import os_fault, translated
@@ -39,9 +40,12 @@ _ROWS: Final = "SELECT id, collection, name, deleted, heads FROM records "
 _QUARANTINED: Final = (
     "SELECT position, author, n, hash, device, since_ms, size, operations, records"
 )
+_BEHIND_ALL: Final = b"\xff" * 17
+"""Sorts behind every id of 16 bytes."""
+
 _RECORD: Final = """
     SELECT id, collection, name, deleted, heads, data
-    FROM records JOIN chunks ON chunks.record = records.pk WHERE id = ? ORDER BY chunks.pk
+    FROM records LEFT JOIN chunks ON chunks.record = records.pk WHERE id = ? ORDER BY chunks.pk
 """
 
 
@@ -114,6 +118,36 @@ class SqliteReader:
             return self._page("", start, (deleted, limit))
         start = max(start, (collection, "", b""))
         return self._page("AND collection <= ? ", start, (collection, deleted, limit))
+
+    def index(self, lower: bytes, upper: bytes | None, limit: int) -> list[RecordRow]:
+        """See `port.Reader`."""
+        upper = _BEHIND_ALL if upper is None else upper
+        return self._rows("WHERE id >= ? AND id < ? ORDER BY id LIMIT ?", lower, upper, limit)
+
+    def index_count(self, lower: bytes, upper: bytes | None) -> int:
+        """See `port.Reader`."""
+        upper = _BEHIND_ALL if upper is None else upper
+        query = "SELECT count(*) FROM records WHERE id >= ? AND id < ?"
+        return self._number(query, lower, upper) or 0
+
+    def faults(self) -> list[str]:
+        """See `port.Reader`."""
+        with self._using():
+            pages = self._connection.execute("PRAGMA cipher_integrity_check").fetchall()
+            found = [str(row[0]) for row in pages[:PAGE_FAULTS_MAX]]
+        try:
+            with self._using():
+                query = f"PRAGMA integrity_check({PAGE_FAULTS_MAX})"
+                rows_ = self._connection.execute(query).fetchall()
+        except StoreCorrupt as error:
+            return [*found, str(error)]
+        return (found + [str(row[0]) for row in rows_ if row[0] != "ok"])[:PAGE_FAULTS_MAX]
+
+    @contextmanager
+    def standstill(self) -> Iterator[None]:
+        """See `port.Reader`."""
+        with self._using(), transaction(self._connection, "DEFERRED"):
+            yield
 
     def collections(self) -> list[Fingerprint]:
         """See `port.Reader`."""
@@ -210,7 +244,9 @@ class SqliteReader:
         found = self._connection.execute(_RECORD, (identifier,)).fetchall()
         if not found:
             return None
-        return StoredRecord(rows.record_row(found[0][:-1]), tuple(row[-1] for row in found))
+        # A record whose chunks are gone is damaged, not absent: what is known of it is its row.
+        chunks = tuple(row[-1] for row in found if row[-1] is not None)
+        return StoredRecord(rows.record_row(found[0][:-1]), chunks)
 
     def _place(self, identifier: RecordId) -> tuple[str, str, bytes]:
         found = self._rows("WHERE id = ?", identifier)

@@ -243,6 +243,19 @@ def test_nothing_is_in_quarantine_of_a_lonely_device(vault: Checked) -> None:
             vault.call(method)
 
 
+def test_an_audit_ends_with_what_it_looked_at(vault: Checked) -> None:
+    vault.call("set", **put("contacts/ada", name="Ada"))
+    events = list(vault.stream("verify", repair=False))
+    assert [problem_of_event("verify", event) for event in events] == [""] * len(events)
+    assert events[-1] == {
+        "event": "verified",
+        "records": 1,
+        "entries": 1,
+        "findings": 0,
+        "repaired": 0,
+    }
+
+
 def test_pairing_begins_with_a_code(vault: Checked) -> None:
     event = next(vault.stream("pair", admin=False))
     assert event["event"] == "code"

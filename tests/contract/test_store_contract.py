@@ -193,6 +193,18 @@ class TestPages:
         assert listed.rows("a", record_id(3), 10) == []
         assert [item.id[-1] for item in listed.rows("c", record_id(3), 10)] == [5]
 
+    def test_the_index_by_id_goes_over_every_record(self, listed: Store) -> None:
+        live, deleted = listed.rows(None, None, 100), listed.rows(None, None, 100, deleted=True)
+        everything = sorted([*live, *deleted], key=lambda row: row.id)
+        assert listed.index(b"", None, 100) == everything
+        assert listed.index(b"", None, 2) == everything[:2]
+        assert listed.index(everything[1].id, everything[3].id, 100) == everything[1:3]
+        assert listed.index(everything[1].id + b"\x00", None, 1) == [everything[2]]
+        assert listed.index_count(everything[1].id, everything[3].id) == 2
+        assert listed.index_count(b"", None) == len(everything)
+        with listed.standstill():
+            assert listed.index(b"", None, 100) == everything
+
     def test_a_page_goes_on_behind_a_record_that_was_deleted_meanwhile(self, listed: Store) -> None:
         listed.persist(rows(row(4, collection="a", name="y", deleted=True)))
         assert [item.id[-1] for item in listed.rows("a", record_id(4), 10)] == [2, 8, 7]

@@ -72,6 +72,7 @@ class FakeState:
     quarantined: list[JsonObject] = field(default_factory=list)
     stays: int = 0
     problems: list[JsonObject] = field(default_factory=list)
+    findings: list[JsonObject] = field(default_factory=list)
     attempts: list[str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     fault: VaultError | None = None
@@ -304,6 +305,18 @@ class FakeDaemon(FakeQuarantine):
         self.state.records.remove(record)
         self._publish(record, [], "delete")
         return {"path": record.path, "id": record.id}
+
+    def do_verify(self, connection: _Connection, repair: bool) -> JsonObject:
+        stream = connection.open_stream()
+        found = [{"event": "finding", **one} for one in self.state.findings]
+        told = [{"event": "repaired", "kind": f["kind"], "what": f["what"]} for f in found]
+        repaired = [one for one in told if repair and one["kind"] == "record"]
+        records = len(self.state.records)
+        counts = {"records": records, "entries": self.state.commits}
+        end = {"event": "verified", **counts, "findings": len(found), "repaired": len(repaired)}
+        begin = {"event": "progress", "part": "records", "done": records, "total": records}
+        self._emit(connection, stream, begin, *found, *repaired, end, {"event": "end"})
+        return {"stream": stream}
 
     def do_watch(self, connection: _Connection, path: str | None = None) -> JsonObject:
         stream = connection.open_stream()

@@ -17,6 +17,7 @@ from p2pvault.node.port import (
     ChangeEvent,
     DeviceAddresses,
     DevicePaired,
+    Finding,
     JoinEvent,
     Members,
     MemberView,
@@ -25,9 +26,13 @@ from p2pvault.node.port import (
     PairingEvent,
     PeerStatus,
     Problem,
+    Progress,
     QuarantinedDevice,
     RecordListing,
     RecordView,
+    Repaired,
+    Verified,
+    VerifyEvent,
 )
 from p2pvault.types import Address, DeviceId, RecordId, Role, VaultId
 from p2pvaultd.config import Settings
@@ -186,6 +191,19 @@ class FakeNode:
             yield pairing
         finally:
             pairing.open = False
+
+    @asynccontextmanager
+    async def verify(
+        self, *, repair: bool
+    ) -> AsyncIterator[trio.MemoryReceiveChannel[VerifyEvent]]:
+        send, events = trio.open_memory_channel[VerifyEvent](8)
+        finding = Finding("record", "notes/one", "its chunks are damaged")
+        repaired = [Repaired(finding)] if repair else []
+        last = Verified(len(self.records), 3, 1, len(repaired))
+        for event in (Progress("records", 1, 1), finding, *repaired, last):
+            send.send_nowait(event)
+        send.close()
+        yield events
 
     async def wait_ready(self) -> None:
         await trio.lowlevel.checkpoint()

@@ -5,6 +5,7 @@ Its content outlives `close`, so handing the same object out again is a restart.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
 from p2pvault.errors import NoSuchRecord
 from p2pvault.types import (
@@ -118,6 +119,20 @@ class MemoryStore:
         )
         return sorted(found, key=_place)[:limit]
 
+    def index(self, lower: bytes, upper: bytes | None, limit: int) -> list[RecordRow]:
+        found = [r for r in self._rows() if lower <= r.id and (upper is None or r.id < upper)]
+        return sorted(found, key=lambda row: row.id)[:limit]
+
+    def index_count(self, lower: bytes, upper: bytes | None) -> int:
+        return len(self.index(lower, upper, len(self._records) + 1))
+
+    def faults(self) -> list[str]:
+        return []
+
+    @contextmanager
+    def standstill(self) -> Iterator[None]:
+        yield
+
     def collections(self) -> list[Fingerprint]:
         return [self._fingerprints[name] for name in sorted(self._fingerprints)]
 
@@ -146,6 +161,20 @@ class MemoryStore:
 
     def close(self) -> None:
         pass
+
+    # Damage that the store does not notice, for tests of those who do.
+
+    def damage(self, record: StoredRecord) -> None:
+        """Put a record in the place of the one with its id."""
+        self._records[record.row.id] = record
+
+    def forget(self, record: RecordId) -> None:
+        """Lose a record."""
+        del self._records[record]
+
+    def miscount(self, fingerprint: Fingerprint) -> None:
+        """Put a fingerprint in the place of the one of its collection."""
+        self._fingerprints[fingerprint.collection] = fingerprint
 
     def _rows(self) -> Iterator[RecordRow]:
         return (record.row for record in self._records.values())

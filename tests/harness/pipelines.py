@@ -5,7 +5,8 @@ from harness.memory_store import MemoryStore
 from p2pvault.core import io
 from p2pvault.core.commit import read_wishes
 from p2pvault.core.content import content_of
-from p2pvault.core.pipeline import Circumstances, EditJob, EntriesJob, Pipeline, Step
+from p2pvault.core.jobs import EditJob, EntriesJob
+from p2pvault.core.pipeline import Circumstances, Pipeline, Step
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.errors import StoreFull
 from p2pvault.protocol.journal import Entry, Journal, Writer, decode_entry
@@ -34,8 +35,13 @@ class Bench:
     def __init__(self, keys: DeviceKeys = ADA, name: str = "ada") -> None:
         self.store = MemoryStore()
         self.journal = Journal(VAULT, device_id(keys.public), JournalId(name.encode().ljust(16)))
-        writer = Writer(self.journal, keys)
-        self.pipeline = Pipeline(content_of(self.store.state()), writer, bytes(32), seeded(name))
+        self._writer, self._name = Writer(self.journal, keys), name
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew from what the store holds."""
+        content, entropy = content_of(self.store.state()), seeded(self._name)
+        self.pipeline = Pipeline(content, self._writer, bytes(32), entropy)
         self.pipeline.watched = True
 
     def edit(self, request: int, *edits: io.Edit) -> Step:

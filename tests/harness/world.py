@@ -16,12 +16,14 @@ from harness.entropy import seeded
 from harness.memory_store import MemoryStore
 from p2pvault.core import io
 from p2pvault.core.device import Device
+from p2pvault.core.inquiries import Inquiry, LoadCounts, LoadRanges, LoadWhole
 from p2pvault.core.news import News
 from p2pvault.core.start import NewVault, device_of, found_vault, join_vault
 from p2pvault.crdt.prefilter import inspect
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.errors import StoreCorrupt, StoreFull, VaultError
+from p2pvault.node.inquiring import inquire
 from p2pvault.node.reading import load_entries, load_records
 from p2pvault.protocol.handover import Handover, encode_handover
 from p2pvault.protocol.journal import decode_entry
@@ -363,6 +365,8 @@ class World:
                 self._later(party, lane, lambda: self._load_records(party, effect))
             case io.LoadEntries(link):
                 self._later(party, ("log", link), lambda: self._load_entries(party, effect))
+            case LoadCounts() | LoadRanges() | LoadWhole():
+                self._later(party, ("repair", effect.link), lambda: self._inquire(party, effect))
             case io.Dial(attempt, _, address):
                 self._dial(party, attempt, address)
             case io.Write(link, data):
@@ -422,6 +426,14 @@ class World:
             return
         answer = load_entries(party.store, load)
         self._later(party, ("log", load.link), lambda: self._handle(party, answer))
+
+    def _inquire(self, party: Party, inquiry: Inquiry) -> None:
+        answer: io.Input = (
+            io.LoadFailed(StoreCorrupt("a torn page"), inquiry.link)
+            if party.unreadable
+            else inquire(party.store, inquiry)
+        )
+        self._later(party, ("repair", inquiry.link), lambda: self._handle(party, answer))
 
     def _show(self, shown: Party, seer: Party) -> None:
         """Let one device see what another one advertises, where it looks for that and can."""

@@ -5,7 +5,7 @@ from harness.pipelines import ADA, BOB, LOG, NOW, VAULT, Bench, answered, bob, o
 from harness.world import put
 from p2pvault.core.intake import check_author
 from p2pvault.core.io import Edit, LoadRecords, Persist, RecordsLoaded
-from p2pvault.core.pipeline import PlainJob
+from p2pvault.core.jobs import PlainJob
 from p2pvault.core.quarantine import counts
 from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.errors import (

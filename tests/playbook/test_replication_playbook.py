@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness.batches import author, digest
-from harness.linkpairs import BOB_ID, START, heard, up
+from harness.linkpairs import ADA_ID, BOB_ID, START, heard, up
 from harness.pairs import only, world_of
 from harness.pipelines import VAULT, bob
 from harness.world import assert_proved, put
@@ -14,6 +14,7 @@ from p2pvault.core.book import Book
 from p2pvault.core.content import Content
 from p2pvault.core.io import EntriesLoaded, LoadEntries, Report, StatusChanged, Write
 from p2pvault.core.kinds import Kind
+from p2pvault.core.repair import Repair
 from p2pvault.core.replication import Replication
 from p2pvault.errors import LimitExceeded
 from p2pvault.limits import (
@@ -56,7 +57,7 @@ class Side:
 
     def __init__(self) -> None:
         self.book = Book(())
-        self.replication = Replication(VAULT, self.book)
+        self.replication = Replication(VAULT, self.book, Repair(ADA_ID, bytes(32), self.book))
         self.link, self.far = up()
 
     def hear(self, content: Content, theirs: Content = EMPTY) -> list[io.Effect]:

@@ -134,6 +134,7 @@ def test_devices_become_equal_after_any_storm_and_nothing_acknowledged_is_lost(s
     for party in storm.parties:
         assert acknowledged <= fields_ever_written(storm.world, party)
         assert not party.reported("content_differs")
+        assert not party.reported("record_damaged")
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -43,6 +43,7 @@ Devices:
   quarantine  Look at what revoked devices wrote too late, and settle it.
   address     Say where a device is, where they do not find each other.
   wait        Wait for something, for scripts.
+  verify      Check everything that this device holds; repair it.
 
 The daemon:
   daemon   Run the daemon here, or have it always running.

@@ -6,6 +6,7 @@ from p2pvaultd.handlers.pairing import PairingHandlers
 from p2pvaultd.handlers.quarantine import QuarantineHandlers
 from p2pvaultd.handlers.records import RecordHandlers
 from p2pvaultd.handlers.state import StateHandlers
+from p2pvaultd.handlers.verify import VerifyHandlers
 from p2pvaultd.host import Host
 from p2pvaultd.methods import Methods
 
@@ -20,6 +21,7 @@ def methods_of(host: Host) -> Methods:
             DeviceHandlers,
             QuarantineHandlers,
             PairingHandlers,
+            VerifyHandlers,
         )
     ]
     calls = {name: call for group in groups for name, call in group.calls.items()}

@@ -1,0 +1,67 @@
+"""`verify`: what is wrong with the store of this device, and its repair."""
+
+from collections.abc import Iterable
+
+import click
+
+from p2pvault.cli.command import VaultCommand
+from p2pvault.cli.report import Marked, Report
+from p2pvault.cli.session import Session, pass_session
+from p2pvault.cli.wording import count, one_line
+from p2pvault.control.messages import JsonObject
+
+DAMAGED = 1
+"""The exit code where something is wrong and was not repaired."""
+
+
+@click.command(cls=VaultCommand)
+@click.option("--repair", is_flag=True, help="Fetch what is damaged from a linked device.")
+@pass_session
+def verify(session: Session, repair: bool) -> None:  # click passes by name
+    """Check every page, record, entry and fingerprint that this device holds.
+
+    The content is compared with every linked device too. The exit code is 0 where all is sound,
+    or repaired, and 1 where something is not. Nothing waits for it meanwhile.
+    """
+    with session.connect() as caller:
+        sound = show(session.report, caller.stream("verify", repair=repair))
+    if not sound:
+        raise click.exceptions.Exit(DAMAGED)
+
+
+def show(report: Report, events: Iterable[JsonObject]) -> bool:
+    """Print what an audit says; return whether all is sound at its end."""
+    sound = False
+    for event in events:
+        report.show(event, *_lines(report, event))
+        if event["event"] == "verified":
+            sound = event["findings"] == event["repaired"]
+    return sound
+
+
+def _lines(report: Report, event: JsonObject) -> list[str | Marked]:
+    match event["event"]:
+        case "finding":
+            what = f"{event['kind']} {one_line(str(event['what']))}"
+            return [Marked("!", "red", f"{what}: {one_line(str(event['detail']))}")]
+        case "repaired":
+            what = f"{event['kind']} {one_line(str(event['what']))}"
+            return [Marked(report.marks.up, "green", f"{what}: repaired")]
+        case "verified":
+            return [_summary(event)]
+        case _:
+            return []
+
+
+def _summary(event: JsonObject) -> str:
+    seen = f"{_count(event, 'records', 'record')}, {_count(event, 'entries', 'commit')}"
+    if not event["findings"]:
+        return f"Sound: {seen}."
+    repaired = f", {event['repaired']} of them repaired" if event["repaired"] else ""
+    return f"{_count(event, 'findings', 'finding')}{repaired}. Looked at {seen}."
+
+
+def _count(event: JsonObject, name: str, noun: str) -> str:
+    number = event[name]
+    assert isinstance(number, int), "the schema says so"
+    return count(number, noun)

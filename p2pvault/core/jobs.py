@@ -1,0 +1,174 @@
+"""The jobs of the pipeline, and which of them go into one batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeGuard
+
+from p2pvault.core.commit import Wish
+from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
+from p2pvault.core.recount import RecountJob
+from p2pvault.core.restore import SnapshotsJob, paced_snapshots
+from p2pvault.crdt.prefilter import weigh
+from p2pvault.errors import LimitExceeded
+from p2pvault.limits import ENTRY_OPERATIONS_MAX
+from p2pvault.protocol.journal import Entry
+from p2pvault.types import Batch, LinkId, QuarantinedRow, RecordId
+
+
+@dataclass(frozen=True, slots=True)
+class EditJob:
+    """One local request; `alone` keeps it out of other jobs' batches."""
+
+    request: int
+    wishes: tuple[Wish, ...]
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesJob:
+    """Entries that came over one link.
+
+    Attributes:
+        link: Which.
+        entries: In the order of their arrival there.
+        alone: Keeps them out of other jobs' batches.
+        operations: How much work they are; see `paced`.
+    """
+
+    link: LinkId
+    entries: tuple[Entry, ...]
+    alone: bool = False
+    operations: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlainJob:
+    """A batch that needs no record: membership operations, keys, addresses.
+
+    Attributes:
+        name: What the device recognises it by when it is durable.
+        batch: What to persist.
+    """
+
+    name: int
+    batch: Batch
+
+
+RecordJob = EditJob | EntriesJob | SnapshotsJob | ReleaseJob | LiftJob | SettleJob
+Job = RecordJob | PlainJob | RecountJob
+
+
+def size_of(job: RecordJob) -> int:
+    """Return how many records a job may change."""
+    match job:
+        case EditJob(wishes=wishes):
+            return len(wishes)
+        case EntriesJob(entries=entries):
+            return sum(len(entry.body.changes) for entry in entries)
+        case SnapshotsJob(records=records):
+            return len(records)
+        case ReleaseJob(row):
+            return len(row.records)
+        case _:
+            return 0
+
+
+def goes_with(other: Job, first: RecordJob) -> TypeGuard[RecordJob]:
+    """Tell whether a job may be in the same batch as the one before it."""
+    if isinstance(other, PlainJob | RecountJob) or first.alone or other.alone:
+        return False
+    if isinstance(first, EntriesJob | SnapshotsJob):
+        return type(other) is type(first) and came_over(other, first.link)
+    return type(other) is type(first)
+
+
+def came_over(job: Job, link: LinkId) -> bool:
+    """Tell whether a job came over a link."""
+    return isinstance(job, EntriesJob | SnapshotsJob) and job.link == link
+
+
+def edits_of(jobs: Sequence[RecordJob]) -> list[EditJob]:
+    """Return the local edits among jobs."""
+    return [job for job in jobs if isinstance(job, EditJob)]
+
+
+def entries_of(jobs: Sequence[RecordJob]) -> list[Entry]:
+    """Return all entries of jobs, in order."""
+    return [entry for job in jobs if isinstance(job, EntriesJob) for entry in job.entries]
+
+
+def snapshots_of(jobs: Sequence[RecordJob]) -> list[SnapshotsJob]:
+    """Return the jobs that bring record snapshots."""
+    return [job for job in jobs if isinstance(job, SnapshotsJob)]
+
+
+def restored_by(jobs: Sequence[RecordJob]) -> list[RecordId]:
+    """Return the records that come as snapshots."""
+    return [record for job in snapshots_of(jobs) for record, _ in job.records]
+
+
+def received_bytes_of(jobs: Sequence[RecordJob]) -> int:
+    """Return what was received for jobs, as links count it."""
+    entries = sum(len(entry.data) for entry in entries_of(jobs))
+    return entries + sum(job.received_bytes for job in snapshots_of(jobs))
+
+
+def link_of(jobs: Sequence[RecordJob]) -> LinkId | None:
+    """Return the link that jobs came over."""
+    arrived = (job for job in jobs if isinstance(job, EntriesJob | SnapshotsJob))
+    return next((job.link for job in arrived), None)
+
+
+def rows_of(jobs: Sequence[RecordJob]) -> list[QuarantinedRow]:
+    """Return the quarantined entries that jobs are about."""
+    rows: list[QuarantinedRow] = []
+    for job in jobs:
+        match job:
+            case ReleaseJob(row):
+                rows.append(row)
+            case SettleJob(rows=settled):
+                rows += settled
+            case _:
+                pass
+    return rows
+
+
+def operations_of(job: Job) -> int:
+    """Return how much work a job is, as far as that is bounded."""
+    match job:
+        case EntriesJob(operations=operations) | ReleaseJob(QuarantinedRow(operations=operations)):
+            return operations
+        case SnapshotsJob():
+            return job.operations
+        case _:
+            return 0
+
+
+def stored_bytes_of(job: Job) -> int:
+    """Return how much a job reads out of the quarantine, as far as that is bounded."""
+    return job.row.size if isinstance(job, ReleaseJob) else 0
+
+
+def paced(job: EntriesJob | SnapshotsJob) -> Sequence[EntriesJob | SnapshotsJob]:
+    """Cut a job into parts that are little enough work to be done in one go.
+
+    Raises:
+        LimitExceeded: One entry has more operations than an entry may have.
+        ChangeRefused: A change does not say how many it has, or says too many.
+    """
+    return paced_entries(job) if isinstance(job, EntriesJob) else paced_snapshots(job)
+
+
+def paced_entries(job: EntriesJob) -> list[EntriesJob]:
+    """Cut entries; see `paced`."""
+    parts: list[EntriesJob] = []
+    for entry in job.entries:
+        operations = sum(weigh(change) for _, change in entry.body.changes)
+        if operations > ENTRY_OPERATIONS_MAX:
+            raise LimitExceeded(f"an entry of {operations} operations")
+        if parts and parts[-1].operations + operations <= ENTRY_OPERATIONS_MAX:
+            whole, operations = (*parts[-1].entries, entry), parts[-1].operations + operations
+            parts[-1] = replace(parts[-1], entries=whole, operations=operations)
+        else:
+            parts.append(replace(job, entries=(entry,), operations=operations))
+    return parts

@@ -1,0 +1,55 @@
+"""`p2pvault verify`, as a process against a daemon that keeps the contract."""
+
+import json
+from pathlib import Path
+
+from harness.cli_fixtures import served
+from harness.command_line import run
+from harness.fake_daemon import FakeRecord, with_vault
+
+RECORD = {"kind": "record", "what": "notes/one (id:00)", "detail": "its chunks are\ndamaged"}
+ENTRY = {"kind": "entry", "what": "aa 2", "detail": "its signature is wrong"}
+
+
+def test_a_sound_store_is_one_line_and_zero(tmp_path: Path) -> None:
+    state = with_vault()
+    state.records.append(FakeRecord("00" * 16, "notes/one", {}))
+    with served(tmp_path, state):
+        done = run(tmp_path, "verify")
+        assert (done.code, done.text) == (0, "Sound: 1 record, 0 commits.\n")
+
+
+def test_what_is_wrong_is_named_and_the_code_says_so(tmp_path: Path) -> None:
+    state = with_vault()
+    state.findings += [RECORD, ENTRY]
+    with served(tmp_path, state):
+        done = run(tmp_path, "verify")
+        assert done.code == 1
+        assert done.text.splitlines() == [
+            "! record notes/one (id:00): its chunks are\\ndamaged",
+            "! entry aa 2: its signature is wrong",
+            "2 findings. Looked at 0 records, 0 commits.",
+        ]
+
+
+def test_what_is_repaired_is_said_and_counts_as_sound(tmp_path: Path) -> None:
+    state = with_vault()
+    state.findings.append(RECORD)
+    with served(tmp_path, state):
+        done = run(tmp_path, "verify", "--repair")
+        assert done.code == 0
+        assert "notes/one (id:00): repaired" in done.text
+        assert "1 finding, 1 of them repaired." in done.text
+        state.findings.append(ENTRY)
+        assert run(tmp_path, "verify", "--repair").code == 1
+
+
+def test_json_is_one_event_a_line(tmp_path: Path) -> None:
+    state = with_vault()
+    state.findings.append(RECORD)
+    with served(tmp_path, state):
+        done = run(tmp_path, "verify", "--repair", "--json")
+    events = [json.loads(line) for line in done.text.splitlines()]
+    assert {event["v"] for event in events} == {1}
+    assert [event["event"] for event in events] == ["progress", "finding", "repaired", "verified"]
+    assert (events[-1]["findings"], events[-1]["repaired"]) == (1, 1)
