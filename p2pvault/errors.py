@@ -198,8 +198,8 @@ class StoreCorrupt(StoreError):
 
     code = "store_corrupt"
     hint = (
-        "Do not delete anything. Copy the directory aside, then pair this device anew from one "
-        "that still has the vault."
+        "Do not delete anything. Stop the daemon and run `p2pvault verify --repair`. If that does "
+        "not help, copy the directory aside and pair this device anew."
     )
 
 

@@ -191,6 +191,9 @@ REPAIR_RECORDS_MAX: Final = 65_536
 VERIFY_EVENTS_MAX: Final = 64
 """Events of a `verify` that wait for its reader; then the audit itself waits."""
 
+PAGES_MENDED_MAX: Final = 1_000
+"""Pages of which every bit is tried, 0.4 s each; a disk with more damage is past mending."""
+
 PAGE_FAULTS_MAX: Final = 100
 """Damaged pages that are named; a store with more of them is lost in any case."""
 

@@ -1,6 +1,6 @@
 """`verify`: what is wrong with the store of this device, and its repair."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import click
 
@@ -9,24 +9,40 @@ from p2pvault.cli.report import Marked, Report
 from p2pvault.cli.session import Session, pass_session
 from p2pvault.cli.wording import count, one_line
 from p2pvault.control.messages import JsonObject
+from p2pvault.errors import DaemonUnreachable
 
 DAMAGED = 1
 """The exit code where something is wrong and was not repaired."""
 
 
 @click.command(cls=VaultCommand)
-@click.option("--repair", is_flag=True, help="Fetch what is damaged from a linked device.")
+@click.option("--repair", is_flag=True, help="Repair what can be repaired.")
 @pass_session
 def verify(session: Session, repair: bool) -> None:  # click passes by name
-    """Check every page, record, entry and fingerprint that this device holds.
+    """Check everything that this device holds; repair it.
 
-    The content is compared with every linked device too. The exit code is 0 where all is sound,
-    or repaired, and 1 where something is not. Nothing waits for it meanwhile.
+    That is every page, record, entry and fingerprint, and the content against every linked
+    device. The exit code is 0 where all is sound, or repaired, and 1 where something is not.
+
+    Where the daemon runs, nothing waits for this, and --repair fetches damaged records. Where it
+    does not run, or cannot, --repair puts flipped bits back in the files themselves.
     """
-    with session.connect() as caller:
-        sound = show(session.report, caller.stream("verify", repair=repair))
+    try:
+        with session.connect(patience_s=0.0) as caller:
+            sound = show(session.report, caller.stream("verify", repair=repair))
+    except DaemonUnreachable:
+        sound = show(session.report, _without_daemon(session, repair=repair))
     if not sound:
         raise click.exceptions.Exit(DAMAGED)
+
+
+def _without_daemon(session: Session, *, repair: bool) -> Iterator[JsonObject]:
+    # As in `init`: the vault's own libraries, and only where there is no other way.
+    from p2pvault.control.audit import written  # noqa: PLC0415
+    from p2pvault.node.offline import verify_home  # noqa: PLC0415
+
+    for event in verify_home(session.home.state, repair=repair):
+        yield written(event)
 
 
 def show(report: Report, events: Iterable[JsonObject]) -> bool:

@@ -137,8 +137,12 @@ def _key_specification(key: bytes) -> str:
     where one flipped bit makes the whole file unreadable.
     """
     assert len(key) == 32, "a store key has 32 bytes"
-    salt = digest(b"p2pv-store-salt", key, size=16)
-    return f"x'{key.hex()}{salt.hex()}'"
+    return f"x'{key.hex()}{store_salt(key).hex()}'"
+
+
+def store_salt(key: bytes) -> bytes:
+    """Return the 16-byte salt of a store, from its key."""
+    return digest(b"p2pv-store-salt", key, size=16)
 
 
 def _configure(connection: Connection, *, writable: bool) -> None:

@@ -9,7 +9,7 @@ Format of the file: the canonical packing of `[version, [[kind, parameters, wrap
 parameters.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, Self
@@ -89,6 +89,24 @@ class KeyFile:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldKey:
+    """Unlocks with the content of a key file, wherever that comes from."""
+
+    key: bytes
+
+    @property
+    def kind(self) -> str:
+        """See `Unlocker`."""
+        return "file"
+
+    def slot_key(self, parameters: bytes) -> bytes:
+        """See `Unlocker`."""
+        if parameters or len(self.key) != KEY_BYTES:
+            raise KeyUnavailable("a key file or its slot is damaged")
+        return self.key
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
     """The master key, wrapped for one way to unlock.
 
@@ -128,7 +146,8 @@ class Slot:
         except SealBroken as error:
             raise KeyUnavailable(
                 f"the slot of kind {self.kind!r} does not open: another key, or a damaged slot",
-                hint="Put back the key file that belongs to these key slots.",
+                hint="Run `p2pvault verify --repair`, which puts a flipped bit back, or put back "
+                "the key file that belongs to these key slots.",
             ) from error
         if len(master_key) != KEY_BYTES:
             raise StoreCorrupt(f"a key slot holds {len(master_key)} bytes, not {KEY_BYTES}")
@@ -156,7 +175,11 @@ class KeySlots:
             SchemaTooNew: A newer P2PVault wrote it.
             StoreCorrupt: It does not parse.
         """
-        data = read_private(path, SLOTS_FILE_BYTES_MAX)
+        return cls.read(read_private(path, SLOTS_FILE_BYTES_MAX), path)
+
+    @classmethod
+    def read(cls, data: bytes, path: Path) -> Self:
+        """Read and check the content of a file; raises as `load`."""
         try:
             version, slots = _pair(unpack(data, SLOTS_FILE_BYTES_MAX))
             if version != VERSION:
@@ -233,6 +256,53 @@ def make_master_key(files: HomeFiles, entropy: Entropy) -> bytes:
         nonce = draw(entropy, NONCE_BYTES)
         KeySlots((Slot.wrap(master_key, KeyFile(files.device_key), b"", nonce),)).save(files.slots)
         return master_key
+
+
+def mend_keys(files: HomeFiles) -> Path | None:
+    """Put back one flipped bit in the key slots or in the key file, by trying every one.
+
+    Both are authenticated, so only the right bit opens a slot.
+
+    Returns:
+        The file that was mended, or None where nothing was wrong.
+
+    Raises:
+        KeyUnavailable, StoreCorrupt, SchemaTooNew: More is wrong than one bit.
+        StoreFull, StoreUnwritable: The file cannot be written.
+    """
+    slots = read_private(files.slots, SLOTS_FILE_BYTES_MAX)
+    key = read_private(files.device_key, KEY_BYTES)
+    if _opens(files, slots, key):
+        return None
+    for path, mended in _flipped(files, slots, key):
+        write_private(path, mended)
+        return path
+    load_master_key(files)
+    raise AssertionError("what does not open is refused")
+
+
+def _flipped(files: HomeFiles, slots: bytes, key: bytes) -> Iterator[tuple[Path, bytes]]:
+    for trial in _flips(key):
+        if _opens(files, slots, trial):
+            yield files.device_key, trial
+    for trial in _flips(slots):
+        if _opens(files, trial, key):
+            yield files.slots, trial
+
+
+def _flips(data: bytes) -> Iterator[bytes]:
+    for bit in range(8 * len(data)):
+        trial = bytearray(data)
+        trial[bit // 8] ^= 1 << (bit % 8)
+        yield bytes(trial)
+
+
+def _opens(files: HomeFiles, slots: bytes, key: bytes) -> bool:
+    try:
+        KeySlots.read(slots, files.slots).unlock([HeldKey(key)])
+    except (KeyUnavailable, StoreCorrupt, SchemaTooNew):
+        return False
+    return True
 
 
 def _context(kind: str, parameters: bytes) -> bytes:
