@@ -191,6 +191,12 @@ REPAIR_RECORDS_MAX: Final = 65_536
 VERIFY_EVENTS_MAX: Final = 64
 """Events of a `verify` that wait for its reader; then the audit itself waits."""
 
+KEEPSAKE_BYTES_MAX: Final = 48 * MIB
+"""The second copy of keys and membership: a membership log at its longest is some 15 MB."""
+
+SALVAGE_ROWS: Final = 16
+"""Rows in one transaction of a salvage: an entry is up to 1 MiB, a record up to 16 MiB."""
+
 PAGES_MENDED_MAX: Final = 1_000
 """Pages of which every bit is tried, 0.4 s each; a disk with more damage is past mending."""
 

@@ -63,6 +63,9 @@ def _lines(report: Report, event: JsonObject) -> list[str | Marked]:
         case "repaired":
             what = f"{event['kind']} {one_line(str(event['what']))}"
             return [Marked(report.marks.up, "green", f"{what}: repaired")]
+        case "lost":
+            what = f"{event['kind']} {one_line(str(event['what']))}"
+            return [Marked("!", "yellow", f"{what}: lost here, comes back from other devices")]
         case "verified":
             return [_summary(event)]
         case _:

@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from p2pvault.control.messages import JsonObject
-from p2pvault.node.port import Finding, Progress, Repaired, Verified, VerifyEvent
+from p2pvault.node.port import Finding, Lost, Progress, Repaired, Verified, VerifyEvent
 
 
 def written(event: VerifyEvent) -> JsonObject:
@@ -15,6 +15,8 @@ def written(event: VerifyEvent) -> JsonObject:
             return {"event": "finding", "kind": kind, "what": what, "detail": detail}
         case Repaired(finding):
             return {"event": "repaired", "kind": finding.kind, "what": finding.what}
+        case Lost(kind, what):
+            return {"event": "lost", "kind": kind, "what": what}
         case Verified(records, entries, findings, repaired):
             counts: JsonObject = {"records": records, "entries": entries}
             return {"event": "verified", **counts, "findings": findings, "repaired": repaired}

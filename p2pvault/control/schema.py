@@ -283,6 +283,7 @@ METHODS: Final[dict[str, Method]] = {
         progress=members(event=Words(("progress",)), part=_LINE, done=_COUNT, total=_COUNT),
         finding=members(event=Words(("finding",)), kind=_LINE, what=_LINE, detail=_LINE),
         repaired=members(event=Words(("repaired",)), kind=_LINE, what=_LINE),
+        lost=members(event=Words(("lost",)), kind=_LINE, what=_LINE),
         verified=members(
             event=Words(("verified",)),
             records=_COUNT,

@@ -118,6 +118,14 @@ def stored_members(state: StoreState) -> Members:
     return members
 
 
+def salvaged(meta: Mapping[str, bytes], entropy: Entropy) -> Mapping[str, bytes | None]:
+    """Return the named values of a store that is made from what is left of another.
+
+    The device writes in a new journal: entries of the old one may be lost that others have seen.
+    """
+    return {**meta, _JOURNAL: entropy(_JOURNAL_BYTES)}
+
+
 def device_of(state: StoreState, entropy: Entropy) -> Device:
     """Return the device whose store holds `state`.
 

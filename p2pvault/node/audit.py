@@ -11,13 +11,14 @@ from p2pvault.core.start import stored_members
 from p2pvault.crypto.schedule import fingerprint_key
 from p2pvault.errors import RemoteProtocolError, SealBroken, StoreCorrupt
 from p2pvault.limits import FEED_BYTES_MAX, INDEX_PAGE_ROWS
-from p2pvault.node.inquiring import is_sound, wrong_fingerprints
+from p2pvault.node.inquiring import is_sound, read_one, wrong_fingerprints
 from p2pvault.node.port import Finding, Progress
 from p2pvault.protocol.journal import decode_entry
 from p2pvault.protocol.membership import Membership
 from p2pvault.store.port import Reader
 from p2pvault.types import (
     AuthorId,
+    DeviceId,
     JournalHead,
     StoredEntry,
     StoreState,
@@ -38,7 +39,7 @@ def audit(reader: Reader) -> Iterator[News]:
         return
     yield Progress("membership", len(state.operations), len(state.operations))
     yield from _readable("records", _records(reader))
-    entries = _Entries(members.vault, members.membership)
+    entries = Journals(members.vault, members.membership)
     yield from _readable("entries", entries.check(reader, state))
     key = fingerprint_key(members.vault)
     yield from _readable("fingerprints", _fingerprints(reader, key, len(state.fingerprints)))
@@ -62,16 +63,17 @@ def _records(reader: Reader) -> Iterator[News]:
     done, total, lower = 0, reader.index_count(b"", None), b""
     while page := reader.index(lower, None, INDEX_PAGE_ROWS):
         for row in page:
-            (stored,) = reader.records([row.id])
-            if not is_sound(stored):
+            (stored,) = read_one(reader, row.id)
+            if stored is None or not is_sound(stored):
                 what = f"{path_of(row)} (id:{row.id.hex()})"
-                yield Finding("record", what, "its chunks do not lead to its heads", row.id)
+                fault = "cannot be read" if stored is None else "do not lead to its heads"
+                yield Finding("record", what, f"its chunks {fault}", row.id)
         done += len(page)
         yield Progress("records", done, max(done, total))
         lower = page[-1].id + b"\x00"
 
 
-class _Entries:
+class Journals:
     """Follows every journal from its first entry to its head."""
 
     def __init__(self, vault: VaultId, membership: Membership) -> None:
@@ -84,18 +86,24 @@ class _Entries:
         after = 0
         while page := reader.entries(after, FEED_BYTES_MAX):
             for stored in page:
-                if fault := self._fault(stored):
-                    what = f"{stored.author.hex()} {stored.n}"
-                    yield Finding("entry", what, fault)
-                head = JournalHead(stored.author, stored.n, stored.hash)
-                self._heads[stored.author] = head
+                if fault := self.fault(stored):
+                    yield Finding("entry", f"{stored.author.hex()} {stored.n}", fault)
+                self.accept(stored)
             after = page[-1].arrival
             yield Progress("entries", after, max(after, state.last_arrival))
         for head in state.journals:
             if self._heads.get(head.author) != head:
                 yield Finding("journal", head.author.hex(), "its head is not its last entry")
 
-    def _fault(self, stored: StoredEntry) -> str:
+    def device_of(self, stored: StoredEntry) -> DeviceId:
+        """Return who wrote an entry that has no fault."""
+        return decode_entry(stored.data, self._vault).body.device
+
+    def accept(self, stored: StoredEntry) -> None:
+        """Go on behind an entry, whatever it is worth."""
+        self._heads[stored.author] = JournalHead(stored.author, stored.n, stored.hash)
+
+    def fault(self, stored: StoredEntry) -> str:
         """Return what is wrong with an entry, or nothing."""
         before = self._heads.get(stored.author)
         try:

@@ -1,6 +1,6 @@
 """Answers what repair asks the store. Everything here runs in the reader's thread."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import assert_never
 
 from p2pvault.core.inquiries import (
@@ -15,7 +15,7 @@ from p2pvault.core.inquiries import (
 )
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.hashing import fingerprint_item
-from p2pvault.errors import CrdtError
+from p2pvault.errors import CrdtError, StoreCorrupt
 from p2pvault.limits import INDEX_PAGE_ROWS, RANGE_PARTS, SNAPSHOT_BYTES_MAX
 from p2pvault.protocol.ranges import Adder, Part, RangeState, RangeSum, items_wanted, state_of
 from p2pvault.protocol.snapshot import RecordSnapshot
@@ -117,8 +117,8 @@ def _load_whole(reader: Reader, load: LoadWhole) -> WholeLoaded:
     damaged: list[RecordId] = []
     size = 0
     for record in load.ids:
-        for stored in reader.records([record]):
-            if not is_sound(stored):
+        for stored in read_one(reader, record):
+            if stored is None or not is_sound(stored):
                 damaged.append(record)
                 continue
             data = b"".join(stored.chunks)
@@ -127,6 +127,14 @@ def _load_whole(reader: Reader, load: LoadWhole) -> WholeLoaded:
                 return WholeLoaded(load.link, tuple(found), tuple(damaged))
             found.append(RecordSnapshot(record, stored.row.heads, data))
     return WholeLoaded(load.link, tuple(found), tuple(damaged))
+
+
+def read_one(reader: Reader, record: RecordId) -> Sequence[StoredRecord | None]:
+    """Return a record, None where its pages are damaged, or nothing where it is not there."""
+    try:
+        return reader.records([record])
+    except StoreCorrupt:
+        return [None]
 
 
 def is_sound(stored: StoredRecord) -> bool:

@@ -298,6 +298,19 @@ class Repaired:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """Something that could not be read any more; it comes back from devices that have it.
+
+    Attributes:
+        kind: `record` or `entry`.
+        what: Which one, or from which one on.
+    """
+
+    kind: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """The end of it: how many findings there were, and how many of them are repaired."""
 
@@ -307,7 +320,7 @@ class Verified:
     repaired: int
 
 
-VerifyEvent = Progress | Finding | Repaired | Verified
+VerifyEvent = Progress | Finding | Repaired | Lost | Verified
 
 
 class Node(Protocol):

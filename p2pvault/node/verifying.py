@@ -11,7 +11,7 @@ from p2pvault.core.inquiries import RepairRequested
 from p2pvault.crypto.schedule import fingerprint_key
 from p2pvault.limits import VERIFY_EVENTS_MAX
 from p2pvault.node.audit import News, audit
-from p2pvault.node.inquiring import is_sound, wrong_fingerprints
+from p2pvault.node.inquiring import is_sound, read_one, wrong_fingerprints
 from p2pvault.node.port import Finding, Repaired, Verified, VerifyEvent
 from p2pvault.node.requests import Requests
 from p2pvault.node.shell import Shell
@@ -103,7 +103,8 @@ class _Still:
 
 
 def _still_wrong(reader: Reader, records: Sequence[RecordId], key: bytes) -> _Still:
-    sound = {each.row.id for each in reader.records(records) if is_sound(each)}
+    found = (stored for record in records for stored in read_one(reader, record))
+    sound = {stored.row.id for stored in found if stored is not None and is_sound(stored)}
     wrong = frozenset(stored.collection for stored, _ in wrong_fingerprints(reader, key))
     return _Still(frozenset(records) - sound, wrong)
 

@@ -34,6 +34,11 @@ class HomeFiles:
         return self.home / "vault.db"
 
     @property
+    def keepsake(self) -> Path:
+        """A second copy of this device's keys and membership, sealed."""
+        return self.home / "vault.keys"
+
+    @property
     def lock(self) -> Path:
         """The file whose lock the one writer holds."""
         return self.home / "vault.lock"

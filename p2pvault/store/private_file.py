@@ -64,7 +64,7 @@ def write_private(path: Path, data: bytes) -> None:
     try:
         _write_durably(beside, data)
         beside.replace(path)
-        _flush_directory(path.parent)
+        flush_directory(path.parent)
     except OSError as error:
         raise os_fault(f"cannot write {path}", error) from error
 
@@ -78,7 +78,12 @@ def _write_durably(path: Path, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _flush_directory(path: Path) -> None:
+def flush_directory(path: Path) -> None:
+    """Make the names in a directory durable.
+
+    Raises:
+        OSError: The system refuses.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)

@@ -7,7 +7,7 @@ connection belongs to the thread that opened it; `worker.py` keeps it there.
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,15 @@ from p2pvault.limits import PAGE_FAULTS_MAX
 from p2pvault.store import rows, schema
 from p2pvault.store.cipher import Connection, connect, transaction
 from p2pvault.store.faults import os_fault, translated
+from p2pvault.store.fresh import put_in_place
 from p2pvault.store.home import FILE_MODE, HomeFiles, make_home
+from p2pvault.store.keepsake import (
+    Keepsake,
+    concerns,
+    keepsake_of,
+    read_keepsake,
+    write_keepsake,
+)
 from p2pvault.store.lock import ExclusiveLock
 from p2pvault.store.writes import last_arrival, write
 from p2pvault.types import (
@@ -65,6 +73,7 @@ class SqliteReader:
         self._connection = connection
         self._reopen = reopen
         self._spoiled = False
+        self._depth = 0
 
     def state(self) -> StoreState:
         """See `port.Reader`."""
@@ -212,17 +221,23 @@ class SqliteReader:
         as one does that the disk failed to read. The other pages are as good as before, and so
         may this one be the next time.
         """
-        with translated(self._path):
-            if self._spoiled:
-                spoiled, self._connection = self._connection, self._reopen()
-                self._spoiled = False
-                spoiled.close()
+        if self._spoiled and not self._depth:
+            self._renew()
+        self._depth += 1
         try:
             with translated(self._path):
                 yield
         except (StoreCorrupt, StoreUnwritable):
             self._spoiled = True
             raise
+        finally:
+            self._depth -= 1
+
+    def _renew(self) -> None:
+        with translated(self._path):
+            spoiled, self._connection = self._connection, self._reopen()
+            self._spoiled = False
+            spoiled.close()
 
     def _page(
         self, bound: str, start: tuple[str, str, bytes], parameters: tuple[object, ...]
@@ -277,14 +292,34 @@ class SqliteStore(SqliteReader):
         connection: Connection,
         reopen: Callable[[], Connection],
         lock: ExclusiveLock,
+        key: bytes,
     ) -> None:
         super().__init__(path, connection, reopen)
         self._lock = lock
+        self._files, self._key = HomeFiles(path.parent), key
 
     def persist(self, batch: Batch) -> None:
         """See `port.Store`."""
         with self._using(), transaction(self._connection):
             write(self._connection, batch)
+        if concerns(batch):
+            self._keep()
+
+    def keep(self) -> None:
+        """Bring the second copy of keys and membership up to date, where it is not."""
+        try:
+            if read_keepsake(self._files, self._key) == self._worth_keeping():
+                return
+        except StoreCorrupt:
+            pass  # it is not there yet, or damaged
+        self._keep()
+
+    def _keep(self) -> None:
+        write_keepsake(self._files, self._key, self._worth_keeping())
+
+    def _worth_keeping(self) -> Keepsake:
+        state = self.state()
+        return keepsake_of(state.meta, tuple(state.operations))
 
     def close(self) -> None:
         """See `port.Reader`. Folds the log file into the database, then lets others in."""
@@ -314,6 +349,7 @@ def open_store(home: Path, key: bytes, *, create: bool = False) -> SqliteStore:
     with ExitStack() as on_failure:
         lock = ExclusiveLock(files.lock)
         on_failure.callback(lock.release)
+        put_in_place(files)
         if create:
             _make_file(files.database)
         with translated(files.database):
@@ -324,7 +360,10 @@ def open_store(home: Path, key: bytes, *, create: bool = False) -> SqliteStore:
                 _refuse_empty(files.database, connection)
             schema.migrate(connection)
         on_failure.pop_all()
-    return SqliteStore(files.database, connection, opening, lock)
+    store = SqliteStore(files.database, connection, opening, lock, key)
+    with suppress(StoreCorrupt):  # whoever needs what is damaged is told; this does not
+        store.keep()
+    return store
 
 
 def open_reader(home: Path, key: bytes) -> SqliteReader:

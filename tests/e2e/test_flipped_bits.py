@@ -57,3 +57,29 @@ def test_one_bit_in_every_page_and_in_the_keys(couple: tuple[Device, Device]) ->
     assert phone.paths() == laptop.paths()
     assert phone.do("verify").startswith("Sound: 9 records")
     assert laptop.do("verify").startswith("Sound: 9 records")
+
+
+def test_a_bad_sector_in_the_middle_of_everything(couple: tuple[Device, Device]) -> None:
+    laptop, phone = couple
+    for n in range(12):
+        phone.do("set", f"notes/{n}", f"n={n}", f"text={'x' * 900}")
+    wait_synced(laptop, phone)
+    phone.stop()
+    files = files_of(phone)
+    raw = bytearray(files.database.read_bytes())
+    pages = len(raw) // PAGE_BYTES
+    for page in range(0, pages, 4):
+        raw[page * PAGE_BYTES + 300 : page * PAGE_BYTES + 3_000] = bytes(2_700)
+    files.database.write_bytes(bytes(raw))
+    code, why = phone.refuse_to_start()
+    assert code != 0
+    assert "p2pvault verify --repair" in why
+    repaired = phone.run("verify", "--repair")
+    assert repaired.code == 0, repaired
+    assert "lost here, comes back from other devices" in repaired.text
+    phone.start()
+    laptop.do("set", "notes/last", "n=1")
+    wait_synced(laptop, phone)
+    assert phone.paths() == laptop.paths()
+    for device in (laptop, phone):
+        assert device.do("verify").startswith("Sound: 13 records")
