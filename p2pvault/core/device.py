@@ -19,12 +19,7 @@ from p2pvault.core.commit import read_wishes
 from p2pvault.core.conversation import Conversation
 from p2pvault.core.dialer import Dialer
 from p2pvault.core.errands import NOTHING_LEARNED, Errand, Errands
-from p2pvault.core.inquiries import (
-    CountsLoaded,
-    RangesLoaded,
-    RepairRequested,
-    WholeLoaded,
-)
+from p2pvault.core.inquiries import CountsLoaded, RangesLoaded, RepairRequested, WholeLoaded
 from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect, Input
 from p2pvault.core.jobs import EditJob, EntriesJob, Job, PlainJob, paced
@@ -109,10 +104,10 @@ class Device:
             case io.RecordsLoaded():
                 return self._step(now, self.pipeline.loaded(given, self._circumstances(now)))
             case io.EntriesLoaded(link):
-                feed, content = self._replication.loaded, self.pipeline.durable
-                return self._on(now, link, lambda it: feed(it, given, content))
+                return self._on(now, link, lambda it: self._feed_loaded(it, given))
             case CountsLoaded(link) | RangesLoaded(link) | WholeLoaded(link):
-                return self._on(now, link, partial(self._found, now, given))
+                found = partial(self._repair.found, finding=given)
+                return self._on(now, link, lambda it: self._heal(now, found(it)))
             case io.Writable(link):
                 return self._on(now, link, self._writable)
             case io.EditRequested():
@@ -227,13 +222,13 @@ class Device:
             effects += self._conversation.begin(now, link)
         return effects + self._hear_each(now, link, held)
 
-    def _found(self, now: Instant, given: Finding, link: Link) -> list[Effect]:
-        return self._heal(now, self._repair.found(link, given))
-
     def _heal(self, now: Instant, outcomes: Sequence[Effect | RecountJob]) -> list[Effect]:
         recounts = [each for each in outcomes if isinstance(each, RecountJob)]
         effects = [each for each in outcomes if not isinstance(each, RecountJob)]
         return effects + self._submit(now, recounts)
+
+    def _feed_loaded(self, link: Link, answer: io.EntriesLoaded) -> list[Effect]:
+        return self._replication.loaded(link, answer, self.pipeline.durable)
 
     def _writable(self, link: Link) -> list[Effect]:
         link.feed.untaken_bytes = 0

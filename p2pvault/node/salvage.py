@@ -13,6 +13,7 @@ from itertools import islice
 from typing import TypeVar
 
 from p2pvault.core.content import JOURNAL_OWNER, Tally
+from p2pvault.core.quarantine import REFUSED
 from p2pvault.core.selector import path_of
 from p2pvault.core.start import salvaged, stored_members
 from p2pvault.crypto.entropy import Entropy
@@ -32,6 +33,11 @@ from p2pvault.types import AuthorId, Batch, DeviceId, RecordWrite, StoredEntry, 
 T = TypeVar("T")
 
 Persist = Callable[[Batch], None]
+
+
+_MADE_ANEW = (JOURNAL_OWNER, REFUSED)
+"""Whose a journal is follows from the entries that are kept. How far one was refused must not stay
+when the journal ends earlier now: what lies between would never be taken."""
 
 
 @dataclass(slots=True)
@@ -104,12 +110,14 @@ def _transfer(
     identity: StoreState, rescue: Rescue | None, persist: Persist, entropy: Entropy
 ) -> _Kept:
     kept, members = _Kept(), stored_members(identity)
-    meta = {n: v for n, v in identity.meta.items() if not n.startswith(JOURNAL_OWNER)}
+    meta = {n: v for n, v in identity.meta.items() if not n.startswith(_MADE_ANEW)}
     persist(Batch(operations=tuple(identity.operations), meta=salvaged(meta, entropy)))
     if rescue is None:
         kept.lost.append(Lost("store", "every record and every entry"))
         return kept
     persist(Batch(peers=tuple(rescue.peers())))
+    if rescue.has_quarantine():
+        kept.lost.append(Lost("quarantine", "late entries of removed devices"))
     journals = Journals(members.vault, members.membership)
     for entries in _batches(_good(rescue.entries(), journals, kept)):
         persist(Batch(entries=tuple(entries)))

@@ -55,6 +55,13 @@ class Rescue:
         except StoreCorrupt:
             return []
 
+    def has_quarantine(self) -> bool:
+        """Tell whether entries were kept aside, or may have been."""
+        try:
+            return bool(self._all("SELECT position FROM quarantine LIMIT 1"))
+        except StoreCorrupt:
+            return True
+
     def entries(self) -> Iterator[StoredEntry]:
         """Return the entries that can be read, in their order of arrival."""
         for row in self._walk("entries", "arrival", "arrival, author, n, hash, data"):
