@@ -149,6 +149,17 @@ ID_PREFIX_ROWS_MAX: Final = 1_024
 RECORDS_CACHED_MAX: Final = 256
 """Loaded records; one costs 8 to 17 KB in the engine, so about 4 MB."""
 
+# Upkeep ------------------------------------------------------------------------------------
+
+DROP_ENTRIES_MAX: Final = 200
+"""Entries dropped in one batch; see docs/decisions/0008 for what a batch costs."""
+
+DROP_BYTES_MAX: Final = 1 * MIB
+"""Their bytes, which are overwritten with zeros: 256 pages."""
+
+CROWDED_RECORDS_MAX: Final = 1_024
+"""Records that one look over the store finds; the next look finds the rest."""
+
 # Store -------------------------------------------------------------------------------------
 
 STORE_WAL_PAGES_MAX: Final = 1_000

@@ -46,6 +46,17 @@ _STEPS: Final = (
             last_seen_ms INTEGER NOT NULL
         ) WITHOUT ROWID, STRICT""",
     ),
+    # A journal whose first entries are not kept begins behind its base. What peers hold decides
+    # which entries are kept.
+    (
+        """CREATE TABLE bases (
+            author BLOB PRIMARY KEY, n INTEGER NOT NULL, hash BLOB NOT NULL
+        ) WITHOUT ROWID, STRICT""",
+        """CREATE TABLE acknowledged (
+            device BLOB NOT NULL, author BLOB NOT NULL, n INTEGER NOT NULL,
+            PRIMARY KEY (device, author)
+        ) WITHOUT ROWID, STRICT""",
+    ),
 )
 
 VERSION: Final = len(_STEPS)

@@ -6,7 +6,7 @@ connection belongs to the thread that opened it; `worker.py` keeps it there.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Final
@@ -17,8 +17,10 @@ from p2pvault.store.cipher import Connection, connect, transaction
 from p2pvault.store.faults import os_fault, translated
 from p2pvault.store.home import FILE_MODE, HomeFiles, make_home
 from p2pvault.store.lock import ExclusiveLock
+from p2pvault.store.surplus import surplus
 from p2pvault.store.writes import last_arrival, write
 from p2pvault.types import (
+    Acknowledgement,
     AuthorId,
     Batch,
     Fingerprint,
@@ -29,6 +31,7 @@ from p2pvault.types import (
     StoredOperation,
     StoredRecord,
     StoreState,
+    Surplus,
 )
 
 _ID_HEX_DIGITS: Final = 32
@@ -63,6 +66,14 @@ class SqliteReader:
                 ],
                 peers=[rows.peer(row) for row in execute("SELECT * FROM peers ORDER BY device")],
                 last_arrival=last_arrival(self._connection),
+                bases=tuple(
+                    JournalHead(*row)
+                    for row in execute("SELECT author, n, hash FROM bases ORDER BY author")
+                ),
+                acknowledged=tuple(
+                    Acknowledgement(*row)
+                    for row in execute("SELECT * FROM acknowledged ORDER BY device, author")
+                ),
             )
 
     def records(self, ids: Sequence[RecordId]) -> list[StoredRecord]:
@@ -128,6 +139,25 @@ class SqliteReader:
             "SELECT arrival FROM entries WHERE author = ? AND n >= ? ORDER BY n LIMIT 1", author, n
         )
 
+    def records_behind(self, after: RecordId | None, bytes_max: int) -> list[StoredRecord]:
+        """See `port.Reader`."""
+        found: list[StoredRecord] = []
+        size = 0
+        with translated(self._path), transaction(self._connection, "DEFERRED"):
+            for identifier in self._ids_behind(after):
+                record = self._record(identifier)
+                assert record is not None, "a record has chunks"
+                size += sum(map(len, record.chunks))
+                if found and size > bytes_max:
+                    break
+                found.append(record)
+        return found
+
+    def surplus(self, upto: Sequence[tuple[AuthorId, int]], chunks_min: int | None) -> Surplus:
+        """See `port.Reader`."""
+        with translated(self._path), transaction(self._connection, "DEFERRED"):
+            return surplus(self._connection, upto, chunks_min)
+
     def count(self) -> int:
         """See `port.Reader`."""
         return self._number("SELECT count(*) FROM records WHERE NOT deleted") or 0
@@ -158,6 +188,12 @@ class SqliteReader:
         if not found:
             return None
         return StoredRecord(rows.record_row(found[0][:-1]), tuple(row[-1] for row in found))
+
+    def _ids_behind(self, after: RecordId | None) -> Iterator[RecordId]:
+        query = "SELECT id FROM records WHERE id > ? ORDER BY id"
+        with closing(self._connection.execute(query, (after or b"",))) as cursor:
+            for (identifier,) in cursor:
+                yield identifier
 
     def _place(self, identifier: RecordId) -> tuple[str, str, bytes]:
         found = self._rows("WHERE id = ?", identifier)
