@@ -52,6 +52,22 @@ MEMBERSHIP_HEADS_MAX: Final = 8
 RECORD_BYTES_MAX: Final = 8 * MIB
 """A saved record; the engine needs a few times this while loading, and holds the interpreter."""
 
+RECORD_OPERATIONS_MAX: Final = 524_288
+"""Operations in a record's history, counted along its longest line: half a million keystrokes."""
+
+SNAPSHOT_BYTES_MAX: Final = 2 * RECORD_BYTES_MAX
+"""A record as it travels whole: two devices may have filled it to RECORD_BYTES_MAX apart."""
+
+SNAPSHOT_INFLATED_BYTES_MAX: Final = 16 * MIB
+"""Columns of a document chunk, inflated; a few KB can inflate to any size otherwise. A record
+whose history is larger is kept and sent as changes."""
+
+SNAPSHOT_OPERATIONS_MAX: Final = 2 * RECORD_OPERATIONS_MAX
+"""Operations in a snapshot: a few bytes of run lengths can stand for any number otherwise."""
+
+SNAPSHOT_DEPENDENCIES_MAX: Final = 4 * SNAPSHOT_OPERATIONS_MAX
+"""References between the changes of a snapshot: more than one each only after concurrent edits."""
+
 VALUE_DEPTH_MAX: Final = 32
 """Nesting of maps and lists in a record; deeper than people write, shallow enough to recurse."""
 
@@ -127,6 +143,12 @@ FEED_BYTES_MAX: Final = 1 * MIB
 
 ENTRIES_MESSAGE_BYTES_MAX: Final = 256 * KIB
 """Small entries gathered into one message; the receiver starts on it while more comes."""
+
+SNAPSHOT_PIECE_BYTES_MAX: Final = 512 * KIB
+"""One piece of a record snapshot; with 256 heads of 32 bytes it fits a message several times."""
+
+SNAPSHOTS_PER_MESSAGE_MAX: Final = 1_000
+"""Pieces of record snapshots in one message: small records, 256 bytes each, fill one."""
 
 INBOUND_BYTES_MAX: Final = 8 * MIB
 """Received entries that wait to be applied, per link: the peer's window and what was on its way."""

@@ -37,6 +37,7 @@ from p2pvault.core.pipeline import (
     paced,
 )
 from p2pvault.core.replication import Replication
+from p2pvault.core.restore import SnapshotsJob
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.envelope import Message
 from p2pvault.errors import (
@@ -252,7 +253,7 @@ class Device:
         effects += [io.Answer(request, edited) for request, edited in done.answers]
         if done.link is not None:
             self._took_in(done.link, done)
-        if done.staged.entries:
+        if done.staged.entries or done.staged.batch.fingerprints:
             effects += self._announce(now, done)
         if done.plain is not None:
             effects += self._errand_done(now, self._errands.done(done.plain))
@@ -276,7 +277,7 @@ class Device:
         match failed.job:
             case EditJob(request=request):
                 return [io.Refuse(request, failed.error)]
-            case EntriesJob(link=link):
+            case EntriesJob(link=link) | SnapshotsJob(link=link):
                 it = self.links[link]
                 return self.links.fail(now, it, failed.error) if it is not None else []
             case PlainJob():

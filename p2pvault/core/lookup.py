@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from p2pvault.core.replica import Replica, Replicas, replica_of
 from p2pvault.core.selector import Path, Selector, path_of
-from p2pvault.types import AuthorId, RecordId, StoredRecord
+from p2pvault.types import AuthorId, RecordId, RecordRow, StoredRecord
 
 
 class Lookup:
@@ -44,6 +44,11 @@ class Lookup:
             replica = replica_of(self._actor, self._loaded[record])
             self._replicas.put(replica)
         return replica
+
+    def stored_row(self, record: RecordId) -> RecordRow | None:
+        """Return the index row as the store found it, whatever the chunks beside it are worth."""
+        stored = self._loaded.get(record)
+        return stored.row if stored is not None else None
 
     def matching(self, selector: Selector) -> list[RecordId]:
         """Return the live records that a selector means, newest state counted."""

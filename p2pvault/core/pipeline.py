@@ -1,9 +1,10 @@
 """The one way in which the vault changes: jobs, one after the other.
 
-A job is local edits, entries from a peer, or membership operations. It loads what it refers to,
-is staged in memory, and is persisted; the next one is staged meanwhile, so that the processor and
-the disk work at the same time. At most one batch is at the store: if it fails, the one staged
-behind it is thrown away too, the replicas are dropped, and the store's word counts again.
+A job is local edits, entries or snapshots from a peer, or membership operations. It loads what it
+refers to, is staged in memory, and is persisted; the next one is staged meanwhile, so that the
+processor and the disk work at the same time. At most one batch is at the store: if it fails, the
+one staged behind it is thrown away too, the replicas are dropped, and the store's word counts
+again.
 """
 
 from collections import deque
@@ -23,6 +24,7 @@ from p2pvault.core.io import (
 )
 from p2pvault.core.lookup import Lookup
 from p2pvault.core.replica import Replicas
+from p2pvault.core.restore import Restore, SnapshotsJob
 from p2pvault.core.selector import IdPrefix, Path
 from p2pvault.core.staging import Staged, Staging
 from p2pvault.crdt.prefilter import weigh
@@ -73,7 +75,7 @@ class PlainJob:
     batch: Batch
 
 
-RecordJob = EditJob | EntriesJob
+RecordJob = EditJob | EntriesJob | SnapshotsJob
 Job = RecordJob | PlainJob
 
 
@@ -93,8 +95,8 @@ class Done:
     Attributes:
         staged: The batch and what it leads to.
         answers: The local requests in it, each with its edits.
-        link: The link whose entries are in it.
-        received_bytes: Size of those entries, passed-over ones included.
+        link: The link whose entries or snapshots are in it.
+        received_bytes: Size of those, passed-over ones included.
         plain: The name of the plain job in it.
     """
 
@@ -275,7 +277,8 @@ class Pipeline:
         selectors = [wish.selector for job in _edits(jobs) for wish in job.wishes]
         paths = {(s.collection, s.name): None for s in selectors if isinstance(s, Path)}
         prefixes = {s.digits: None for s in selectors if isinstance(s, IdPrefix)}
-        ids = tuple(record for record in records_of(_entries(jobs)) if record not in self._replicas)
+        wanted = dict.fromkeys([*records_of(_entries(jobs)), *_restored(jobs)])
+        ids = tuple(record for record in wanted if record not in self._replicas)
         return LoadRecords(self._serial, ids, tuple(paths), tuple(prefixes))
 
     # Staging ---------------------------------------------------------------------------
@@ -289,14 +292,14 @@ class Pipeline:
         commit = Commit(staging, lookup, self._writer, self._entropy)
         try:
             Intake(staging, lookup, actor).take(_entries(loading.jobs), around.membership)
+            Restore(staging, lookup, actor).take(_snapshots(loading.jobs))
             answers = tuple(_answer(commit, around.now, job) for job in _edits(loading.jobs))
             commit.seal(around.now, around.heads)
             staged = staging.finish(watched=self.watched)
         except VaultError as error:
             self._spoil(loading.jobs, error, step)
             return
-        received_bytes = sum(len(entry.data) for entry in _entries(loading.jobs))
-        done = Done(staged, answers, _link(loading.jobs), received_bytes)
+        done = Done(staged, answers, _link(loading.jobs), _received_bytes(loading.jobs))
         self._prepare(done, loading.jobs)
 
     def _spoil(self, jobs: Sequence[RecordJob], error: VaultError, step: Step) -> None:
@@ -332,6 +335,8 @@ class Pipeline:
 def _size(job: RecordJob) -> int:
     if isinstance(job, EditJob):
         return len(job.wishes)
+    if isinstance(job, SnapshotsJob):
+        return len(job.records)
     return sum(len(entry.body.changes) for entry in job.entries)
 
 
@@ -340,7 +345,7 @@ def _goes_with(other: Job, first: RecordJob) -> TypeGuard[RecordJob]:
         return False
     if isinstance(first, EditJob):
         return isinstance(other, EditJob)
-    return isinstance(other, EntriesJob) and other.link == first.link
+    return type(other) is type(first) and other.link == first.link
 
 
 def _edits(jobs: Sequence[RecordJob]) -> list[EditJob]:
@@ -351,8 +356,21 @@ def _entries(jobs: Sequence[RecordJob]) -> list[Entry]:
     return [entry for job in jobs if isinstance(job, EntriesJob) for entry in job.entries]
 
 
+def _snapshots(jobs: Sequence[RecordJob]) -> list[SnapshotsJob]:
+    return [job for job in jobs if isinstance(job, SnapshotsJob)]
+
+
+def _restored(jobs: Sequence[RecordJob]) -> list[RecordId]:
+    return [record for job in _snapshots(jobs) for record, _ in job.records]
+
+
+def _received_bytes(jobs: Sequence[RecordJob]) -> int:
+    entries = sum(len(entry.data) for entry in _entries(jobs))
+    return entries + sum(job.received_bytes for job in _snapshots(jobs))
+
+
 def _link(jobs: Sequence[RecordJob]) -> LinkId | None:
-    return next((job.link for job in jobs if isinstance(job, EntriesJob)), None)
+    return next((job.link for job in jobs if not isinstance(job, EditJob)), None)
 
 
 def _answer(commit: Commit, now: Instant, job: EditJob) -> tuple[int, tuple[Edited, ...]]:
@@ -360,7 +378,7 @@ def _answer(commit: Commit, now: Instant, job: EditJob) -> tuple[int, tuple[Edit
 
 
 def _operations(job: Job) -> int:
-    return job.operations if isinstance(job, EntriesJob) else 0
+    return job.operations if isinstance(job, EntriesJob | SnapshotsJob) else 0
 
 
 def paced(job: EntriesJob) -> list[EntriesJob]:

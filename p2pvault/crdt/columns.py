@@ -55,7 +55,7 @@ _KNOWN: Final = frozenset(
 )
 """Column specifications (id * 16 + type) that our writer makes; marks and deflate are others."""
 
-_ACTIONS: Final = 5
+ACTIONS: Final = 5
 """makeMap, set, makeList, del, makeText; 5 is increment, 6 makeTable, 7 mark."""
 
 _KEY_BYTES_MAX: Final = 4 * FIELD_CHARACTERS_MAX
@@ -157,7 +157,7 @@ def _count_actions(column: bytes) -> int:
             f"a change of {rows} operations, 1 to {CHANGE_OPERATIONS_MAX} are allowed"
         )
     for _, action in runs:
-        if action is None or action >= _ACTIONS:
+        if action is None or action >= ACTIONS:
             raise ChangeRefused(f"an operation of kind {action}, which no record has")
     return rows
 
@@ -190,7 +190,7 @@ def _check_keys(columns: dict[int, bytes], rows: int, actors: int) -> None:
     counters = _runs(columns[_KEY_COUNTER], signed)
     _check_rows(counters, rows)
     _check_deltas(counters)
-    _check_rows(_runs(columns[_KEY_STRING], _key), rows)
+    _check_rows(_runs(columns[_KEY_STRING], skip_key), rows)
 
 
 def _check_deltas(runs: Runs) -> None:
@@ -203,8 +203,16 @@ def _check_deltas(runs: Runs) -> None:
                 raise ChangeRefused(f"an operation numbered {counter}")
 
 
-def _key(column: bytes, at: int) -> tuple[int, int]:
-    """Read past a key; its value does not matter here, its length and encoding do."""
+def skip_key(column: bytes, at: int) -> tuple[int, int]:
+    """Read past a key: its value does not matter here, its length and encoding do.
+
+    Returns:
+        How many bytes it has, and the position behind it.
+
+    Raises:
+        ChangeRefused: Longer than a key may be, or not UTF-8.
+        IndexError: The column ends too early.
+    """
     length, at = unsigned(column, at)
     stop = at + length
     if not 0 < length <= _KEY_BYTES_MAX or stop > len(column):
@@ -237,18 +245,36 @@ def _check_values(meta: bytes, raw: bytes, rows: int) -> None:
         raise ChangeRefused("a change whose columns differ in length")
     at = 0
     for count, tag in runs:
-        if tag is None or tag & 15 not in _VALUE_CHECKS:
-            raise ChangeRefused(f"a value of kind {tag}, which no record holds")
-        length, check, stop = tag >> 4, _VALUE_CHECKS[tag & 15], at + count * (tag >> 4)
-        if length > SCALAR_BYTES_MAX or stop > len(raw):
-            raise ChangeRefused(f"a value of {length} bytes, or fewer than it says")
-        # A text has a value for each character; in ASCII all of them are looked at together.
-        if check is not None and not (check is _check_utf8 and raw[at:stop].isascii()):
-            for start in range(at, stop, length) if length else (at,):
-                check(raw[start : start + length])
+        length = 0 if tag is None else tag >> 4
+        stop = at + count * length
+        if tag is None or length > SCALAR_BYTES_MAX or stop > len(raw):
+            raise ChangeRefused(f"a value with the tag {tag}, or fewer bytes than it says")
+        check_values_alike(tag & 15, raw[at:stop], length)
         at = stop
     if at != len(raw):
         raise ChangeRefused("a change with bytes behind its values")
+
+
+def check_values_alike(kind: int, raw: bytes, length: int) -> None:
+    """Check values of one kind and length against what a record can hold.
+
+    Args:
+        kind: The lower four bits of a value's tag.
+        raw: The values, one after the other.
+        length: Bytes of each; nothing is repeated where they have none.
+
+    Raises:
+        ChangeRefused: One that no record holds.
+        IndexError: A number that ends too early.
+    """
+    if kind not in _VALUE_CHECKS:
+        raise ChangeRefused(f"a value of kind {kind}, which no record holds")
+    check = _VALUE_CHECKS[kind]
+    # A text has a value for each character; in ASCII all of them are looked at together.
+    if check is None or (check is _check_utf8 and raw.isascii()):
+        return
+    for start in range(0, len(raw), length) if length else (0,):
+        check(raw[start : start + length])
 
 
 def _check_empty(data: bytes) -> None:

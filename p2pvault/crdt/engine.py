@@ -22,6 +22,7 @@ from automerge import core
 
 from p2pvault.crdt.chunk import encode_unsigned
 from p2pvault.errors import CrdtError
+from p2pvault.limits import DEFLATE_BYTES_MIN
 from p2pvault.types import AuthorId, ChangeHash, Heads
 
 ObjectId: TypeAlias = bytes
@@ -185,6 +186,26 @@ def history(document: Document, known: Heads) -> dict[ChangeHash, int]:
     with shield:
         changes = document.get_changes(list(known))
         return {ChangeHash(change.hash): change.max_op for change in changes}
+
+
+def chunk_of(change: LocalChange) -> bytes:
+    """Return a change as it travels: deflated where that is worth it."""
+    return change.bytes if len(change.raw_bytes) >= DEFLATE_BYTES_MIN else change.raw_bytes
+
+
+def changes(document: Document, known: Heads) -> dict[ChangeHash, bytes]:
+    """Return all changes that some heads do not cover, in causal order, by their hashes.
+
+    Args:
+        document: Where they are.
+        known: Heads; those that are not in the document cover nothing.
+
+    Raises:
+        CrdtError: The engine cannot give a change back.
+    """
+    with shield:
+        found = document.get_changes(list(known))
+        return {ChangeHash(change.hash): chunk_of(change) for change in found}
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Final
 
 from p2pvault.crdt import engine, schema, values
+from p2pvault.crdt.document import inspect_document
 from p2pvault.crdt.engine import MAP, Document, Entry, ObjectId, shield
 from p2pvault.crdt.history import following
 from p2pvault.crdt.layout import Layout, flag, read_layout, write_layout
@@ -23,12 +24,12 @@ from p2pvault.crdt.prefilter import Change
 from p2pvault.crdt.reader import read, read_entries, read_map
 from p2pvault.crdt.values import Value, freeze
 from p2pvault.crdt.writer import Writer
-from p2pvault.errors import BadValue, CrdtError
+from p2pvault.errors import BadValue, ChangeRefused, CrdtError
 from p2pvault.limits import (
     CHANGE_BYTES_MAX,
     CHANGE_INFLATED_BYTES_MAX,
-    DEFLATE_BYTES_MIN,
     RECORD_BYTES_MAX,
+    RECORD_OPERATIONS_MAX,
     VALUE_DEPTH_MAX,
 )
 from p2pvault.types import AuthorId, ChangeHash, Heads
@@ -152,15 +153,30 @@ class Record:
             return read_map(self._document, self._layout.data)
 
     def snapshot(self) -> bytes:
-        """Return one chunk that holds the whole history, after loading it as a test.
+        """Return the whole history, after loading it as a test.
+
+        It is one document chunk, or, where that is larger than a peer would take, changes.
 
         Raises:
             CrdtError: What was saved does not load to the same heads.
         """
         with shield:
             saved = self._document.save()
+        try:
+            inspect_document(saved)
+        except ChangeRefused:
+            saved = b"".join(engine.changes(self._document, ()).values())
         Record.load(self._actor, (saved,), self._heads)
         return saved
+
+    def holds(self, heads: Heads) -> bool:
+        """Tell whether all of these changes are in this record's history."""
+        return heads == self._heads or self._known().keys() >= set(heads)
+
+    def changes_for(self, other: "Record") -> tuple[bytes, ...]:
+        """Return the change chunks that another replica of this record lacks, in causal order."""
+        mine = engine.changes(self._document, other.heads)
+        return tuple(chunk for name, chunk in mine.items() if not other.holds((name,)))
 
     def changed_fields(self, before: Heads, after: Heads) -> tuple[str, ...]:
         """Return which fields differ between two moments of this record's history.
@@ -251,6 +267,11 @@ class Record:
         size = self._size + len(chunk)
         if size > RECORD_BYTES_MAX:
             raise BadValue(f"a record of more than {RECORD_BYTES_MAX} bytes")
+        if change.max_op > RECORD_OPERATIONS_MAX:
+            raise BadValue(
+                f"a record of more than {RECORD_OPERATIONS_MAX} operations",
+                hint="Go on in a new record.",
+            )
         self._adopt(document, self._layout._replace(flagged=flagged), size)
         if self._history is not None:
             self._history[ChangeHash(change.hash)] = change.max_op
@@ -299,11 +320,9 @@ def _last_change(document: Document) -> tuple[engine.LocalChange, bytes]:
     with shield:
         change = document.get_last_local_change()
         assert change is not None, "something was committed"
-        chunk = change.raw_bytes
-        if len(chunk) > CHANGE_INFLATED_BYTES_MAX:
-            raise BadValue(f"an edit of {len(chunk)} bytes", hint=_TOO_LARGE)
-        if len(chunk) >= DEFLATE_BYTES_MIN:
-            chunk = change.bytes
+        if len(change.raw_bytes) > CHANGE_INFLATED_BYTES_MAX:
+            raise BadValue(f"an edit of {len(change.raw_bytes)} bytes", hint=_TOO_LARGE)
+        chunk = engine.chunk_of(change)
     if len(chunk) > CHANGE_BYTES_MAX:
         raise BadValue(f"an edit of {len(chunk)} bytes, deflated", hint=_TOO_LARGE)
     return change, chunk

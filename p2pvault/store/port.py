@@ -37,7 +37,10 @@ class Reader(Protocol):
         ...
 
     def records(self, ids: Sequence[RecordId]) -> list[StoredRecord]:
-        """Return records with their chunks, in the order of `ids`; unknown ones are left out."""
+        """Return records with their chunks, in the order of `ids`; unknown ones are left out.
+
+        A record whose chunks a fault took is returned without any.
+        """
         ...
 
     def find(self, collection: str, name: str) -> list[RecordRow]:

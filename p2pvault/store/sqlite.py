@@ -38,7 +38,7 @@ _ID_HEX_DIGITS: Final = 32
 _ROWS: Final = "SELECT id, collection, name, deleted, heads FROM records "
 _RECORD: Final = """
     SELECT id, collection, name, deleted, heads, data
-    FROM records JOIN chunks ON chunks.record = records.pk WHERE id = ? ORDER BY chunks.pk
+    FROM records LEFT JOIN chunks ON chunks.record = records.pk WHERE id = ? ORDER BY chunks.pk
 """
 
 
@@ -187,7 +187,9 @@ class SqliteReader:
         found = self._connection.execute(_RECORD, (identifier,)).fetchall()
         if not found:
             return None
-        return StoredRecord(rows.record_row(found[0][:-1]), tuple(row[-1] for row in found))
+        # A record whose chunks are gone is damaged, not absent: what is known of it is its row.
+        chunks = tuple(row[-1] for row in found if row[-1] is not None)
+        return StoredRecord(rows.record_row(found[0][:-1]), chunks)
 
     def _ids_behind(self, after: RecordId | None) -> Iterator[RecordId]:
         query = "SELECT id FROM records WHERE id > ? ORDER BY id"

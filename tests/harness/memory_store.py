@@ -169,6 +169,20 @@ class MemoryStore:
     def close(self) -> None:
         pass
 
+    # Damage that the store does not notice, for tests of those who do.
+
+    def damage(self, record: StoredRecord) -> None:
+        """Put a record in the place of the one with its id."""
+        self._records[record.row.id] = record
+
+    def forget(self, record: RecordId) -> None:
+        """Lose a record."""
+        del self._records[record]
+
+    def miscount(self, fingerprint: Fingerprint) -> None:
+        """Put a fingerprint in the place of the one of its collection."""
+        self._fingerprints[fingerprint.collection] = fingerprint
+
     def _rows(self) -> Iterator[RecordRow]:
         return (record.row for record in self._records.values())
 

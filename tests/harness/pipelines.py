@@ -34,8 +34,13 @@ class Bench:
     def __init__(self, keys: DeviceKeys = ADA, name: str = "ada") -> None:
         self.store = MemoryStore()
         self.journal = Journal(VAULT, device_id(keys.public), JournalId(name.encode().ljust(16)))
-        writer = Writer(self.journal, keys)
-        self.pipeline = Pipeline(content_of(self.store.state()), writer, bytes(32), seeded(name))
+        self._writer, self._name = Writer(self.journal, keys), name
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin anew from what the store holds."""
+        content, entropy = content_of(self.store.state()), seeded(self._name)
+        self.pipeline = Pipeline(content, self._writer, bytes(32), entropy)
         self.pipeline.watched = True
 
     def edit(self, request: int, *edits: io.Edit) -> Step:

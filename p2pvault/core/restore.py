@@ -1,0 +1,104 @@
+"""Record snapshots from a peer become part of a staging: whole records, merged into what is here.
+
+A snapshot is taken only where this device asked for it, and holds only changes by authors whom the
+asker expects; both are the asker's business. What is new in it is checked change by change, like
+entries are. Where the store's own copy of a record does not load any more, it takes its place.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from p2pvault.core.lookup import Lookup
+from p2pvault.core.replica import Replica
+from p2pvault.core.staging import Staging
+from p2pvault.crdt.snapshot import Snapshot, merge, restore
+from p2pvault.errors import CrdtError
+from p2pvault.limits import ENTRY_CHANGES_MAX, ENTRY_OPERATIONS_MAX
+from p2pvault.types import AuthorId, DeviceId, LinkId, RecordId
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotsJob:
+    """Record snapshots that were asked for and came over one link.
+
+    Attributes:
+        link: Which.
+        device: The peer; watchers are told that the changes came from it.
+        records: Snapshots that passed the pre-filter, each record once.
+        received_bytes: What was counted with `Link.take_in`, given back when it is durable.
+        alone: Keeps them out of other jobs' batches.
+    """
+
+    link: LinkId
+    device: DeviceId
+    records: tuple[tuple[RecordId, Snapshot], ...]
+    received_bytes: int
+    alone: bool = False
+
+    @property
+    def operations(self) -> int:
+        """How much work they are."""
+        return sum(snapshot.operations for _, snapshot in self.records)
+
+
+class Restore:
+    """Takes snapshots of one peer into a staging."""
+
+    def __init__(self, staging: Staging, lookup: Lookup, actor: AuthorId) -> None:
+        self._staging = staging
+        self._lookup = lookup
+        self._actor = actor
+
+    def take(self, jobs: Iterable[SnapshotsJob]) -> None:
+        """Merge snapshots; those that bring nothing new leave no trace.
+
+        Raises:
+            CrdtError: One of them is not what it says; the staging is spoiled then.
+        """
+        for job in jobs:
+            for record, snapshot in job.records:
+                self._take(record, snapshot, job.device)
+
+    def _take(self, record: RecordId, snapshot: Snapshot, device: DeviceId) -> None:
+        replica = self._sound_replica(record)
+        if replica is None:
+            self._replace(record, snapshot, device)
+            return
+        touched = self._staging.touch(replica, device)
+        fresh = merge(self._actor, replica.record, snapshot)
+        touched.changes.extend(change.chunk for change in fresh)
+
+    def _sound_replica(self, record: RecordId) -> Replica | None:
+        try:
+            return self._lookup.replica(record)
+        except CrdtError:
+            return None
+
+    def _replace(self, record: RecordId, snapshot: Snapshot, device: DeviceId) -> None:
+        """Take a record that is not here, or whose chunks are damaged, from the snapshot alone."""
+        row = self._lookup.stored_row(record)
+        replica = Replica(record, restore(self._actor, snapshot), row)
+        touched = self._staging.touch(replica, device)
+        # What the damaged copy's heads were, the new one need not know.
+        touched.heads_before = ()
+        touched.changes.append(snapshot.data)
+
+
+def paced(job: SnapshotsJob) -> list[SnapshotsJob]:
+    """Cut a job into parts that are little enough work to be done in one go, a record at least."""
+    parts: list[list[tuple[RecordId, Snapshot]]] = []
+    operations = 0
+    for record, snapshot in job.records:
+        operations += snapshot.operations
+        if not parts or operations > ENTRY_OPERATIONS_MAX or len(parts[-1]) == ENTRY_CHANGES_MAX:
+            parts.append([])
+            operations = snapshot.operations
+        parts[-1].append((record, snapshot))
+    return [_part(job, part, is_last=part is parts[-1]) for part in parts]
+
+
+def _part(
+    job: SnapshotsJob, records: Sequence[tuple[RecordId, Snapshot]], *, is_last: bool
+) -> SnapshotsJob:
+    """Return one part; the last gives back the bytes of all, since it becomes durable last."""
+    return SnapshotsJob(job.link, job.device, tuple(records), job.received_bytes if is_last else 0)

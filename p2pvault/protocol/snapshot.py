@@ -1,0 +1,134 @@
+"""Record snapshots between two devices: one record whole, in as many pieces as it takes.
+
+    SNAPSHOTS = [[record, [head, ...], size, piece], ...]      at least one piece
+
+`size` is that of the whole snapshot in bytes; the pieces of a record follow one another without
+another record in between, in one message or in several. What a snapshot contains is `crdt`'s
+business, and who asked for which is `core`'s. docs/protocol/journal.md is the specification.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from p2pvault.errors import LimitExceeded, MalformedMessage, UnexpectedMessage
+from p2pvault.limits import (
+    CHANGE_DEPENDENCIES_MAX,
+    ENTRIES_MESSAGE_BYTES_MAX,
+    SNAPSHOT_BYTES_MAX,
+    SNAPSHOT_PIECE_BYTES_MAX,
+    SNAPSHOTS_PER_MESSAGE_MAX,
+)
+from p2pvault.types import ChangeHash, Heads, RecordId
+from p2pvault.wire.codec import Tree, pack, unpack
+from p2pvault.wire.shape import binary, exactly, sequence, structure, unsigned
+
+_HASH_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSnapshot:
+    """One record as it travels whole.
+
+    Attributes:
+        record: Its id.
+        heads: What the chunks lead to, sorted.
+        data: Its chunks, one after the other.
+    """
+
+    record: RecordId
+    heads: Heads
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """One piece of a snapshot, as it is packed."""
+
+    record: RecordId
+    heads: tuple[ChangeHash, ...]
+    size: int
+    data: bytes
+
+
+_read_pieces = sequence(
+    structure(
+        _Piece,
+        exactly(16),
+        sequence(exactly(_HASH_BYTES), CHANGE_DEPENDENCIES_MAX),
+        unsigned(SNAPSHOT_BYTES_MAX),
+        binary(SNAPSHOT_PIECE_BYTES_MAX),
+    ),
+    SNAPSHOTS_PER_MESSAGE_MAX,
+)
+
+
+def encode_snapshots(snapshots: Iterable[RecordSnapshot]) -> Iterator[bytes]:
+    """Return the bodies of the messages that carry snapshots, each of a handy size.
+
+    Args:
+        snapshots: None larger than SNAPSHOT_BYTES_MAX.
+    """
+    message: list[Tree] = []
+    size = 0
+    for piece in (piece for snapshot in snapshots for piece in _pieces(snapshot)):
+        if message and (
+            size + len(piece.data) > ENTRIES_MESSAGE_BYTES_MAX
+            or len(message) == SNAPSHOTS_PER_MESSAGE_MAX
+        ):
+            yield pack(message)
+            message, size = [], 0
+        message.append([piece.record, list(piece.heads), piece.size, piece.data])
+        size += len(piece.data) + _HASH_BYTES * len(piece.heads)
+    if message:
+        yield pack(message)
+
+
+def _pieces(snapshot: RecordSnapshot) -> Iterator[_Piece]:
+    data = snapshot.data
+    assert 0 < len(data) <= SNAPSHOT_BYTES_MAX, "who sends keeps to the bound"
+    for start in range(0, len(data), SNAPSHOT_PIECE_BYTES_MAX):
+        piece = data[start : start + SNAPSHOT_PIECE_BYTES_MAX]
+        yield _Piece(snapshot.record, snapshot.heads, len(data), piece)
+
+
+@dataclass(slots=True)
+class Assembly:
+    """Puts the pieces that arrive on one link together.
+
+    Attributes:
+        pending: The first piece of the record that is not whole yet, if there is one.
+        parts: Its pieces so far; at most SNAPSHOT_BYTES_MAX.
+    """
+
+    pending: _Piece | None = None
+    parts: list[bytes] = field(default_factory=list)
+
+    def take(self, body: bytes) -> list[RecordSnapshot]:
+        """Read a message; return the snapshots that it completes.
+
+        Raises:
+            MalformedMessage, LimitExceeded: No such message, or above a bound.
+            UnexpectedMessage: Another record before one was whole.
+        """
+        pieces = _read_pieces(unpack(body))
+        if not pieces:
+            raise MalformedMessage("a message of no snapshots")
+        return [whole for piece in pieces if (whole := self._add(piece)) is not None]
+
+    def _add(self, piece: _Piece) -> RecordSnapshot | None:
+        first = self.pending = self.pending or piece
+        if (piece.record, piece.heads, piece.size) != (first.record, first.heads, first.size):
+            raise UnexpectedMessage("a snapshot that begins inside another")
+        if not piece.data or not piece.heads:
+            raise MalformedMessage("a snapshot without content or without heads")
+        if list(piece.heads) != sorted(set(piece.heads)):
+            raise MalformedMessage("heads that are not sorted, or that name one twice")
+        self.parts.append(piece.data)
+        missing = piece.size - sum(map(len, self.parts))
+        if missing < 0:
+            raise LimitExceeded("more of a snapshot than it says to have")
+        if missing:
+            return None
+        whole = RecordSnapshot(first.record, first.heads, b"".join(self.parts))
+        self.pending, self.parts = None, []
+        return whole
