@@ -150,6 +150,10 @@ SNAPSHOT_PIECE_BYTES_MAX: Final = 512 * KIB
 SNAPSHOTS_PER_MESSAGE_MAX: Final = 1_000
 """Pieces of record snapshots in one message: small records, 256 bytes each, fill one."""
 
+CUTS_PER_LINK_MAX: Final = 16
+"""How often a peer may say on one link what it does not keep: once, and again when it cannot go on
+from another's cut, or when its own journals were adopted anew."""
+
 INBOUND_BYTES_MAX: Final = 8 * MIB
 """Received entries that wait to be applied, per link: the peer's window and what was on its way."""
 
@@ -181,6 +185,30 @@ DROP_BYTES_MAX: Final = 1 * MIB
 
 CROWDED_RECORDS_MAX: Final = 1_024
 """Records that one look over the store finds; the next look finds the rest."""
+
+CROWDED_NOTED_MAX: Final = 65_536
+"""Records that are remembered to be folded, some 8 MB; beyond it the store is looked over again."""
+
+FOLD_RECORDS_MAX: Final = 16
+"""Records folded in one batch: 2 ms of work where they are small."""
+
+FOLD_BYTES: Final = 256 * KIB
+"""Bytes of chunks folded in one batch, or one record that is larger."""
+
+FREE_PAGES_MAX: Final = 256
+"""Free pages that a file keeps, 1 MiB, or a sixteenth of it: the next writes take them."""
+
+RELEASE_PAGES: Final = 128
+"""Pages given back in one batch: each moves another page, 2 to 5 ms in all."""
+
+UPKEEP_PAUSE_S: Final = 60.0
+"""From something to do until it is done: gathers what a busy minute leaves."""
+
+UPKEEP_STEP_S: Final = 0.1
+"""Between two batches; with at most 10 ms each, nine tenths of the time is left to others."""
+
+UPKEEP_PATIENCE_S: Final = 5.0
+"""How long one batch waits for a moment in which nothing else is under way."""
 
 # Store -------------------------------------------------------------------------------------
 

@@ -3,9 +3,19 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from p2pvault.core.acknowledged import Acknowledged
 from p2pvault.limits import ADDRESSES_PER_PEER_MAX
 from p2pvault.protocol.reconcile import Verdict
-from p2pvault.types import Address, AuthorId, DeviceId, Instant, JournalHead, LinkId, PeerRow
+from p2pvault.types import (
+    Acknowledgement,
+    Address,
+    AuthorId,
+    DeviceId,
+    Instant,
+    JournalHead,
+    LinkId,
+    PeerRow,
+)
 
 
 @dataclass(slots=True)
@@ -58,9 +68,16 @@ class Standing:
 
 
 class Book:
-    """The standings of all peers, made as they are asked for."""
+    """The standings of all peers, made as they are asked for, and what they said to hold.
 
-    def __init__(self, rows: Iterable[PeerRow]) -> None:
+    Attributes:
+        acknowledged: Their last words on that, which decide how long entries are kept.
+    """
+
+    def __init__(
+        self, rows: Iterable[PeerRow], acknowledged: Iterable[Acknowledgement] = ()
+    ) -> None:
+        self.acknowledged = Acknowledged(acknowledged)
         self._standings = {
             row.device: Standing(
                 row.device, given=row.given, seen=row.seen, last_seen_ms=row.last_seen_ms

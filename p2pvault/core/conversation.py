@@ -5,6 +5,7 @@ peer may only introduce itself. Whatever breaks a rule raises, and the device en
 """
 
 from p2pvault.core.errands import NOTHING_LEARNED
+from p2pvault.core.fetch import Fetch
 from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect
 from p2pvault.core.kinds import Kind
@@ -12,6 +13,8 @@ from p2pvault.core.link import Link, Phase
 from p2pvault.core.members import Learned
 from p2pvault.core.pipeline import EntriesJob, Pipeline
 from p2pvault.core.replication import Replication
+from p2pvault.core.restore import SnapshotsJob
+from p2pvault.core.supply import heard_wanted
 from p2pvault.crypto.envelope import Message
 from p2pvault.errors import UnexpectedMessage
 from p2pvault.types import Instant, PeerRow
@@ -21,10 +24,15 @@ class Conversation:
     """Reads messages and tells replication and introductions."""
 
     def __init__(
-        self, introductions: Introductions, replication: Replication, pipeline: Pipeline
+        self,
+        introductions: Introductions,
+        replication: Replication,
+        fetch: Fetch,
+        pipeline: Pipeline,
     ) -> None:
         self._introductions = introductions
         self._replication = replication
+        self._fetch = fetch
         self._pipeline = pipeline
 
     def begin(self, now: Instant, link: Link) -> list[Effect]:
@@ -43,9 +51,9 @@ class Conversation:
         link.hold(message)
         return NOTHING_LEARNED
 
-    def hear(
+    def hear(  # noqa: C901, PLR0911  # one line a kind: the whole table, in one place
         self, now: Instant, link: Link, message: Message
-    ) -> list[Effect] | Learned | EntriesJob | PeerRow | None:
+    ) -> list[Effect] | Learned | EntriesJob | SnapshotsJob | PeerRow | None:
         """Take a message of a member.
 
         Returns:
@@ -69,5 +77,13 @@ class Conversation:
                 return self._replication.heard_have(now, link, message.body, content)
             case Kind.ENTRIES:
                 return self._replication.heard_entries(link, message.body, content)
+            case Kind.BEHIND:
+                return self._fetch.heard_behind(link, message.body)
+            case Kind.SNAPSHOTS_WANTED:
+                return heard_wanted(link, message.body, content)
+            case Kind.SNAPSHOTS:
+                return self._fetch.heard_snapshots(link, message.body)
+            case Kind.SNAPSHOTS_END:
+                return self._fetch.heard_end(link, message.body)
             case _:
                 raise UnexpectedMessage(f"a message of the unknown kind {message.kind}")

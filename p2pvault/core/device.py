@@ -19,10 +19,12 @@ from p2pvault.core.commit import read_wishes
 from p2pvault.core.conversation import Conversation
 from p2pvault.core.dialer import Dialer
 from p2pvault.core.errands import NOTHING_LEARNED, Errand, Errands
+from p2pvault.core.fetch import Fetch
 from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect, Input
 from p2pvault.core.link import Link, Phase
 from p2pvault.core.links import Links
+from p2pvault.core.loads import SnapshotsLoaded, SurplusLoaded, SurplusUnknown
 from p2pvault.core.members import Learned, Members
 from p2pvault.core.pairing import AdmitDevice, Outcome, Pairing
 from p2pvault.core.pipeline import (
@@ -31,13 +33,16 @@ from p2pvault.core.pipeline import (
     EditJob,
     EntriesJob,
     Failed,
+    FoldJob,
     Pipeline,
     PlainJob,
     Step,
     paced,
 )
 from p2pvault.core.replication import Replication
-from p2pvault.core.restore import SnapshotsJob
+from p2pvault.core.restore import SnapshotsJob, paced_snapshots
+from p2pvault.core.supply import loaded
+from p2pvault.core.upkeep import Upkeep
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.envelope import Message
 from p2pvault.errors import (
@@ -69,10 +74,14 @@ class Device:
         self.links = Links(members, book, self._dialer, entropy)
         self._introductions = Introductions(members, book)
         self._replication = Replication(members.vault, book)
-        self._conversation = Conversation(self._introductions, self._replication, pipeline)
+        self._errands = Errands(pipeline)
+        self.fetch = Fetch(members, pipeline, self._save, self._restate)
+        self._conversation = Conversation(
+            self._introductions, self._replication, self.fetch, pipeline
+        )
         self._beacon = Beacon(members, entropy)
         self._pairing = Pairing(members, entropy)
-        self._errands = Errands(pipeline)
+        self._upkeep = Upkeep(members, pipeline, book.acknowledged, self._save)
         self._wake_at: float | None = None
         self._stopping = False
 
@@ -88,6 +97,7 @@ class Device:
         """
         effects = self._dispatch(now, given)
         if not self._stopping:
+            self._upkeep.arm(now)
             effects += self._dialer.plan(now.monotonic, self.links.unlinked())
             effects += self._schedule()
         return effects
@@ -101,6 +111,12 @@ class Device:
                 return self._step(now, self.pipeline.persisted(batch))
             case io.RecordsLoaded():
                 return self._step(now, self.pipeline.loaded(given, self._circumstances(now)))
+            case SnapshotsLoaded(link):
+                return self._on(now, link, lambda it: loaded(it, given, self.pipeline.durable))
+            case SurplusLoaded(surplus):
+                return self._upkeep.loaded(now, surplus)
+            case SurplusUnknown():
+                return self._upkeep.unknown()
             case io.EntriesLoaded(link):
                 return self._on(now, link, lambda it: self._feed_loaded(it, given))
             case io.Writable(link):
@@ -195,8 +211,8 @@ class Device:
         match heard:
             case Learned():
                 return self._learn(now, heard)
-            case EntriesJob():
-                jobs = paced(heard)
+            case EntriesJob() | SnapshotsJob():
+                jobs = paced(heard) if isinstance(heard, EntriesJob) else paced_snapshots(heard)
                 return [e for job in jobs for e in self._step(now, self.pipeline.submit(job))]
             case PeerRow():
                 return self._remember(heard)
@@ -228,7 +244,7 @@ class Device:
             return self._paired(now, self._pairing.stream_down(now))
         gone = self.links[link]
         device = gone.device if gone is not None else None
-        effects = self.links.down(now, link)
+        effects = self.links.down(now, link) + self.fetch.lost(link)
         if device is not None:
             effects += self._remember(self.book[device].row)
         return effects
@@ -257,7 +273,7 @@ class Device:
             effects += self._announce(now, done)
         if done.plain is not None:
             effects += self._errand_done(now, self._errands.done(done.plain))
-        return effects
+        return effects + self.fetch.done(now, done) + self._upkeep.done(now, done)
 
     def _took_in(self, link: LinkId, done: Done) -> None:
         it = self.links[link]
@@ -273,6 +289,13 @@ class Device:
             effects += self._replication.announce(now, link, done.staged.content, entries)
         return effects
 
+    def _restate(self, now: Instant) -> list[Effect]:
+        content, effects = self.pipeline.durable, list[Effect]()
+        for link in self.links.up():
+            link.schedule_beat(now, self._entropy)
+            effects += self._replication.restate(now, link, content)
+        return effects
+
     def _failed(self, now: Instant, failed: Failed) -> list[Effect]:
         match failed.job:
             case EditJob(request=request):
@@ -282,6 +305,8 @@ class Device:
                 return self.links.fail(now, it, failed.error) if it is not None else []
             case PlainJob():
                 return self._errands.failed(now, failed.job, failed.error)
+            case FoldJob():
+                return self._upkeep.failed(failed.job, failed.error)
             case _:
                 assert_never(failed.job)
 
@@ -295,11 +320,17 @@ class Device:
     # Membership --------------------------------------------------------------------------
 
     def _remember(self, row: PeerRow) -> list[Effect]:
-        return self._errands.save(Batch(peers=(row,)), Errand(NOTHING_LEARNED, self.members.log))
+        batch = Batch(peers=(row,), acknowledged=self.book.acknowledged.take_unsaved())
+        return self._errands.save(batch, Errand(NOTHING_LEARNED, self.members.log))
+
+    def _save(self, batch: Batch, then: Callable[[Instant], list[Effect]]) -> list[Effect]:
+        return self._errands.save(batch, Errand(NOTHING_LEARNED, self.members.log, then=then))
 
     def _errand_done(self, now: Instant, errand: Errand) -> list[Effect]:
         effects: list[Effect] = []
         self.members.durable = errand.log
+        if errand.then is not None:
+            return errand.then(now)
         if errand.learned.operations:
             for link in self.links.introduced():
                 effects += self._introductions.tell(link, errand.learned.operations)
@@ -422,6 +453,7 @@ class Device:
     def _wake(self, now: Instant) -> list[Effect]:
         self._wake_at = None
         effects = self._paired(now, self._pairing.wake(now)) + self._errands.retry(now)
+        effects += self._upkeep.wake(now)
         if now.monotonic >= self._beacon.next_slot_at:
             effects += self._beacon.rotate(now)
         for link in self.links:
@@ -448,7 +480,7 @@ class Device:
     def _schedule(self) -> list[Effect]:
         times = [link.deadline for link in self.links]
         times += [self._pairing.deadline, self._beacon.next_slot_at, self._errands.retry_at]
-        earliest = min([*times, self._dialer.deadline()])
+        earliest = min([*times, self._upkeep.wake_at, self._dialer.deadline()])
         at = None if earliest == float("inf") else earliest
         if at == self._wake_at:
             return []

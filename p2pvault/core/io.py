@@ -8,6 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from p2pvault.core.loads import (
+    LoadSnapshots,
+    LoadSurplus,
+    SnapshotsLoaded,
+    SurplusLoaded,
+    SurplusUnknown,
+)
 from p2pvault.core.news import News
 from p2pvault.crdt.values import Value
 from p2pvault.errors import VaultError
@@ -100,7 +107,7 @@ class RecordsLoaded:
 
 @dataclass(frozen=True, slots=True)
 class EntriesLoaded:
-    """The answer to LoadEntries; never empty, since only what is durable is asked for."""
+    """The answer to LoadEntries; empty where what was asked for was dropped meanwhile."""
 
     link: LinkId
     entries: Sequence[StoredEntry]
@@ -108,7 +115,7 @@ class EntriesLoaded:
 
 @dataclass(frozen=True, slots=True)
 class LoadFailed:
-    """The store could not answer a load, of records or (`link`) of entries."""
+    """The store could not answer a load, of records or (`link`) of entries or snapshots."""
 
     error: VaultError
     link: LinkId | None = None
@@ -263,6 +270,9 @@ Input = (
     | PersistFailed
     | RecordsLoaded
     | EntriesLoaded
+    | SnapshotsLoaded
+    | SurplusLoaded
+    | SurplusUnknown
     | LoadFailed
     | LinkUp
     | DialFailed
@@ -447,6 +457,8 @@ Effect = (
     Persist
     | LoadRecords
     | LoadEntries
+    | LoadSnapshots
+    | LoadSurplus
     | Dial
     | Write
     | Hangup

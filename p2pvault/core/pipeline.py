@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
 from p2pvault.core.commit import Commit, Wish
-from p2pvault.core.content import Content
+from p2pvault.core.content import Content, after
 from p2pvault.core.intake import Intake, records_of
 from p2pvault.core.io import (
     Edited,
@@ -63,8 +63,16 @@ class EntriesJob:
 
 
 @dataclass(frozen=True, slots=True)
+class FoldJob:
+    """Records whose chunks become one; nothing that they hold changes."""
+
+    records: tuple[RecordId, ...]
+    alone: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class PlainJob:
-    """A batch that needs no record: membership operations, keys, addresses.
+    """A batch that needs no record: membership operations, keys, addresses, dropped entries.
 
     Attributes:
         name: What the device recognises it by when it is durable.
@@ -75,7 +83,7 @@ class PlainJob:
     batch: Batch
 
 
-RecordJob = EditJob | EntriesJob | SnapshotsJob
+RecordJob = EditJob | EntriesJob | SnapshotsJob | FoldJob
 Job = RecordJob | PlainJob
 
 
@@ -97,6 +105,7 @@ class Done:
         answers: The local requests in it, each with its edits.
         link: The link whose entries or snapshots are in it.
         received_bytes: Size of those, passed-over ones included.
+        snapshot_bytes: The part of it that is snapshots.
         plain: The name of the plain job in it.
     """
 
@@ -104,6 +113,7 @@ class Done:
     answers: tuple[tuple[int, tuple[Edited, ...]], ...] = ()
     link: LinkId | None = None
     received_bytes: int = 0
+    snapshot_bytes: int = 0
     plain: int | None = None
 
 
@@ -176,6 +186,12 @@ class Pipeline:
     def newest(self) -> Content:
         """What the device will hold once every batch under way is durable."""
         return self._newest
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way and nothing waits."""
+        under_way = self._loading or self._waiting or self._persisting
+        return under_way is None and not self._jobs
 
     @property
     def backlog(self) -> int:
@@ -277,7 +293,7 @@ class Pipeline:
         selectors = [wish.selector for job in _edits(jobs) for wish in job.wishes]
         paths = {(s.collection, s.name): None for s in selectors if isinstance(s, Path)}
         prefixes = {s.digits: None for s in selectors if isinstance(s, IdPrefix)}
-        wanted = dict.fromkeys([*records_of(_entries(jobs)), *_restored(jobs)])
+        wanted = dict.fromkeys([*records_of(_entries(jobs)), *_named(jobs)])
         ids = tuple(record for record in wanted if record not in self._replicas)
         return LoadRecords(self._serial, ids, tuple(paths), tuple(prefixes))
 
@@ -295,11 +311,14 @@ class Pipeline:
             Restore(staging, lookup, actor).take(_snapshots(loading.jobs))
             answers = tuple(_answer(commit, around.now, job) for job in _edits(loading.jobs))
             commit.seal(around.now, around.heads)
+            _fold(loading.jobs, staging, lookup)
             staged = staging.finish(watched=self.watched)
         except VaultError as error:
             self._spoil(loading.jobs, error, step)
             return
-        done = Done(staged, answers, _link(loading.jobs), _received_bytes(loading.jobs))
+        snapshot_bytes = sum(job.received_bytes for job in _snapshots(loading.jobs))
+        received_bytes = snapshot_bytes + sum(len(e.data) for e in _entries(loading.jobs))
+        done = Done(staged, answers, _link(loading.jobs), received_bytes, snapshot_bytes)
         self._prepare(done, loading.jobs)
 
     def _spoil(self, jobs: Sequence[RecordJob], error: VaultError, step: Step) -> None:
@@ -311,7 +330,7 @@ class Pipeline:
             step.failed.append(Failed(jobs[0], error))
 
     def _plain(self, job: PlainJob) -> Staged:
-        return Staged(job.batch, self._newest, (), (), frozenset(), ())
+        return Staged(job.batch, after(self._newest, job.batch), (), (), frozenset(), ())
 
     def _prepare(self, done: Done, jobs: tuple[Job, ...]) -> None:
         self._serial += 1
@@ -335,17 +354,17 @@ class Pipeline:
 def _size(job: RecordJob) -> int:
     if isinstance(job, EditJob):
         return len(job.wishes)
-    if isinstance(job, SnapshotsJob):
+    if isinstance(job, SnapshotsJob | FoldJob):
         return len(job.records)
     return sum(len(entry.body.changes) for entry in job.entries)
 
 
 def _goes_with(other: Job, first: RecordJob) -> TypeGuard[RecordJob]:
-    if isinstance(other, PlainJob) or first.alone or other.alone:
+    if isinstance(other, PlainJob | FoldJob) or isinstance(first, FoldJob):
         return False
-    if isinstance(first, EditJob):
-        return isinstance(other, EditJob)
-    return type(other) is type(first) and other.link == first.link
+    if first.alone or other.alone or type(other) is not type(first):
+        return False
+    return isinstance(first, EditJob) or _link((other,)) == first.link
 
 
 def _edits(jobs: Sequence[RecordJob]) -> list[EditJob]:
@@ -360,17 +379,21 @@ def _snapshots(jobs: Sequence[RecordJob]) -> list[SnapshotsJob]:
     return [job for job in jobs if isinstance(job, SnapshotsJob)]
 
 
-def _restored(jobs: Sequence[RecordJob]) -> list[RecordId]:
-    return [record for job in _snapshots(jobs) for record, _ in job.records]
+def _named(jobs: Sequence[RecordJob]) -> list[RecordId]:
+    """Return the records that snapshots are of, and those to fold."""
+    snapshots = [record for job in _snapshots(jobs) for record, _ in job.records]
+    return snapshots + [r for job in jobs if isinstance(job, FoldJob) for r in job.records]
 
 
-def _received_bytes(jobs: Sequence[RecordJob]) -> int:
-    entries = sum(len(entry.data) for entry in _entries(jobs))
-    return entries + sum(job.received_bytes for job in _snapshots(jobs))
+def _fold(jobs: Sequence[RecordJob], staging: Staging, lookup: Lookup) -> None:
+    for record in (record for job in jobs if isinstance(job, FoldJob) for record in job.records):
+        replica = lookup.replica(record)
+        assert replica is not None, "a record that was there once stays"
+        staging.fold(replica)
 
 
 def _link(jobs: Sequence[RecordJob]) -> LinkId | None:
-    return next((job.link for job in jobs if not isinstance(job, EditJob)), None)
+    return next((job.link for job in jobs if not isinstance(job, EditJob | FoldJob)), None)
 
 
 def _answer(commit: Commit, now: Instant, job: EditJob) -> tuple[int, tuple[Edited, ...]]:

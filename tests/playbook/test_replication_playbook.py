@@ -120,7 +120,7 @@ def test_a_peer_that_lacks_something_is_fed_from_its_first_missing_entry():
 
 def test_loaded_entries_that_the_peer_has_are_passed_over():
     side = Side()
-    log = [entry(1, by=1), replace(entry(2, by=2), n=1), entry(3, by=1)]
+    log = [entry(1, by=1), replace(entry(2, by=2), n=1), replace(entry(3, by=1), n=2)]
     theirs = replace(holding(log[1:2]), journals=holding(log[1:2]).journals)
     side.hear(holding(log), theirs)
     assert side.said(side.load(holding(log), log)) == [(Kind.ENTRIES, 2)]

@@ -7,7 +7,7 @@ from harness.world import put
 from p2pvault.core.content import Tally
 from p2pvault.core.io import LoadRecords, Persist
 from p2pvault.core.pipeline import Step
-from p2pvault.core.restore import SnapshotsJob, paced
+from p2pvault.core.restore import SnapshotsJob, paced_snapshots
 from p2pvault.crdt.snapshot import Snapshot, inspect_snapshot
 from p2pvault.errors import CrdtError, StoreFull
 from p2pvault.limits import ENTRY_OPERATIONS_MAX
@@ -169,8 +169,10 @@ def test_much_work_is_cut_into_parts_and_the_last_gives_the_bytes_back():
         return record, Snapshot((), (), b"", (), operations, frozenset())
 
     half = ENTRY_OPERATIONS_MAX // 2
-    parts = paced(job(piece(1, half), piece(2, half), piece(3, 2 * half + 1), piece(4, 1)))
+    parts = paced_snapshots(
+        job(piece(1, half), piece(2, half), piece(3, 2 * half + 1), piece(4, 1))
+    )
     assert [len(part.records) for part in parts] == [2, 1, 1]
     assert [part.received_bytes for part in parts] == [0, 0, 99]
-    parts = paced(job(*[piece(n, 1) for n in range(2_500)]))
+    parts = paced_snapshots(job(*[piece(n, 1) for n in range(2_500)]))
     assert [len(part.records) for part in parts] == [1_000, 1_000, 500]
