@@ -195,8 +195,8 @@ FOLD_RECORDS_MAX: Final = 16
 FOLD_BYTES: Final = 256 * KIB
 """Bytes of chunks folded in one batch, or one record that is larger."""
 
-FREE_PAGES_MAX: Final = 256
-"""Free pages that a file keeps, 1 MiB, or a sixteenth of it: the next writes take them."""
+FREE_PAGES_MAX: Final = 64
+"""Free pages that a file keeps, 256 KiB, or a 32nd part of it: the next writes take them."""
 
 RELEASE_PAGES: Final = 128
 """Pages given back in one batch: each moves another page, 2 to 5 ms in all."""

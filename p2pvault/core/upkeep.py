@@ -160,5 +160,5 @@ class Upkeep:
 
 def _excess(surplus: Surplus) -> int:
     """Return how many pages to release: some are kept, since what is written next takes them."""
-    kept = max(FREE_PAGES_MAX, surplus.pages // 16)
+    kept = max(FREE_PAGES_MAX, surplus.pages // 32)
     return max(0, min(RELEASE_PAGES, surplus.free_pages - kept))

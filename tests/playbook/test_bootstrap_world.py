@@ -4,15 +4,15 @@ import pytest
 
 from harness.entropy import seeded
 from harness.pairs import effects_of, entries_of, link_of, only
-from harness.world import Party, World, assert_equal, assert_proved, put
+from harness.world import Party, World, assert_proved, put
 from p2pvault.core import io
 from p2pvault.core.io import Edit, EditRequested, LoadEntries
 from p2pvault.core.loads import LoadSnapshots
 from p2pvault.limits import BACKOFF_MAX_S, KIB, UPKEEP_PAUSE_S
 from p2pvault.protocol.reconcile import Verdict
 
-LARGE = 24
-"""Records of 200 KiB: several messages, and more than one window."""
+LARGE = 40
+"""Records of 200 KiB: two windows, so that a cut wire always ends a fetch half way."""
 
 
 def filled(*, large: int = 0, small: int = 12) -> tuple[World, Party]:
@@ -179,24 +179,36 @@ def test_nothing_is_called_equal_while_records_are_fetched():
 def test_two_new_devices_with_different_parts_of_the_records_are_no_contradiction():
     world, ada = filled(large=LARGE)
     bob, cyd = world.join("bob", ada), world.join("cyd", ada)
+    world.part(ada, bob)
     world.part(ada, cyd)
+    world.pass_time(100)
+    assert {bob.verdict(cyd), cyd.verdict(bob)} == {Verdict.EQUAL}, "both hold nothing"
+    world.mend()
+    world.part(ada, cyd)
+    world.online(bob)
     fetching_since(world, bob, 16)
-    world.until(lambda: bob.linked(cyd) and cyd.linked(bob))
     world.part(ada, bob)
     world.pass_time(100)
+    assert bob.device.pipeline.durable.fetching is not None
     assert {bob.verdict(cyd), cyd.verdict(bob)} == {Verdict.APART}
     settle(world)
     assert_proved(world)
     assert not any(party.reported("content_differs") for party in world.parties)
 
 
-def three(large: int = LARGE) -> tuple[World, Party, Party, Party]:
-    """Return a world where ada and bob hold all, and keep nothing; cyd is new and sees ada."""
-    world, ada = filled(large=large)
+def two() -> tuple[World, Party, Party]:
+    """Return a world where ada and bob hold all, and keep no entry."""
+    world, ada = filled(large=LARGE)
     bob = world.join("bob", ada)
     world.pass_time(5)
     drop_all(world)
     assert_proved(world)
+    return world, ada, bob
+
+
+def three() -> tuple[World, Party, Party, Party]:
+    """Return the same with cyd, who is new and sees ada only."""
+    world, ada, bob = two()
     cyd = world.join("cyd", ada)
     world.part(bob, cyd)
     return world, ada, bob, cyd
@@ -209,7 +221,8 @@ def test_another_device_goes_on_where_the_first_vanished():
     after = cyd.device.pipeline.durable.fetching.after
     bob.trace.clear()
     world.mend()
-    world.pass_time(BACKOFF_MAX_S)
+    world.online(cyd)
+    world.pass_time(10)
     assert cyd.verdict(bob) is Verdict.EQUAL
     assert loads(bob, LoadSnapshots)[0].after == after
     settle(world)
@@ -217,17 +230,19 @@ def test_another_device_goes_on_where_the_first_vanished():
 
 
 def test_another_device_that_cannot_go_on_from_a_cut_starts_with_its_own():
-    world, ada, bob, cyd = three()
+    world, ada, bob = two()
     world.part(ada, bob)
     world.put(ada, "notes/only ada", n=1)
     cut = ada.device.pipeline.durable.cut
-    world.restart(ada)
+    cyd = world.join("cyd", ada)
+    world.part(bob, cyd)
     fetching_since(world, cyd, 16)
     assert cyd.device.pipeline.durable.fetching.cut == cut
     world.offline(ada)
     bob.trace.clear()
     world.mend()
-    world.pass_time(BACKOFF_MAX_S)
+    world.online(cyd)
+    world.pass_time(10)
     assert cyd.device.pipeline.durable.fetching is None
     assert loads(bob, LoadSnapshots)[0].after is None
     settle(world)
@@ -256,12 +271,19 @@ def test_what_is_written_on_fetched_records_reaches_nobody_who_cannot_follow():
     dan = world.join("dan", ada)
     world.part(dan, ada)
     world.part(dan, bob)
-    fetching_since(world, cyd, 16)
-    world.until(lambda: cyd.linked(dan) and dan.linked(cyd))
-    world.put(ada, "notes/0", newer="than the cut")
-    world.edit(cyd, put("notes/0", from_cyd=1))
-    world.offline(ada)
+    world.part(ada, cyd)
     world.pass_time(100)
+    assert cyd.linked(dan)
+    world.mend()
+    for party in (ada, bob):
+        world.part(dan, party)
+    world.part(bob, cyd)
+    world.online(cyd)
+    fetching_since(world, cyd, 16)
+    world.offline(ada)
+    world.put(cyd, "notes/0", from_cyd=1)
+    world.pass_time(100)
+    assert cyd.device.pipeline.durable.fetching is not None
     assert dan.reported("link_failed") == cyd.reported("link_failed") == []
     assert link_of(cyd, dan).peer.covered == {}
     settle(world)
