@@ -19,7 +19,7 @@ from p2pvault.protocol.snapshot import encode_snapshots
 
 
 def offer(link: Link, content: Content) -> list[Effect]:
-    """Tell a peer, once, that it lacks entries which are not kept here, or go on with its supply."""
+    """Tell a peer, once, that it lacks entries that are not kept here, or go on with its supply."""
     supply = link.supply
     if supply is not None and not supply.withdrawn:
         return go_on(link, content)
