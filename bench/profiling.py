@@ -1,4 +1,4 @@
-"""Where the time of W1 and W2 goes. The times themselves mean nothing: profiling slows everything.
+"""Where the time of W1, W2 and W4 goes. The times mean nothing: profiling slows everything.
 
 cProfile sees the thread that runs the event loop, where all of our Python code is but the store's;
 the processor time by thread tells how much that leaves out.
@@ -13,14 +13,15 @@ import process
 from editing import edit_live
 from meeting import Met, meeting
 from plan import MAIN_SIZE, Plan
-from vaults import wait_equal
+from reunion import CHANGED
+from vaults import change, wait_equal
 
 _LINES: Final = 25
 _PATIENCE_S: Final = 60.0
 
 
 def profile(plan: Plan, root: Path) -> None:
-    """Run both once with profiled daemons, and print what cost most."""
+    """Run each once with profiled daemons, and print what cost most."""
     found = root / "profiles"
     found.mkdir()
     with meeting(root / "w1", MAIN_SIZE, found) as met:
@@ -33,6 +34,18 @@ def profile(plan: Plan, root: Path) -> None:
         _say_threads("W2", met)
     for name in ("a", "b"):
         _print(found / f"w2-{name}.pstats", f"W2 with {plan.edits} edits, device {name}")
+
+    with meeting(root / "w4", MAIN_SIZE, found) as met:
+        _return_to_changes(met)
+        _say_threads("W4", met)
+    _print(found / "w4-b.pstats", f"W4 with {CHANGED} of {MAIN_SIZE} records, device b")
+
+
+def _return_to_changes(met: Met) -> None:
+    met.b.stop()
+    change(met.a, [number * MAIN_SIZE // CHANGED for number in range(CHANGED)], rev=2)
+    met.b.start()
+    wait_equal(met.b, _PATIENCE_S)
 
 
 def _begin_again(met: Met) -> None:

@@ -37,9 +37,10 @@ OPERATION_COUNTER_MAX: Final = 2**32 - 1
 ENTRY_CHANGES_MAX: Final = 1_000
 """Changes in one entry; bulk writes of 10 000 records become ten entries."""
 
-ENTRY_OPERATIONS_MAX: Final = 262_144
-"""Operations of one entry, and of one batch from a peer: a third of a second of work. Without it an
-entry of 178 KB with 1 000 run-length changes passes every other bound and takes 82 s."""
+ENTRY_OPERATIONS_MAX: Final = 2 * CHANGE_OPERATIONS_MAX
+"""Operations of one entry, and of one batch from a peer: 0.15 s of work, so that no message costs
+more than 0.25 s (twice as many cost 0.35 s). Without it an entry of 178 KB with 1 000 run-length
+changes passes every other bound and takes 82 s."""
 
 ENTRY_BYTES_MAX: Final = 1 * MIB
 """One entry with its signature; the same as one control message, less its envelope."""
@@ -209,6 +210,25 @@ UPKEEP_STEP_S: Final = 0.1
 
 UPKEEP_PATIENCE_S: Final = 5.0
 """How long one batch waits for a moment in which nothing else is under way."""
+# Quarantine --------------------------------------------------------------------------------
+
+QUARANTINE_BYTES_MAX: Final = 64 * MIB
+"""Entries kept apart from the journals: what a removed device may still put on others' disks."""
+
+QUARANTINE_JOURNAL_ENTRIES_MAX: Final = 4_096
+"""Of them by one journal, so that a removed device leaves room for the next."""
+
+QUARANTINE_CHANGES_MAX: Final = 16_384
+"""Changes in them: their rows stay in memory, 16 bytes a change, and are copied with each batch."""
+
+QUARANTINE_OPERATIONS_MAX: Final = 4 * ENTRY_OPERATIONS_MAX
+"""Operations in them: repeating all of it in one commit takes about a second and a half."""
+
+QUARANTINE_KEPT_MS: Final = 90 * 86_400_000
+"""90 days, after which an entry in quarantine gives way to a new one where there is no room."""
+
+QUARANTINE_PATHS_MAX: Final = 1_000
+"""Paths of records that `quarantine list` names for one device; their number is always told."""
 
 # Store -------------------------------------------------------------------------------------
 
@@ -544,3 +564,10 @@ LOG_DEVICE_CHARACTERS: Final = 8
 
 LOG_FRAMES_MAX: Final = 48
 """Stack frames in a logged crash: deeper than our calls nest, short enough for a journal."""
+
+LOG_REPEAT_S: Final = 60.0
+"""How long a warning that was written is not written again: a peer that fails as often as it can
+costs 1 440 lines a day, about 300 KB."""
+
+LOG_REPEATS_MAX: Final = 256
+"""Different warnings that are remembered: every reason for a link to fail, for a few devices."""

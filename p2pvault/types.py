@@ -108,6 +108,41 @@ class StoredEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class QuarantinedRow:
+    """What is known of an entry in quarantine without reading it.
+
+    Attributes:
+        position: Its place in this store's quarantine, in the order of arrival there.
+        author: The journal that it belongs to.
+        n: Its number in that journal, from 1.
+        hash: The hash of its body.
+        device: Whose journal it is.
+        since_ms: This device's wall clock when it arrived.
+        size: Its bytes.
+        operations: How much work its changes are; see `crdt.prefilter.weigh`.
+        records: The records that it changes, each once.
+    """
+
+    position: int
+    author: AuthorId
+    n: int
+    hash: EntryHash
+    device: DeviceId
+    since_ms: int
+    size: int
+    operations: int
+    records: tuple[RecordId, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedEntry:
+    """An entry in quarantine: its row, and body and signature as they travelled."""
+
+    row: QuarantinedRow
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class RecordRow:
     """The index row of one record."""
 
@@ -206,6 +241,8 @@ class Batch:
             entries; one that is held further already stays there.
         dropped: Held entries that are not kept any longer, with all before them in their journal.
         release_pages: How much unused room at most is given back to the file system.
+        quarantined: Entries to keep apart from the journals.
+        left_quarantine: Positions of those that leave it; unknown ones are passed over.
     """
 
     entries: tuple[StoredEntry, ...] = ()
@@ -218,6 +255,8 @@ class Batch:
     adopted: tuple[JournalHead, ...] = ()
     dropped: tuple[JournalHead, ...] = ()
     release_pages: int = 0
+    quarantined: tuple[QuarantinedEntry, ...] = ()
+    left_quarantine: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +272,7 @@ class StoreState:
         last_arrival: Highest arrival number, 0 when empty.
         bases: For each journal that begins behind its first entry, the last entry that is not kept.
         acknowledged: What peers said to hold.
+        quarantine: The row of every quarantined entry, by position.
     """
 
     meta: Mapping[str, bytes]
@@ -243,6 +283,7 @@ class StoreState:
     last_arrival: int
     bases: Sequence[JournalHead] = ()
     acknowledged: Sequence[Acknowledgement] = ()
+    quarantine: Sequence[QuarantinedRow] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from types import TracebackType
 
 import structlog
@@ -15,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from p2pvaultd.fields import allow_only
 from p2pvaultd.rendering import StderrLogger, renderer
+from p2pvaultd.repeats import Repeats
 
 LOG_FORMATS = ("auto", "json", "text")
 
@@ -31,6 +33,7 @@ def configure_logging(level: str, form: str) -> None:
         processors=[
             structlog.processors.add_log_level,
             allow_only,
+            Repeats(time.monotonic),
             renderer(form, os.environ),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),

@@ -34,10 +34,10 @@ def span(seconds: float) -> str:
     return f"{number} days" if unit == "day" and number > 1 else f"{number} {unit}"
 
 
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun: `1 record`, `12 345 records`."""
+def count(number: int, noun: str, nouns: str = "") -> str:
+    """Return a number with its noun: `1 record`, `12 345 records`; `nouns` if no `s` makes it."""
     grouped = f"{number:,}".replace(",", " ")
-    return f"{grouped} {noun if number == 1 else noun + 's'}"
+    return f"{grouped} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def columns(rows: Sequence[Sequence[str]], gap: str = "  ") -> list[str]:

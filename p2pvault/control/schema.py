@@ -35,6 +35,8 @@ from p2pvault.limits import (
     LIST_ROWS_MAX,
     NAME_CHARACTERS_MAX,
     PAIRING_S,
+    QUARANTINE_CHANGES_MAX,
+    QUARANTINE_PATHS_MAX,
     SUBSCRIPTION_EVENTS_MAX,
     VALUE_DEPTH_MAX,
     VALUE_ITEMS_MAX,
@@ -86,6 +88,16 @@ _DEVICE: Final = members(
     this=Flag(),
     link=_LINK,
     added_by=Optional(_NAME),
+)
+_QUARANTINED: Final = members(
+    id=_ID,
+    name=_NAME,
+    entries=_COUNT,
+    records=_COUNT,
+    paths=Items(_PATH, QUARANTINE_PATHS_MAX),
+    bytes=_COUNT,
+    first=_LINE,
+    last=_LINE,
 )
 _PROBLEM: Final = members(code=_LINE, message=_LINE, hint=_LINE)
 
@@ -220,6 +232,21 @@ METHODS: Final[dict[str, Method]] = {
                 members(id=_ID, name=_NAME, given=_ADDRESSES, seen=_ADDRESSES), DEVICES_MAX
             )
         ),
+    ),
+    "quarantine": _call(
+        "Entries of removed devices that do not count, by device; they are not in the vault.",
+        _NOTHING,
+        members(devices=Items(_QUARANTINED, SUBSCRIPTION_EVENTS_MAX)),
+    ),
+    "quarantine_accept": _call(
+        "Repeat their effect as edits of this device. Errors: no_such_device, refused.",
+        members({"device": _SELECTOR}),
+        members(entries=_COUNT, left=_COUNT, records=Items(_RECORD, QUARANTINE_CHANGES_MAX)),
+    ),
+    "quarantine_drop": _call(
+        "Delete them from this device. Errors: no_such_device, refused.",
+        members({"device": _SELECTOR}),
+        members(entries=_COUNT),
     ),
     "pair": _stream(
         "Show a code for one new device; ends with the connection. Errors: refused, code_expired.",

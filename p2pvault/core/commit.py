@@ -1,7 +1,7 @@
 """Local edits become changes: read the record, patch its value, commit the difference."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from p2pvault.core.io import Edit, Edited, FieldPath
 from p2pvault.core.lookup import Lookup
@@ -59,6 +59,28 @@ class Commit:
         replica = self._lookup.replica(pick(wish.selector, found))
         assert replica is not None, "what matched can be loaded"
         return self._change(replica, wish.edit)
+
+    def bring(self, now: Instant, record: RecordId, wanted: Record) -> Edited | None:
+        """Bring a record to what another one says, which may have merged more.
+
+        One that is not here is made under an id of its own: if the change that made it counts one
+        day, two changes would have made one record otherwise.
+
+        Returns:
+            The edit, or None when there was nothing to change.
+        """
+        replica, value = self._lookup.replica(record), wanted.value()
+        path = Path(wanted.collection, wanted.name)
+        edit = Edit(str(path), puts=[((name,), value[name]) for name in value])
+        if replica is None:
+            return None if wanted.deleted else self._create(now, path, edit)
+        before = replica.record.heads
+        if not wanted.deleted:
+            gone = [(name,) for name in replica.record.value() if name not in value]
+            edited = self._change(replica, replace(edit, deletes=gone))
+        else:
+            edited = self._change(replica, Edit(str(path), remove=True))
+        return None if replica.record.heads == before else edited
 
     def seal(self, now: Instant, heads: Sequence[OperationHash]) -> None:
         """Write the entries of all that changed, in as few as their bounds allow."""

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from p2pvault.core.quarantine import Quarantine, quarantine_of
 from p2pvault.crypto.hashing import fingerprint_item
 from p2pvault.protocol.bootstrap import Cut, CutHead, Fetching, decode_progress
 from p2pvault.protocol.reconcile import UNSETTLED, content_digest
@@ -43,6 +44,7 @@ class Content:
         bases: The number of the last entry that is not kept, of every journal that has one.
         fetching: The snapshots that are being fetched; until all are here, records hold more than
             the journals say.
+        quarantine: What is refused; no part of what this device holds and says that it holds.
     """
 
     journals: Mapping[AuthorId, JournalHead]
@@ -51,6 +53,7 @@ class Content:
     last_arrival: int
     bases: Mapping[AuthorId, int] = field(default_factory=dict)
     fetching: Fetching | None = None
+    quarantine: Quarantine = field(default_factory=Quarantine)
 
     def journals_of(self, device: DeviceId) -> tuple[JournalHead, ...]:
         """Return the heads of one device's journals, sorted by author."""
@@ -106,6 +109,7 @@ def content_of(state: StoreState) -> Content:
         last_arrival=state.last_arrival,
         bases={base.author: base.n for base in state.bases},
         fetching=_fetching(state.meta.get(FETCHING)),
+        quarantine=quarantine_of(state),
     )
 
 

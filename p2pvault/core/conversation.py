@@ -85,5 +85,7 @@ class Conversation:
                 return self._fetch.heard_snapshots(link, message.body)
             case Kind.SNAPSHOTS_END:
                 return self._fetch.heard_end(link, message.body)
+            case Kind.REFUSED:
+                return self._replication.heard_refused(link, message.body, content)
             case _:
                 raise UnexpectedMessage(f"a message of the unknown kind {message.kind}")

@@ -20,6 +20,7 @@ from p2pvault.core.conversation import Conversation
 from p2pvault.core.dialer import Dialer
 from p2pvault.core.errands import NOTHING_LEARNED, Errand, Errands
 from p2pvault.core.fetch import Fetch
+from p2pvault.core.folding import FoldJob
 from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect, Input
 from p2pvault.core.link import Link, Phase
@@ -33,15 +34,16 @@ from p2pvault.core.pipeline import (
     EditJob,
     EntriesJob,
     Failed,
-    FoldJob,
     Pipeline,
     PlainJob,
     Step,
     paced,
 )
+from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob, find_rows
 from p2pvault.core.replication import Replication
 from p2pvault.core.restore import SnapshotsJob, paced_snapshots
 from p2pvault.core.supply import loaded
+from p2pvault.core.sweep import Sweep
 from p2pvault.core.upkeep import Upkeep
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.envelope import Message
@@ -75,10 +77,11 @@ class Device:
         self._introductions = Introductions(members, book)
         self._replication = Replication(members.vault, book)
         self._errands = Errands(pipeline)
-        self.fetch = Fetch(members, pipeline, self._save, self._restate)
+        self.fetch = Fetch(self.links, members, self._replication, pipeline, self._save)
         self._conversation = Conversation(
             self._introductions, self._replication, self.fetch, pipeline
         )
+        self._sweep = Sweep(self.links, self._replication)
         self._beacon = Beacon(members, entropy)
         self._pairing = Pairing(members, entropy)
         self._upkeep = Upkeep(members, pipeline, book.acknowledged, self._save)
@@ -98,6 +101,7 @@ class Device:
         effects = self._dispatch(now, given)
         if not self._stopping:
             self._upkeep.arm(now)
+            effects += self._try_again(now)
             effects += self._dialer.plan(now.monotonic, self.links.unlinked())
             effects += self._schedule()
         return effects
@@ -151,6 +155,8 @@ class Device:
                 return self._asked(given.request, lambda: self._revoke(now, given))
             case io.AddressGiven():
                 return self._asked(given.request, lambda: self._address(now, given))
+            case io.SettleQuarantine():
+                return self._asked(given.request, lambda: self._settle(now, given))
             case io.PairingRequested():
                 return self._asked(given.request, lambda: self._pairing.open(now, given))
             case io.PairingStreamUp(link):
@@ -271,6 +277,7 @@ class Device:
             self._took_in(done.link, done)
         if done.staged.entries or done.staged.batch.fingerprints:
             effects += self._announce(now, done)
+        effects += self._sweep.done(now, done, self.members.membership)
         if done.plain is not None:
             effects += self._errand_done(now, self._errands.done(done.plain))
         return effects + self.fetch.done(now, done) + self._upkeep.done(now, done)
@@ -289,20 +296,15 @@ class Device:
             effects += self._replication.announce(now, link, done.staged.content, entries)
         return effects
 
-    def _restate(self, now: Instant) -> list[Effect]:
-        content, effects = self.pipeline.durable, list[Effect]()
-        for link in self.links.up():
-            link.schedule_beat(now, self._entropy)
-            effects += self._replication.restate(now, link, content)
-        return effects
-
     def _failed(self, now: Instant, failed: Failed) -> list[Effect]:
         match failed.job:
-            case EditJob(request=request):
+            case EditJob(request=request) | SettleJob(request=request):
                 return [io.Refuse(request, failed.error)]
             case EntriesJob(link=link) | SnapshotsJob(link=link):
                 it = self.links[link]
                 return self.links.fail(now, it, failed.error) if it is not None else []
+            case ReleaseJob() | LiftJob():
+                return self._sweep.failed(now, failed.error)
             case PlainJob():
                 return self._errands.failed(now, failed.job, failed.error)
             case FoldJob():
@@ -418,6 +420,15 @@ class Device:
         job = EditJob(asked.request, read_wishes(asked.edits))
         return self._step(now, self.pipeline.submit(job))
 
+    def _settle(self, now: Instant, asked: io.SettleQuarantine) -> list[Effect]:
+        rows = find_rows(self.pipeline.durable.quarantine, asked.device, self.members.name_of)
+        job = SettleJob(asked.request, rows, asked.repeat)
+        return self._step(now, self.pipeline.submit(job))
+
+    def _try_again(self, now: Instant) -> list[Effect]:
+        jobs = self._sweep.due(now, self.pipeline.durable, self.members.membership)
+        return self._step(now, self.pipeline.submit(*jobs)) if jobs else []
+
     def _address(self, now: Instant, asked: io.AddressGiven) -> list[Effect]:
         member = self.members.find(asked.device)
         if member.device == self.members.device:
@@ -443,12 +454,18 @@ class Device:
             return [io.Report("debug", "sighting_ignored")]
         device, addresses = recognised
         self._dialer.sighted(now.monotonic, device, addresses)
+        if self.links.is_astray(device, addresses):
+            return list(self._dialer.again(device, addresses[0]))
         return []
 
     def _network_changed(self, now: Instant, addresses: tuple[Address, ...]) -> list[Effect]:
+        """Go on from another place, where a link may be dead without either side knowing."""
         self._introductions.listening = self._pairing.listening = addresses
         self._dialer.hurry(now.monotonic)
-        return self._beacon.listen_on(now, addresses)
+        effects = self._beacon.listen_on(now, addresses)
+        for device, address in self.links.ways():
+            effects += self._dialer.again(device, address)
+        return effects
 
     def _wake(self, now: Instant) -> list[Effect]:
         self._wake_at = None
@@ -480,7 +497,8 @@ class Device:
     def _schedule(self) -> list[Effect]:
         times = [link.deadline for link in self.links]
         times += [self._pairing.deadline, self._beacon.next_slot_at, self._errands.retry_at]
-        earliest = min([*times, self._upkeep.wake_at, self._dialer.deadline()])
+        times += [self._sweep.retry_at, self._upkeep.wake_at]
+        earliest = min([*times, self._dialer.deadline()])
         at = None if earliest == float("inf") else earliest
         if at == self._wake_at:
             return []

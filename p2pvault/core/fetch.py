@@ -15,8 +15,10 @@ from p2pvault.core.content import FETCHING, JOURNAL_OWNER, Content
 from p2pvault.core.io import Effect, Report, StatusChanged, Write
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link, Phase
+from p2pvault.core.links import Links
 from p2pvault.core.members import Members
 from p2pvault.core.pipeline import Done, Pipeline
+from p2pvault.core.replication import Replication
 from p2pvault.core.restore import SnapshotsJob
 from p2pvault.crdt.snapshot import Snapshot, inspect_snapshot
 from p2pvault.errors import (
@@ -39,9 +41,6 @@ from p2pvault.types import Batch, DeviceId, Instant, LinkId, RecordId
 
 Save = Callable[[Batch, Callable[[Instant], list[Effect]]], list[Effect]]
 """Makes a batch durable, sooner or later, and then calls back."""
-
-Restate = Callable[[Instant], list[Effect]]
-"""Says anew on every link what this device holds, since that is not what it was."""
 
 
 @dataclass(slots=True)
@@ -68,11 +67,19 @@ class Request:
 class Fetch:
     """At most one request at a time, and the offers of other peers."""
 
-    def __init__(self, members: Members, pipeline: Pipeline, save: Save, restate: Restate) -> None:
+    def __init__(
+        self,
+        links: Links,
+        members: Members,
+        replication: Replication,
+        pipeline: Pipeline,
+        save: Save,
+    ) -> None:
+        self._links = links
         self._members = members
+        self._replication = replication
         self._pipeline = pipeline
         self._save = save
-        self._restate = restate
         self._request: Request | None = None
         self._offers: dict[LinkId, tuple[Link, Cut]] = {}
         self._adopting = False
@@ -213,6 +220,11 @@ class Fetch:
         self._adopting, self._request, self._unsettled = False, None, False
         report = Report("info", "snapshots_fetched", {"records": self._pipeline.durable.records})
         return [report, StatusChanged(), *self._restate(now), *self._ask_next()]
+
+    def _restate(self, now: Instant) -> list[Effect]:
+        """Say anew on every link what this device holds, since that is not what it was."""
+        content, say = self._pipeline.durable, self._replication.restate
+        return [effect for link in self._links.up() for effect in say(now, link, content)]
 
     # Asking ------------------------------------------------------------------------------
 

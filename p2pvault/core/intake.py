@@ -3,17 +3,22 @@
 An entry is good when it continues its journal, a device of the vault signed it, that device may
 write up to this number, and every change in it passes the pre-filter under the author's own actor.
 Who relayed it never matters.
+
+One that a removed device wrote later than members accepted is refused, and so is one that needs a
+refused one: docs/protocol/membership.md, "Which entries of a removed device count". Refusing an
+entry is no fault of the peer and changes no record.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from p2pvault.core.lookup import Lookup
+from p2pvault.core.quarantine import counts
 from p2pvault.core.replica import Replica
 from p2pvault.core.staging import Staging
 from p2pvault.crdt.prefilter import Change, inspect
 from p2pvault.crdt.record import Record
-from p2pvault.errors import LimitExceeded, RevokedDevice, UnexpectedMessage, UnknownDevice
+from p2pvault.errors import LimitExceeded, UnexpectedMessage, UnknownDevice
 from p2pvault.limits import JOURNALS_PER_DEVICE_MAX
 from p2pvault.protocol.journal import Entry
 from p2pvault.protocol.membership.state import Membership
@@ -28,6 +33,10 @@ class Arrived:
     changes: list[Change]
 
 
+Arrivals = dict[RecordId, Arrived]
+Inspected = Sequence[tuple[RecordId, Change]]
+
+
 def records_of(entries: Iterable[Entry]) -> tuple[RecordId, ...]:
     """Return the ids of all records that entries touch, each once."""
     ids = (record for entry in entries for record, _ in entry.body.changes)
@@ -35,45 +44,114 @@ def records_of(entries: Iterable[Entry]) -> tuple[RecordId, ...]:
 
 
 class Intake:
-    """Takes entries of one peer into a staging."""
+    """Takes entries into a staging: those of one peer, or those that waited in quarantine."""
 
-    def __init__(self, staging: Staging, lookup: Lookup, actor: AuthorId) -> None:
+    def __init__(
+        self, staging: Staging, lookup: Lookup, actor: AuthorId, membership: Membership
+    ) -> None:
         self._staging = staging
         self._lookup = lookup
         self._actor = actor
+        self._membership = membership
 
-    def take(self, entries: Sequence[Entry], membership: Membership) -> None:
-        """Check entries and apply them; those that are held already are passed over.
+    def take(self, entries: Sequence[Entry], now_ms: int) -> None:
+        """Check entries, and apply or refuse them; those that are held already are passed over.
 
         Raises:
             RemoteProtocolError, AuthenticationError, SealBroken, CrdtError: One of them is not
                 good; the staging is spoiled then.
         """
-        arrived: dict[RecordId, Arrived] = {}
+        arrived: Arrivals = {}
         for entry in entries:
             if self._is_new(entry):
-                check_author(entry, membership)
+                check_author(entry, self._membership)
                 self._check_room(entry)
-                self._staging.append(entry)
-                _collect(entry, arrived)
-        for record, what in arrived.items():
-            self._apply(record, what)
+                changes = inspected(entry)
+                if self._is_refused(entry) or self._lacks(changes, arrived):
+                    self._refuse(entry, changes, now_ms)
+                else:
+                    self._accept(entry, changes, arrived)
+        self._apply_all(arrived)
+
+    def retry(self, entries: Sequence[Entry]) -> None:
+        """Apply entries out of the quarantine that are good by now; the others stay there.
+
+        Raises:
+            CrdtError: The engine does not take one of them; the staging is spoiled then.
+        """
+        arrived: Arrivals = {}
+        for entry in entries:
+            changes = inspected(entry)
+            if (
+                entry.follows(self._staging.head(entry.author))
+                and self._counts(entry)
+                and not self._lacks(changes, arrived)
+            ):
+                self._accept(entry, changes, arrived)
+        self._apply_all(arrived)
+
+    # Checking ----------------------------------------------------------------------------
 
     def _is_new(self, entry: Entry) -> bool:
-        head = self._staging.head(entry.author)
-        if entry.follows(head):
-            return True
-        if head is None or entry.body.n > head.n:
-            raise UnexpectedMessage("an entry that leaves a gap in its journal")
-        if entry.body.n == head.n and entry.hash != head.hash:
+        head, mark = self._staging.head(entry.author), self._staging.holding.mark(entry.author)
+        n, last = entry.body.n, head.n if head is not None else 0
+        if head is not None and n == last and entry.hash != head.hash:
             raise UnexpectedMessage("two different entries with one number in one journal")
-        return False
+        if n <= last or mark is not None:
+            return n > (last if mark is None else mark.n)
+        if not entry.follows(head) and self._counts(entry):
+            raise UnexpectedMessage("an entry that leaves a gap in its journal")
+        return True
 
     def _check_room(self, entry: Entry) -> None:
         """Bound the journals of one device, or it could make our HAVE too long for everybody."""
         journals = self._staging.journals_of(entry.body.device)
-        if entry.body.n == 1 and len(journals) >= JOURNALS_PER_DEVICE_MAX:
+        if entry.author not in journals and len(journals) >= JOURNALS_PER_DEVICE_MAX:
             raise LimitExceeded(f"more than {JOURNALS_PER_DEVICE_MAX} journals of one device")
+
+    def _is_refused(self, entry: Entry) -> bool:
+        """Tell whether an entry does not count, or comes behind one that was refused."""
+        return self._staging.holding.mark(entry.author) is not None or not self._counts(entry)
+
+    def _counts(self, entry: Entry) -> bool:
+        return counts(self._membership, entry.body.device, entry.author, entry.body.n)
+
+    def _lacks(self, changes: Inspected, arrived: Arrivals) -> bool:
+        """Tell whether changes follow others that are not here, while anything is refused.
+
+        Otherwise nothing can be missing but by a fault of the peer, which the engine finds.
+        """
+        if not self._staging.holding.is_refusing:
+            return False
+        coming: dict[RecordId, set[bytes]] = {}
+        for record, change in changes:
+            if record not in coming:
+                of_it = arrived[record].changes if record in arrived else ()
+                coming[record] = {each.hash for each in of_it}
+            replica = self._lookup.replica(record)
+            missing = set(change.deps) - coming[record]
+            if missing and (replica is None or not replica.record.knows(missing)):
+                return True
+            coming[record].add(change.hash)
+        return False
+
+    # Taking in ---------------------------------------------------------------------------
+
+    def _refuse(self, entry: Entry, changes: Inspected, now_ms: int) -> None:
+        operations = sum(change.operations for _, change in changes)
+        head = self._staging.head(entry.author)
+        self._staging.holding.refuse(entry, head, operations, now_ms)
+
+    def _accept(self, entry: Entry, changes: Inspected, arrived: Arrivals) -> None:
+        self._staging.append(entry)
+        for record, change in changes:
+            what = arrived.setdefault(record, Arrived(entry.body.device, []))
+            what.device = entry.body.device
+            what.changes.append(change)
+
+    def _apply_all(self, arrived: Arrivals) -> None:
+        for record, what in arrived.items():
+            self._apply(record, what)
 
     def _apply(self, record: RecordId, what: Arrived) -> None:
         replica = self._lookup.replica(record)
@@ -88,28 +166,26 @@ class Intake:
 
 
 def check_author(entry: Entry, membership: Membership) -> None:
-    """Insist that a device of the vault wrote an entry and may have.
+    """Insist that a device that the vault knows wrote an entry.
 
     Raises:
         UnknownDevice: No operation admits its author.
-        RevokedDevice: It lies behind what members accepted before they learned of the removal.
         SealBroken: The signature is not the author's.
     """
-    device = entry.body.device
-    public = membership.keys_of(device)
+    public = membership.keys_of(entry.body.device)
     if public is None:
         raise UnknownDevice("an entry by a device that the vault does not know")
-    last = membership.acceptance(device, entry.author)
-    if last is not None and entry.body.n > last:
-        raise RevokedDevice("an entry by a device that was removed before")
     entry.verify(public.signing)
 
 
-def _collect(entry: Entry, arrived: dict[RecordId, Arrived]) -> None:
-    for record, change in entry.body.changes:
-        inspected = inspect(change)
-        if inspected.actor != entry.author:
-            raise UnexpectedMessage("a change under an actor that is not its author's")
-        what = arrived.setdefault(record, Arrived(entry.body.device, []))
-        what.device = entry.body.device
-        what.changes.append(inspected)
+def inspected(entry: Entry) -> Inspected:
+    """Return the changes of an entry after the pre-filter.
+
+    Raises:
+        ChangeRefused: It turned one away.
+        UnexpectedMessage: One is under another actor than its author's.
+    """
+    changes = [(record, inspect(change)) for record, change in entry.body.changes]
+    if any(change.actor != entry.author for _, change in changes):
+        raise UnexpectedMessage("a change under an actor that is not its author's")
+    return changes

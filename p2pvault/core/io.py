@@ -8,13 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from p2pvault.core.loads import (
-    LoadSnapshots,
-    LoadSurplus,
-    SnapshotsLoaded,
-    SurplusLoaded,
-    SurplusUnknown,
-)
+from p2pvault.core.loads import Load, Loaded
 from p2pvault.core.news import News
 from p2pvault.crdt.values import Value
 from p2pvault.errors import VaultError
@@ -24,6 +18,7 @@ from p2pvault.types import (
     Batch,
     DeviceId,
     LinkId,
+    QuarantinedEntry,
     RecordId,
     StoredEntry,
     StoredRecord,
@@ -71,6 +66,25 @@ class Change:
     fields: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class QuarantineSettled:
+    """What became of a request about the quarantine.
+
+    Attributes:
+        settled: Entries that left it.
+        left: Entries that stay, since something is missing that their changes follow.
+        edited: The records that were changed by repeating the others.
+    """
+
+    settled: int
+    left: int
+    edited: tuple[Edited, ...]
+
+
+Result = tuple[Edited, ...] | tuple[DeviceId, str] | QuarantineSettled
+"""The outcome of a local request; the pair is the device that it was about, and its name."""
+
+
 # Inputs ------------------------------------------------------------------------------------
 
 
@@ -99,10 +113,11 @@ class PersistFailed:
 
 @dataclass(frozen=True, slots=True)
 class RecordsLoaded:
-    """The answer to LoadRecords: the records found, by id and by path."""
+    """The answer to LoadRecords: the records found, by id and by path, and quarantined entries."""
 
     load: int
     records: Sequence[StoredRecord]
+    quarantined: Sequence[QuarantinedEntry] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +268,21 @@ class AddressGiven:
 
 
 @dataclass(frozen=True, slots=True)
+class SettleQuarantine:
+    """A local program settles what is in quarantine.
+
+    Attributes:
+        request: Names the request.
+        device: Whose entries, with all that hangs together with them; None for all.
+        repeat: Whether to repeat their effect before they are dropped.
+    """
+
+    request: int
+    device: str | None
+    repeat: bool
+
+
+@dataclass(frozen=True, slots=True)
 class WatchersChanged:
     """Whether anybody follows changes; if not, nothing is computed for them."""
 
@@ -270,9 +300,7 @@ Input = (
     | PersistFailed
     | RecordsLoaded
     | EntriesLoaded
-    | SnapshotsLoaded
-    | SurplusLoaded
-    | SurplusUnknown
+    | Loaded
     | LoadFailed
     | LinkUp
     | DialFailed
@@ -290,6 +318,7 @@ Input = (
     | RenameRequested
     | RevokeRequested
     | AddressGiven
+    | SettleQuarantine
     | WatchersChanged
     | Stop
 )
@@ -308,12 +337,18 @@ class Persist:
 
 @dataclass(frozen=True, slots=True)
 class LoadRecords:
-    """Read records by id and by path, then say RecordsLoaded."""
+    """Read records by id and by path, and entries in quarantine, then say RecordsLoaded."""
 
     load: int
     ids: tuple[RecordId, ...]
     paths: tuple[tuple[str, str], ...]
     prefixes: tuple[str, ...]
+    quarantined: tuple[int, ...] = ()
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there is nothing to read."""
+        return not (self.ids or self.paths or self.prefixes or self.quarantined)
 
 
 @dataclass(frozen=True, slots=True)
@@ -409,15 +444,10 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The outcome of a local request.
-
-    Attributes:
-        request: Which one.
-        result: A tuple of `Edited`, or the device that a membership request was about.
-    """
+    """The outcome of a local request."""
 
     request: int
-    result: tuple[Edited, ...] | tuple[DeviceId, str]
+    result: Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -457,8 +487,7 @@ Effect = (
     Persist
     | LoadRecords
     | LoadEntries
-    | LoadSnapshots
-    | LoadSurplus
+    | Load
     | Dial
     | Write
     | Hangup

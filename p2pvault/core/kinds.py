@@ -16,3 +16,4 @@ class Kind(IntEnum):
     SNAPSHOTS_WANTED = 8
     SNAPSHOTS = 9
     SNAPSHOTS_END = 10
+    REFUSED = 14

@@ -181,12 +181,18 @@ class Link:
     def receive(self, now: Instant, data: bytes) -> tuple[bytes, list[Message]]:
         """Take bytes; return what to write at once and the messages that they complete.
 
+        Only what authenticates is a sign of life. A length that was changed on the way would
+        otherwise have us wait for the rest of a frame for as long as the peer goes on sending.
+
         Raises:
             AuthenticationError, RemoteProtocolError: The link is over.
         """
-        self.last_heard = now.monotonic
         if self.phase is not Phase.HANDSHAKE:
-            return b"", self.channel.receive(data)
+            frames, messages = self.channel.frames, self.channel.receive(data)
+            if self.channel.frames != frames:
+                self.last_heard = now.monotonic
+            return b"", messages
+        self.last_heard = now.monotonic
         progress = self.handshake.receive(data)
         if progress.established is None:
             return progress.send, []

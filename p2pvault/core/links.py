@@ -4,7 +4,7 @@ A link that breaks a rule, falls silent or leads to a removed device ends alone.
 to each other on a link is the business of `conversation`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from p2pvault.core.book import Book, Standing
 from p2pvault.core.dialer import Dialer
@@ -49,6 +49,22 @@ class Links:
             return {}
         linked = {link.device for link in self.up()}
         return {d: self._book[d].addresses for d in self._members.others if d not in linked}
+
+    def ways(self) -> list[tuple[DeviceId, Address]]:
+        """Return where to dial each linked device: as its link was dialled, or where it may be."""
+        ways = {link.device: self._ways(link) for link in self.up() if link.device is not None}
+        return [(device, addresses[0]) for device, addresses in ways.items() if addresses]
+
+    def _ways(self, link: Link) -> tuple[Address, ...]:
+        assert link.device is not None, "only links that are up lead to somebody"
+        dialled = link.origin.dialled is not None
+        return (link.origin.remote,) if dialled else self._book[link.device].addresses
+
+    def is_astray(self, device: DeviceId, addresses: Sequence[Address]) -> bool:
+        """Tell whether the link to a device leads to a host where the device is no longer."""
+        hosts = {address.host for address in addresses}
+        remotes = {link.origin.remote.host for link in self.up() if link.device == device}
+        return bool(hosts and remotes) and hosts.isdisjoint(remotes)
 
     # Beginning ---------------------------------------------------------------------------
 

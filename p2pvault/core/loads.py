@@ -70,3 +70,10 @@ class LoadSurplus:
 
     upto: tuple[tuple[AuthorId, int], ...]
     chunks_min: int | None
+
+
+Load = LoadSnapshots | LoadSurplus
+"""What can be asked."""
+
+Loaded = SnapshotsLoaded | SurplusLoaded | SurplusUnknown
+"""What can be answered."""

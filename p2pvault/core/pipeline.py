@@ -14,26 +14,42 @@ from typing import TypeGuard
 
 from p2pvault.core.commit import Commit, Wish
 from p2pvault.core.content import Content, after
+from p2pvault.core.folding import FoldJob, fold
 from p2pvault.core.intake import Intake, records_of
 from p2pvault.core.io import (
-    Edited,
     Effect,
     LoadRecords,
     Persist,
     RecordsLoaded,
+    Result,
 )
 from p2pvault.core.lookup import Lookup
+from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
 from p2pvault.core.replica import Replicas
 from p2pvault.core.restore import Restore, SnapshotsJob
 from p2pvault.core.selector import IdPrefix, Path
+from p2pvault.core.settling import Settling
 from p2pvault.core.staging import Staged, Staging
 from p2pvault.crdt.prefilter import weigh
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.errors import LimitExceeded, VaultError
-from p2pvault.limits import EDIT_RECORDS_MAX, ENTRY_CHANGES_MAX, ENTRY_OPERATIONS_MAX
-from p2pvault.protocol.journal import Entry, Writer
+from p2pvault.limits import (
+    EDIT_RECORDS_MAX,
+    ENTRY_CHANGES_MAX,
+    ENTRY_OPERATIONS_MAX,
+    FEED_BYTES_MAX,
+)
+from p2pvault.protocol.journal import Entry, Writer, decode_entry
 from p2pvault.protocol.membership.state import Membership
-from p2pvault.types import AuthorId, Batch, Instant, LinkId, OperationHash, RecordId
+from p2pvault.types import (
+    AuthorId,
+    Batch,
+    Instant,
+    LinkId,
+    OperationHash,
+    QuarantinedRow,
+    RecordId,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +79,6 @@ class EntriesJob:
 
 
 @dataclass(frozen=True, slots=True)
-class FoldJob:
-    """Records whose chunks become one; nothing that they hold changes."""
-
-    records: tuple[RecordId, ...]
-    alone: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class PlainJob:
     """A batch that needs no record: membership operations, keys, addresses, dropped entries.
 
@@ -83,7 +91,7 @@ class PlainJob:
     batch: Batch
 
 
-RecordJob = EditJob | EntriesJob | SnapshotsJob | FoldJob
+RecordJob = EditJob | EntriesJob | SnapshotsJob | FoldJob | ReleaseJob | LiftJob | SettleJob
 Job = RecordJob | PlainJob
 
 
@@ -102,19 +110,23 @@ class Done:
 
     Attributes:
         staged: The batch and what it leads to.
-        answers: The local requests in it, each with its edits.
+        answers: The local requests in it, each with what came of it.
         link: The link whose entries or snapshots are in it.
         received_bytes: Size of those, passed-over ones included.
         snapshot_bytes: The part of it that is snapshots.
         plain: The name of the plain job in it.
+        retried: How many jobs of the quarantine's own are in it.
+        judged_by: What entries were judged by; None where there were none.
     """
 
     staged: Staged
-    answers: tuple[tuple[int, tuple[Edited, ...]], ...] = ()
+    answers: tuple[tuple[int, Result], ...] = ()
     link: LinkId | None = None
     received_bytes: int = 0
     snapshot_bytes: int = 0
     plain: int | None = None
+    retried: int = 0
+    judged_by: Membership | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +210,9 @@ class Pipeline:
         """Number of jobs that are not staged yet."""
         return len(self._jobs) + (len(self._loading.jobs) if self._loading else 0)
 
-    def submit(self, job: Job) -> Step:
-        """Add a job at the end."""
-        self._jobs.append(job)
+    def submit(self, *jobs: Job) -> Step:
+        """Add jobs at the end."""
+        self._jobs.extend(jobs)
         return self._advance(Step())
 
     def loaded(self, answer: RecordsLoaded, around: Circumstances) -> Step:
@@ -278,11 +290,15 @@ class Pipeline:
         room = EDIT_RECORDS_MAX if isinstance(first, EditJob) else ENTRY_CHANGES_MAX
         room -= _size(first)
         operations = ENTRY_OPERATIONS_MAX - _operations(first)
+        room_bytes = FEED_BYTES_MAX - _stored_bytes(first)
         companions: list[RecordJob] = []
         while self._jobs:
             companion = self._jobs[0]
             operations -= _operations(companion)
-            if not _goes_with(companion, first) or _size(companion) > room or operations < 0:
+            room_bytes -= _stored_bytes(companion)
+            if not _goes_with(companion, first) or _size(companion) > room:
+                break
+            if operations < 0 or room_bytes < 0:
                 break
             self._jobs.popleft()
             companions.append(companion)
@@ -293,9 +309,11 @@ class Pipeline:
         selectors = [wish.selector for job in _edits(jobs) for wish in job.wishes]
         paths = {(s.collection, s.name): None for s in selectors if isinstance(s, Path)}
         prefixes = {s.digits: None for s in selectors if isinstance(s, IdPrefix)}
+        quarantined = _rows(jobs)
         wanted = dict.fromkeys([*records_of(_entries(jobs)), *_named(jobs)])
         ids = tuple(record for record in wanted if record not in self._replicas)
-        return LoadRecords(self._serial, ids, tuple(paths), tuple(prefixes))
+        positions = tuple(row.position for row in quarantined)
+        return LoadRecords(self._serial, ids, tuple(paths), tuple(prefixes), positions)
 
     # Staging ---------------------------------------------------------------------------
 
@@ -305,21 +323,58 @@ class Pipeline:
         actor = self._writer.journal.author
         staging = Staging(self._newest, self._replicas, self._fingerprint_key)
         lookup = Lookup(actor, self._replicas, answer.records, loading.made)
-        commit = Commit(staging, lookup, self._writer, self._entropy)
         try:
-            Intake(staging, lookup, actor).take(_entries(loading.jobs), around.membership)
-            Restore(staging, lookup, actor).take(_snapshots(loading.jobs))
-            answers = tuple(_answer(commit, around.now, job) for job in _edits(loading.jobs))
-            commit.seal(around.now, around.heads)
-            _fold(loading.jobs, staging, lookup)
+            answers = self._work(loading.jobs, answer, around, staging, lookup)
             staged = staging.finish(watched=self.watched)
         except VaultError as error:
             self._spoil(loading.jobs, error, step)
             return
         snapshot_bytes = sum(job.received_bytes for job in _snapshots(loading.jobs))
-        received_bytes = snapshot_bytes + sum(len(e.data) for e in _entries(loading.jobs))
-        done = Done(staged, answers, _link(loading.jobs), received_bytes, snapshot_bytes)
+        done = Done(
+            staged,
+            answers,
+            _link(loading.jobs),
+            received_bytes=snapshot_bytes + sum(len(e.data) for e in _entries(loading.jobs)),
+            snapshot_bytes=snapshot_bytes,
+            retried=sum(isinstance(job, ReleaseJob | LiftJob) for job in loading.jobs),
+            judged_by=around.membership,
+        )
         self._prepare(done, loading.jobs)
+
+    def _work(
+        self,
+        jobs: Sequence[RecordJob],
+        answer: RecordsLoaded,
+        around: Circumstances,
+        staging: Staging,
+        lookup: Lookup,
+    ) -> tuple[tuple[int, Result], ...]:
+        """Do jobs of one kind on a staging; return the answers to the local requests among them."""
+        actor, vault = self._writer.journal.author, self._writer.journal.vault
+        commit = Commit(staging, lookup, self._writer, self._entropy)
+        settling = Settling(staging, lookup, commit, actor)
+        intake = Intake(staging, lookup, actor, around.membership)
+        held = [decode_entry(each.data, vault) for each in answer.quarantined]
+        answers: list[tuple[int, Result]] = []
+        intake.take(_entries(jobs), around.now.wall_ms)
+        Restore(staging, lookup, actor).take(_snapshots(jobs))
+        for job in jobs:
+            match job:
+                case EditJob(request, wishes):
+                    answers.append((request, tuple(commit.edit(around.now, w) for w in wishes)))
+                case SettleJob(request, repeat=repeat):
+                    settled = settling.settle(around.now, held, repeat=repeat)
+                    answers.append((request, settled))
+                case LiftJob():
+                    staging.lift(around.membership)
+                case FoldJob(records):
+                    fold(records, staging, lookup)
+                case _:
+                    pass
+        if isinstance(jobs[0], ReleaseJob):
+            intake.retry(held)
+        commit.seal(around.now, around.heads)
+        return tuple(answers)
 
     def _spoil(self, jobs: Sequence[RecordJob], error: VaultError, step: Step) -> None:
         """Throw a staging away. Alone, the job failed; in company, each is tried by itself."""
@@ -352,19 +407,25 @@ class Pipeline:
 
 
 def _size(job: RecordJob) -> int:
-    if isinstance(job, EditJob):
-        return len(job.wishes)
-    if isinstance(job, SnapshotsJob | FoldJob):
-        return len(job.records)
-    return sum(len(entry.body.changes) for entry in job.entries)
+    match job:
+        case EditJob(wishes=wishes):
+            return len(wishes)
+        case EntriesJob(entries=entries):
+            return sum(len(entry.body.changes) for entry in entries)
+        case ReleaseJob(row):
+            return len(row.records)
+        case SnapshotsJob(records=records):
+            return len(records)
+        case _:
+            return 0
 
 
 def _goes_with(other: Job, first: RecordJob) -> TypeGuard[RecordJob]:
-    if isinstance(other, PlainJob | FoldJob) or isinstance(first, FoldJob):
+    if isinstance(other, PlainJob) or first.alone or other.alone:
         return False
-    if first.alone or other.alone or type(other) is not type(first):
-        return False
-    return isinstance(first, EditJob) or _link((other,)) == first.link
+    if isinstance(first, EntriesJob | SnapshotsJob):
+        return type(other) is type(first) and _link((other,)) == first.link
+    return type(other) is type(first)
 
 
 def _edits(jobs: Sequence[RecordJob]) -> list[EditJob]:
@@ -380,28 +441,41 @@ def _snapshots(jobs: Sequence[RecordJob]) -> list[SnapshotsJob]:
 
 
 def _named(jobs: Sequence[RecordJob]) -> list[RecordId]:
-    """Return the records that snapshots are of, and those to fold."""
-    snapshots = [record for job in _snapshots(jobs) for record, _ in job.records]
-    return snapshots + [r for job in jobs if isinstance(job, FoldJob) for r in job.records]
-
-
-def _fold(jobs: Sequence[RecordJob], staging: Staging, lookup: Lookup) -> None:
-    for record in (record for job in jobs if isinstance(job, FoldJob) for record in job.records):
-        replica = lookup.replica(record)
-        assert replica is not None, "a record that was there once stays"
-        staging.fold(replica)
+    """Return the records that quarantined entries touch, that snapshots are of, and to fold."""
+    named = [record for row in _rows(jobs) for record in row.records]
+    named += [record for job in _snapshots(jobs) for record, _ in job.records]
+    return named + [r for job in jobs if isinstance(job, FoldJob) for r in job.records]
 
 
 def _link(jobs: Sequence[RecordJob]) -> LinkId | None:
-    return next((job.link for job in jobs if not isinstance(job, EditJob | FoldJob)), None)
+    return next((job.link for job in jobs if isinstance(job, EntriesJob | SnapshotsJob)), None)
 
 
-def _answer(commit: Commit, now: Instant, job: EditJob) -> tuple[int, tuple[Edited, ...]]:
-    return job.request, tuple(commit.edit(now, wish) for wish in job.wishes)
+def _rows(jobs: Sequence[RecordJob]) -> list[QuarantinedRow]:
+    rows: list[QuarantinedRow] = []
+    for job in jobs:
+        match job:
+            case ReleaseJob(row):
+                rows.append(row)
+            case SettleJob(rows=settled):
+                rows += settled
+            case _:
+                pass
+    return rows
 
 
 def _operations(job: Job) -> int:
-    return job.operations if isinstance(job, EntriesJob | SnapshotsJob) else 0
+    match job:
+        case EntriesJob() | SnapshotsJob():
+            return job.operations
+        case ReleaseJob(QuarantinedRow(operations=operations)):
+            return operations
+        case _:
+            return 0
+
+
+def _stored_bytes(job: Job) -> int:
+    return job.row.size if isinstance(job, ReleaseJob) else 0
 
 
 def paced(job: EntriesJob) -> list[EntriesJob]:

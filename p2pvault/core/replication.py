@@ -22,8 +22,10 @@ from p2pvault.protocol.reconcile import (
     Verdict,
     decode_entries,
     decode_have,
+    decode_refused,
     encode_entries,
     encode_have,
+    encode_refused,
     first_missing,
 )
 from p2pvault.types import AuthorId, Instant, JournalHead, StoredEntry, VaultId
@@ -39,11 +41,23 @@ class Replication:
     def begin(self, link: Link, content: Content) -> list[Effect]:
         """Say all that we hold; what the peer lacks follows once it has said the same."""
         heads = tuple(content.journals[author] for author in sorted(content.journals))
-        return [_have(link, heads, content)]
+        return [*self.refuse(link, content.quarantine.heads), _have(link, heads, content)]
 
     def beat(self, link: Link, content: Content) -> list[Effect]:
         """Give a sign of life, which is also a fresh proof."""
         return [_have(link, (), content)]
+
+    def refuse(self, link: Link, marks: Iterable[JournalHead]) -> list[Effect]:
+        """Say which entries we want no more; the peer takes them as settled."""
+        refused = [(mark.author, mark.n) for mark in marks]
+        if not refused:
+            return []
+        return [Write(link.id, link.seal(Kind.REFUSED, encode_refused(refused)))]
+
+    def heard_refused(self, link: Link, body: bytes, content: Content) -> list[Effect]:
+        """Take in what the peer wants no more; there may be room to send other things now."""
+        link.peer.heard_refused(decode_refused(body))
+        return self.feed(link, content)
 
     def heard_have(self, now: Instant, link: Link, body: bytes, content: Content) -> list[Effect]:
         """Take in what the peer holds; it may be the first word, an acknowledgement, a beat."""

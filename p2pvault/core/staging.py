@@ -9,11 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from p2pvault.core.content import FETCHING, JOURNAL_OWNER, Content, Tally
+from p2pvault.core.holding import Holding, Outcome
 from p2pvault.core.io import Change
 from p2pvault.core.replica import Replica, Replicas
 from p2pvault.core.selector import path_of
 from p2pvault.protocol.bootstrap import Fetching, encode_progress
 from p2pvault.protocol.journal import Entry
+from p2pvault.protocol.membership.state import Membership
 from p2pvault.types import (
     AuthorId,
     Batch,
@@ -50,6 +52,7 @@ class Staged:
         touched: The records that stay pinned until the batch is durable.
         made: Paths of records that nobody finds in the store before, being new or deleted there.
         crowded: Records that should be folded, and their bytes.
+        quarantine: What became of the quarantine.
     """
 
     batch: Batch
@@ -59,12 +62,18 @@ class Staged:
     touched: frozenset[RecordId]
     made: tuple[tuple[str, RecordId], ...]
     crowded: tuple[tuple[RecordId, int], ...] = ()
+    quarantine: Outcome = field(default_factory=Outcome)
 
 
 class Staging:
-    """Collects entries and record changes on top of a content."""
+    """Collects entries and record changes on top of a content.
+
+    Attributes:
+        holding: The quarantine on top of that content.
+    """
 
     def __init__(self, content: Content, replicas: Replicas, fingerprint_key: bytes) -> None:
+        self.holding = Holding(content.quarantine)
         self._content = content
         self._replicas = replicas
         self._tally = Tally(fingerprint_key, content.fingerprints)
@@ -80,19 +89,25 @@ class Staging:
         return self._journals.get(author)
 
     def journals_of(self, device: DeviceId) -> frozenset[AuthorId]:
-        """Return a device's journals, those of this batch included."""
+        """Return a device's journals, refused ones and those of this batch included."""
         owners = [*self._content.devices.items(), *self._owners.items()]
-        return frozenset(author for author, owner in owners if owner == device)
+        held = frozenset(author for author, owner in owners if owner == device)
+        return held | self.holding.journals_of(device)
 
     def append(self, entry: Entry) -> None:
         """Add an entry to the log; its changes are applied by the caller."""
         arrival = self._content.last_arrival + len(self._entries) + 1
         self._journals[entry.author] = entry.head
+        self.holding.entered(entry.head)
         if entry.author not in self._content.devices:
             self._owners[entry.author] = entry.body.device
         self._entries.append(
             StoredEntry(arrival, entry.author, entry.body.n, entry.hash, entry.data)
         )
+
+    def lift(self, membership: Membership) -> None:
+        """Forget marks in front of entries that would be good now; see `Holding.lift`."""
+        self.holding.lift(self._journals, membership)
 
     def touch(self, replica: Replica, device: DeviceId) -> Touched:
         """Take a record into the batch before it changes."""
@@ -142,6 +157,8 @@ class Staging:
                 records=tuple(writes),
                 fingerprints=self._tally.touched(),
                 meta=self._meta(),
+                quarantined=self.holding.added,
+                left_quarantine=self.holding.left,
             ),
             content=replace(
                 self._content,
@@ -150,6 +167,7 @@ class Staging:
                 fingerprints=self._tally.merged(),
                 last_arrival=self._content.last_arrival + len(entries),
                 fetching=self._fetching,
+                quarantine=self.holding.after,
             ),
             entries=entries,
             changes=tuple(_changes(changed)) if watched else (),
@@ -164,11 +182,13 @@ class Staging:
                 for each in changed
                 if each.replica.is_crowded
             ),
+            quarantine=self.holding.outcome,
         )
 
     def _meta(self) -> dict[str, bytes | None]:
         meta: dict[str, bytes | None] = {
-            JOURNAL_OWNER + author.hex(): device for author, device in self._owners.items()
+            **{JOURNAL_OWNER + a.hex(): device for a, device in self._owners.items()},
+            **self.holding.meta,
         }
         if self._fetching is not None and self._fetching != self._content.fetching:
             meta[FETCHING] = encode_progress(self._fetching)

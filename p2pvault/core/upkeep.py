@@ -9,10 +9,11 @@ disk only means that it is found again later.
 from collections.abc import Callable, Iterable
 
 from p2pvault.core.acknowledged import Acknowledged
+from p2pvault.core.folding import FoldJob
 from p2pvault.core.io import Effect, Report
 from p2pvault.core.loads import LoadSurplus
 from p2pvault.core.members import Members
-from p2pvault.core.pipeline import Done, FoldJob, Pipeline
+from p2pvault.core.pipeline import Done, Pipeline
 from p2pvault.errors import CrdtError, VaultError
 from p2pvault.limits import (
     CHUNKS_BEFORE_FOLD,

@@ -322,6 +322,10 @@ class Record:
         known.update(added)
         return fresh
 
+    def knows(self, changes: Iterable[ChangeHash]) -> bool:
+        """Tell whether all of some changes are in this record."""
+        return self._known().keys() >= set(changes)
+
     def _known(self) -> dict[ChangeHash, int]:
         """Return the history; it takes 4 us a change to ask for, so not before it is needed."""
         if self._history is None:

@@ -75,6 +75,7 @@ class Channel:
     def __init__(self, send: CipherState, receive: CipherState) -> None:
         self._outbound = _Direction(send)
         self._inbound = _Direction(receive)
+        self._frames = 0
         self._reader = FrameReader()
         self._opener = Opener()
         self._closed = False
@@ -85,6 +86,11 @@ class Channel:
     def peer_closed(self) -> bool:
         """Whether the peer has said that nothing more comes from it."""
         return self._peer_closed
+
+    @property
+    def frames(self) -> int:
+        """How many frames of the peer have authenticated."""
+        return self._frames
 
     def seal(self, kind: int, body: bytes, stream: int = 0) -> bytes:
         """Return the frames of one message, to be written in this order.
@@ -168,9 +174,11 @@ class Channel:
 
     def _open(self, sealed: bytes) -> bytes:
         try:
-            return self._inbound.decrypt(sealed)
+            piece = self._inbound.decrypt(sealed)
         except SealBroken as error:
             raise MalformedMessage("a frame does not authenticate") from error
+        self._frames += 1
+        return piece
 
     def _take_close(self, message: Message) -> None:
         if message.body or message.stream:

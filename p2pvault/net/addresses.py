@@ -103,6 +103,19 @@ def local_addresses() -> tuple[LocalAddress, ...]:
     )
 
 
+def is_gone(host: str) -> bool:
+    """Tell whether an address that this machine had is its own no more.
+
+    Every address of 127.0.0.0/8 is always there, whichever of them an interface names (ip(7)).
+    """
+    if is_loopback(host):
+        return False
+    try:
+        return all(address.host != host for address in local_addresses())
+    except OSError:
+        return False
+
+
 def usable(
     addresses: Iterable[LocalAddress], named: Sequence[str] = ()
 ) -> tuple[LocalAddress, ...]:

@@ -66,6 +66,15 @@ def peer_of(stream: trio.SocketStream) -> Address:
     return Address(_with_scope(name), name[1])
 
 
+def own_host_of(stream: trio.SocketStream) -> str | None:
+    """Return the address of this machine, without scope, that a stream hangs on; None if gone."""
+    try:
+        name = stream.socket.getsockname()
+    except OSError:
+        return None
+    return str(name[0]).partition("%")[0]
+
+
 async def dial(address: Address, timeout_s: float = DIAL_S) -> trio.SocketStream:
     """Open a stream to a device.
 

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 
 import trio
 
-from p2pvault.core.io import Edit, Edited
+from p2pvault.core.io import Edit, Edited, QuarantineSettled
 from p2pvault.crdt.values import Value
 from p2pvault.errors import VaultError
 from p2pvault.types import Address, DeviceId, RecordId, Role, VaultId
@@ -136,6 +136,31 @@ class DeviceAddresses:
     name: str
     given: Sequence[Address]
     seen: Sequence[Address]
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedDevice:
+    """What is in quarantine of one device.
+
+    Attributes:
+        device: Its id.
+        name: Its name in the membership.
+        entries: How many entries.
+        records: How many records they touch.
+        paths: Paths of the first QUARANTINE_PATHS_MAX of them, or `id:` and the id.
+        size: Their bytes.
+        first_ms: Wall clock of this device when the first of them arrived.
+        last_ms: The same of the last.
+    """
+
+    device: DeviceId
+    name: str
+    entries: int
+    records: int
+    paths: tuple[str, ...]
+    size: int
+    first_ms: int
+    last_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,6 +300,12 @@ class Node(Protocol):
 
     async def remove_address(self, device: str, address: Address) -> DeviceAddresses:
         """Forget an address that was given by hand."""
+
+    async def quarantine(self) -> Sequence[QuarantinedDevice]:
+        """List what is in quarantine, by device."""
+
+    async def settle_quarantine(self, device: str | None, *, repeat: bool) -> QuarantineSettled:
+        """Drop what is in quarantine of a device, or all; repeat its effect before, if asked."""
 
     def pair(self, *, admin: bool) -> AbstractAsyncContextManager[PairingSession]:
         """Open a pairing window; leaving the context closes it."""

@@ -55,7 +55,7 @@ def list_records(
 
 
 def load_records(reader: Reader, load: LoadRecords) -> RecordsLoaded:
-    """Answer the core's question for records.
+    """Answer the core's question for records, and for entries in quarantine.
 
     Deleted ones are left out where a person looks for them: a path may have had thousands. The
     core itself knows those that come back with a batch under way.
@@ -65,7 +65,8 @@ def load_records(reader: Reader, load: LoadRecords) -> RecordsLoaded:
         ids |= dict.fromkeys(_live(reader.find(*path)))
     for digits in load.prefixes:
         ids |= dict.fromkeys(_live(reader.with_id_prefix(digits, ID_PREFIX_ROWS_MAX)))
-    return RecordsLoaded(load.load, reader.records(list(ids)))
+    quarantined = reader.quarantined(load.quarantined)
+    return RecordsLoaded(load.load, reader.records(list(ids)), quarantined)
 
 
 def load_entries(reader: Reader, load: LoadEntries) -> EntriesLoaded:

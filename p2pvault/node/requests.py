@@ -6,9 +6,6 @@ import trio
 
 from p2pvault.core import io
 from p2pvault.errors import VaultError
-from p2pvault.types import DeviceId
-
-Result = tuple[io.Edited, ...] | tuple[DeviceId, str]
 
 
 class _Pending:
@@ -16,7 +13,7 @@ class _Pending:
 
     def __init__(self) -> None:
         self.settled = trio.Event()
-        self.outcome: Result | VaultError | None = None
+        self.outcome: io.Result | VaultError | None = None
 
 
 class Requests:
@@ -36,7 +33,7 @@ class Requests:
         self._pending[request] = _Pending()
         return request
 
-    async def wait(self, request: int) -> Result:
+    async def wait(self, request: int) -> io.Result:
         """Wait for the answer; what is refused is raised."""
         pending = self._pending[request]
         try:

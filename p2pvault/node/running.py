@@ -11,7 +11,7 @@ import structlog
 import trio
 
 from p2pvault.core import io
-from p2pvault.core.io import Edit, Edited
+from p2pvault.core.io import Edit, Edited, QuarantineSettled
 from p2pvault.core.start import device_of
 from p2pvault.crypto.schedule import store_key
 from p2pvault.errors import Refused
@@ -32,9 +32,11 @@ from p2pvault.node.port import (
     MissedEvents,
     NodeStatus,
     Problem,
+    QuarantinedDevice,
     RecordListing,
     RecordView,
 )
+from p2pvault.node.quarantine import read_quarantine
 from p2pvault.node.reading import list_records, read_record
 from p2pvault.node.requests import Requests
 from p2pvault.node.shell import Hooks, Shell, Stores
@@ -152,6 +154,21 @@ class RunningNode:
         device, name = cast("tuple[DeviceId, str]", await self._requests.wait(request))
         return DevicePaired(device, name)
 
+    # Quarantine --------------------------------------------------------------------------
+
+    async def quarantine(self) -> Sequence[QuarantinedDevice]:
+        """List what is in quarantine, by device."""
+        members, actor = self.shell.device.members, self.shell.device.pipeline.author
+        return await self.shell.read(
+            lambda reader: read_quarantine(reader, actor, members.vault, members.name_of)
+        )
+
+    async def settle_quarantine(self, device: str | None, *, repeat: bool) -> QuarantineSettled:
+        """Drop what is in quarantine of a device, or all; repeat its effect before, if asked."""
+        request = self._requests.begin()
+        self.shell.feed(io.SettleQuarantine(request, device, repeat))
+        return cast("QuarantineSettled", await self._requests.wait(request))
+
     def pair(self, *, admin: bool) -> AbstractAsyncContextManager[HostedPairing]:
         """Open a pairing window; leaving the context closes it."""
         return self._hosting.open(admin=admin)
@@ -252,6 +269,7 @@ class RunningNode:
             nursery.start_soon(watch_network, send)
             async for change in changes:
                 _log.info("network_changed", reason=change.value)
+                self.shell.cut_strays()
                 self._beaconing.refresh()
                 self.announce_network()
 

@@ -19,8 +19,9 @@ from p2pvault.core.device import Device
 from p2pvault.core.link import Phase
 from p2pvault.core.loads import LoadSnapshots, LoadSurplus, SurplusLoaded, SurplusUnknown
 from p2pvault.errors import StoreError, Unreachable, VaultError
+from p2pvault.net.addresses import is_gone
 from p2pvault.net.gate import HalfOpenGate
-from p2pvault.net.stream import dial, peer_of
+from p2pvault.net.stream import dial, own_host_of, peer_of
 from p2pvault.node.clock import Clock
 from p2pvault.node.memory import give_back_after
 from p2pvault.node.reading import load_entries, load_records
@@ -155,7 +156,7 @@ class Shell:
         return io.Persisted(effect.id)
 
     async def _load_records(self, load: io.LoadRecords) -> None:
-        if not (load.ids or load.paths or load.prefixes):
+        if load.is_nothing:
             self.feed(io.RecordsLoaded(load.load, ()))
             return
         try:
@@ -236,8 +237,8 @@ class Shell:
         link = self._next_link()
         await self._carry(link, stream, io.LinkUp(link, attempt, address))
 
-    async def _carry(self, link: LinkId, stream: trio.abc.Stream, begins: io.Input) -> None:
-        carried = self._streams[link] = Stream(link, stream, self.feed)
+    async def _carry(self, link: LinkId, stream: trio.SocketStream, begins: io.Input) -> None:
+        carried = self._streams[link] = Stream(link, stream, self.feed, own_host_of(stream))
         self.feed(begins)
         try:
             await carried.run()
@@ -251,6 +252,15 @@ class Shell:
         """Return once no stream is left."""
         while self._streams:
             await self._idle.wait()
+
+    def cut_strays(self) -> None:
+        """End the streams that hang on an address which this machine does not have any more.
+
+        Nothing comes or goes on them, and the kernel says so only after many minutes.
+        """
+        for stream in list(self._streams.values()):
+            if stream.host is not None and is_gone(stream.host):
+                stream.cut()
 
     def _next_link(self) -> LinkId:
         return LinkId(next(self._link_ids))

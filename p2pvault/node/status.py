@@ -86,4 +86,19 @@ def problems(device: Device) -> list[Problem]:
                     "Keep both devices as they are and make a copy of each home.",
                 )
             )
-    return found
+    return [*found, *_quarantined(device)]
+
+
+def _quarantined(device: Device) -> list[Problem]:
+    rows = device.pipeline.durable.quarantine.rows.values()
+    names = sorted({device.members.name_of(row.device) for row in rows})
+    if not names:
+        return []
+    entries = "1 late entry" if len(rows) == 1 else f"{len(rows)} late entries"
+    return [
+        Problem(
+            "quarantined",
+            f"{entries} in quarantine, not in the vault, by {', '.join(names)}",
+            "See `p2pvault quarantine list`.",
+        )
+    ]

@@ -23,9 +23,16 @@ Feed = Callable[[io.Input], None]
 
 
 class Stream:
-    """One connected stream."""
+    """One connected stream.
 
-    def __init__(self, link: LinkId, stream: trio.abc.Stream, feed: Feed) -> None:
+    Attributes:
+        host: The address of this machine that it hangs on; None where that is not known.
+    """
+
+    def __init__(
+        self, link: LinkId, stream: trio.abc.Stream, feed: Feed, host: str | None = None
+    ) -> None:
+        self.host = host
         self._link = link
         self._stream = stream
         self._feed = feed

@@ -4,6 +4,7 @@ Messages, by kind on the channel (bodies are packed arrays):
 
     HAVE     [[[author, n, hash], ...], content]   at first all journals, later those that moved
     ENTRIES  [entry, ...]                          entries in the sender's order of arrival
+    REFUSED  [[author, n], ...]                    entries up to n that need not be sent again
 
 `content` is a digest over the fingerprints of all collections as of those journals. Both sides
 send HAVE when the link comes up and whenever their durable state moves; a heartbeat is a HAVE
@@ -32,7 +33,7 @@ from p2pvault.limits import (
 )
 from p2pvault.types import AuthorId, Fingerprint, JournalHead, StoredEntry
 from p2pvault.wire.codec import pack, unpack
-from p2pvault.wire.shape import binary, exactly, sequence, structure, to_tree, unsigned
+from p2pvault.wire.shape import binary, exactly, pair, sequence, structure, to_tree, unsigned
 
 UNSETTLED: Final = bytes(32)
 """Said instead of a content digest while snapshots are fetched: it proves nothing."""
@@ -54,6 +55,7 @@ _read_have = structure(
     sequence(structure(JournalHead, exactly(16), unsigned(INTEGER_MAX), exactly(32)), JOURNALS_MAX),
     exactly(32),
 )
+_read_refused = sequence(pair(exactly(16), unsigned(INTEGER_MAX)), JOURNALS_MAX)
 _read_entries = sequence(binary(ENTRY_BYTES_MAX), ENTRY_CHANGES_MAX)
 
 
@@ -78,6 +80,16 @@ def decode_entries(body: bytes) -> tuple[bytes, ...]:
     if not entries:
         raise MalformedMessage("a message of no entries")
     return entries
+
+
+def encode_refused(refused: Iterable[tuple[AuthorId, int]]) -> bytes:
+    """Return the body of a REFUSED message: up to which number journals were refused."""
+    return pack([[author, n] for author, n in refused])
+
+
+def decode_refused(body: bytes) -> tuple[tuple[AuthorId, int], ...]:
+    """Read the body of a REFUSED message; raises `RemoteProtocolError` kinds."""
+    return tuple((AuthorId(author), n) for author, n in _read_refused(unpack(body)))
 
 
 def content_digest(fingerprints: Iterable[Fingerprint]) -> bytes:
@@ -114,6 +126,7 @@ class Peer:
         in_flight: Entries sent and not yet acknowledged: author, number, bytes.
         in_flight_bytes: Their sum; bounded by UNACKNOWLEDGED_BYTES_MAX plus one entry.
         covered: Highest number of each journal that we sent to the peer or have from it.
+        refused: Highest number of each journal that the peer wants no more; it does not hold these.
     """
 
     journals: dict[AuthorId, JournalHead] = field(default_factory=dict)
@@ -121,6 +134,7 @@ class Peer:
     in_flight: deque[tuple[AuthorId, int, int]] = field(default_factory=deque)
     in_flight_bytes: int = 0
     covered: dict[AuthorId, int] = field(default_factory=dict)
+    refused: dict[AuthorId, int] = field(default_factory=dict)
 
     def heard(self, have: Have) -> None:
         """Take in a HAVE: the peer's state moves forward and acknowledges what we sent.
@@ -139,12 +153,24 @@ class Peer:
         self.content = have.content
         self._acknowledge()
 
+    def heard_refused(self, refused: Iterable[tuple[AuthorId, int]]) -> None:
+        """Take in a REFUSED: these entries are settled without being held.
+
+        Raises:
+            LimitExceeded: More journals than a vault can have.
+        """
+        for author, n in refused:
+            self.refused[author] = max(n, self.refused.get(author, 0))
+        if len(self.refused) > JOURNALS_MAX:
+            raise LimitExceeded(f"more than {JOURNALS_MAX} refused journals")
+        self._acknowledge()
+
     def received(self, entry: StoredEntry) -> None:
         """Note that the peer sent us an entry, hence holds it; it will say so itself."""
         self._cover(entry)
 
     def lacks(self, entry: StoredEntry) -> bool:
-        """Tell whether the peer neither holds this entry nor has it on its way."""
+        """Tell whether the peer neither holds nor refused this entry nor has it on its way."""
         return entry.n > self.reached(entry.author)
 
     def continues(self, entries: Iterable[StoredEntry]) -> bool:
@@ -157,14 +183,17 @@ class Peer:
         return True
 
     def reached(self, author: AuthorId) -> int:
-        """Return the highest number of a journal that the peer holds or that is in flight."""
-        return max(_number(self.journals, author), self.covered.get(author, 0))
+        """Return the highest number of a journal that is settled there or in flight."""
+        return max(self._settled(author), self.covered.get(author, 0))
 
     def sent(self, entry: StoredEntry) -> None:
         """Note that an entry is on its way."""
         self.in_flight.append((entry.author, entry.n, len(entry.data)))
         self.in_flight_bytes += len(entry.data)
         self._cover(entry)
+
+    def _settled(self, author: AuthorId) -> int:
+        return max(_number(self.journals, author), self.refused.get(author, 0))
 
     def _cover(self, entry: StoredEntry) -> None:
         self.covered[entry.author] = max(entry.n, self.covered.get(entry.author, 0))
@@ -191,7 +220,7 @@ class Peer:
     def _acknowledge(self) -> None:
         while self.in_flight:
             author, n, size = self.in_flight[0]
-            if n > _number(self.journals, author):
+            if n > self._settled(author):
                 return
             self.in_flight.popleft()
             self.in_flight_bytes -= size

@@ -15,6 +15,8 @@ from p2pvault.types import (
     AuthorId,
     Batch,
     Fingerprint,
+    QuarantinedEntry,
+    QuarantinedRow,
     RecordId,
     RecordRow,
     StoredEntry,
@@ -121,6 +123,14 @@ class Reader(Protocol):
         """
         ...
 
+    def quarantine(self) -> list[QuarantinedRow]:
+        """Return the row of every quarantined entry, by position."""
+        ...
+
+    def quarantined(self, positions: Sequence[int]) -> list[QuarantinedEntry]:
+        """Return quarantined entries in the order of `positions`; unknown ones are left out."""
+        ...
+
     def count(self) -> int:
         """Return the number of records that are not deleted."""
         ...
@@ -141,7 +151,8 @@ class Store(Reader, Protocol):
 
         Args:
             batch: Entries must continue their journals (`n` one above the last) and the order of
-                arrival; a record may appear once; what is dropped must be held.
+                arrival; a record may appear once; what is dropped must be held. Entries leave the
+                quarantine before others enter it, so that a position or a number can change hands.
 
         Raises:
             StoreFull: No room on the disk.

@@ -15,6 +15,9 @@ from p2pvault.types import (
     Fingerprint,
     Heads,
     PeerRow,
+    QuarantinedEntry,
+    QuarantinedRow,
+    RecordId,
     RecordRow,
 )
 from p2pvault.wire.addresses import addresses_shape
@@ -22,6 +25,7 @@ from p2pvault.wire.codec import pack, unpack
 from p2pvault.wire.shape import to_tree
 
 _HASH_BYTES: Final = 32
+_ID_BYTES: Final = 16
 _TOTAL_BYTES: Final = 32
 
 
@@ -49,6 +53,31 @@ def fingerprint(row: Row) -> Fingerprint:
     """Read (collection, total, count)."""
     collection, total, count = row
     return Fingerprint(collection, int.from_bytes(total, "big"), count)
+
+
+def from_quarantined(entry: QuarantinedEntry) -> Row:
+    """Encode as (position, author, n, hash, device, since_ms, size, operations, records, data)."""
+    row = entry.row
+    return (
+        row.position,
+        row.author,
+        row.n,
+        row.hash,
+        row.device,
+        row.since_ms,
+        row.size,
+        row.operations,
+        b"".join(row.records),
+        entry.data,
+    )
+
+
+def quarantined_row(row: Row) -> QuarantinedRow:
+    """Read (position, author, n, hash, device, since_ms, size, operations, records)."""
+    position, author, n, hash_, device, since_ms, size, operations, packed = row
+    starts = range(0, len(packed), _ID_BYTES)
+    records = tuple(RecordId(packed[start : start + _ID_BYTES]) for start in starts)
+    return QuarantinedRow(position, author, n, hash_, device, since_ms, size, operations, records)
 
 
 def from_peer(peer: PeerRow) -> Row:

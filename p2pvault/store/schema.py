@@ -46,6 +46,14 @@ _STEPS: Final = (
             last_seen_ms INTEGER NOT NULL
         ) WITHOUT ROWID, STRICT""",
     ),
+    (
+        """CREATE TABLE quarantine (
+            position INTEGER PRIMARY KEY, author BLOB NOT NULL, n INTEGER NOT NULL,
+            hash BLOB NOT NULL, device BLOB NOT NULL, since_ms INTEGER NOT NULL,
+            size INTEGER NOT NULL, operations INTEGER NOT NULL, records BLOB NOT NULL,
+            data BLOB NOT NULL, UNIQUE (author, n)
+        ) STRICT""",
+    ),
     # A journal whose first entries are not kept begins behind its base. What peers hold decides
     # which entries are kept.
     (

@@ -25,6 +25,8 @@ from p2pvault.types import (
     Batch,
     Fingerprint,
     JournalHead,
+    QuarantinedEntry,
+    QuarantinedRow,
     RecordId,
     RecordRow,
     StoredEntry,
@@ -36,6 +38,9 @@ from p2pvault.types import (
 
 _ID_HEX_DIGITS: Final = 32
 _ROWS: Final = "SELECT id, collection, name, deleted, heads FROM records "
+_QUARANTINED: Final = (
+    "SELECT position, author, n, hash, device, since_ms, size, operations, records"
+)
 _RECORD: Final = """
     SELECT id, collection, name, deleted, heads, data
     FROM records LEFT JOIN chunks ON chunks.record = records.pk WHERE id = ? ORDER BY chunks.pk
@@ -74,6 +79,7 @@ class SqliteReader:
                     Acknowledgement(*row)
                     for row in execute("SELECT * FROM acknowledged ORDER BY device, author")
                 ),
+                quarantine=self._quarantine(),
             )
 
     def records(self, ids: Sequence[RecordId]) -> list[StoredRecord]:
@@ -158,6 +164,22 @@ class SqliteReader:
         with translated(self._path), transaction(self._connection, "DEFERRED"):
             return surplus(self._connection, upto, chunks_min)
 
+    def quarantine(self) -> list[QuarantinedRow]:
+        """See `port.Reader`."""
+        with translated(self._path):
+            return self._quarantine()
+
+    def quarantined(self, positions: Sequence[int]) -> list[QuarantinedEntry]:
+        """See `port.Reader`."""
+        query = f"{_QUARANTINED}, data FROM quarantine WHERE position = ?"
+        with translated(self._path), transaction(self._connection, "DEFERRED"):
+            found = (self._connection.execute(query, (at,)).fetchone() for at in positions)
+            return [
+                QuarantinedEntry(rows.quarantined_row(row[:-1]), row[-1])
+                for row in found
+                if row is not None
+            ]
+
     def count(self) -> int:
         """See `port.Reader`."""
         return self._number("SELECT count(*) FROM records WHERE NOT deleted") or 0
@@ -206,6 +228,10 @@ class SqliteReader:
     def _fingerprints(self) -> list[Fingerprint]:
         query = "SELECT collection, total, count FROM fingerprints ORDER BY collection"
         return [rows.fingerprint(row) for row in self._connection.execute(query)]
+
+    def _quarantine(self) -> list[QuarantinedRow]:
+        query = f"{_QUARANTINED} FROM quarantine ORDER BY position"
+        return [rows.quarantined_row(row) for row in self._connection.execute(query)]
 
     def _number(self, query: str, *parameters: object) -> int | None:
         with translated(self._path):

@@ -60,6 +60,7 @@ def write(connection: Connection, batch: Batch) -> None:
     _adopt(connection, "journals", batch.adopted)
     _adopt(connection, "bases", batch.adopted)
     _drop_entries(connection, batch.dropped)
+    _write_quarantine(connection, batch)
     if batch.release_pages:
         # Each step of this statement releases one page.
         connection.execute(f"PRAGMA incremental_vacuum({batch.release_pages:d})").fetchall()
@@ -135,6 +136,17 @@ def _write_records(connection: Connection, writes: Sequence[RecordWrite]) -> Non
     )
     connection.executemany(_DROP_CHUNKS, [(item.row.id,) for item in writes if item.replaces])
     connection.executemany(_ADD_CHUNK, [(item.chunk, item.row.id) for item in writes])
+
+
+def _write_quarantine(connection: Connection, batch: Batch) -> None:
+    connection.executemany(
+        "DELETE FROM quarantine WHERE position = ?",
+        [(position,) for position in batch.left_quarantine],
+    )
+    connection.executemany(
+        "INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        map(rows.from_quarantined, batch.quarantined),
+    )
 
 
 def _write_meta(connection: Connection, meta: Mapping[str, bytes | None]) -> None:

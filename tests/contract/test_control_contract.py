@@ -21,6 +21,7 @@ from p2pvault.errors import (
     NoSuchDevice,
     NoSuchRecord,
     NoVault,
+    Refused,
     Unreachable,
     VaultError,
     VaultExists,
@@ -233,6 +234,13 @@ def test_this_device_is_listed_and_an_unknown_one_refused(vault: Checked) -> Non
         vault.call("device_rename", device="tablet", name="slate")
     with pytest.raises(NoSuchDevice):
         vault.call("address_add", device="tablet", address="127.0.0.1:1")
+
+
+def test_nothing_is_in_quarantine_of_a_lonely_device(vault: Checked) -> None:
+    assert vault.call("quarantine") == {"devices": []}
+    for method in ("quarantine_accept", "quarantine_drop"):
+        with pytest.raises(Refused, match="nothing is in quarantine"):
+            vault.call(method)
 
 
 def test_pairing_begins_with_a_code(vault: Checked) -> None:

@@ -5,7 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from harness.batches import author, device, digest, entry, operation, put, record_id, row, rows
+from harness.batches import (
+    author,
+    device,
+    digest,
+    entry,
+    operation,
+    put,
+    quarantined,
+    record_id,
+    row,
+    rows,
+)
 from harness.memory_store import MemoryStore
 from p2pvault.errors import NoSuchRecord
 from p2pvault.limits import ADDRESSES_PER_PEER_MAX, DROP_BYTES_MAX, DROP_ENTRIES_MAX
@@ -342,6 +353,38 @@ class TestUpkeep:
         assert store.records_behind(record_id(5), 10_000) == []
 
 
+class TestQuarantine:
+    def test_rows_come_by_position_and_entries_as_they_are_asked_for(self, store: Store) -> None:
+        first, second = quarantined(1, 7, records=(1, 2, 3)), quarantined(2, 7, by=2)
+        third = quarantined(9, 8, by=1, records=(), since_ms=1_700_000_000_000)
+        store.persist(Batch(quarantined=(second, third)))
+        store.persist(Batch(quarantined=(first,)))
+        expected = [first.row, second.row, third.row]
+        assert store.quarantine() == expected
+        assert list(store.state().quarantine) == expected
+        assert store.quarantined([9, 5, 1]) == [third, first]
+        assert store.quarantined([]) == []
+
+    def test_it_is_no_part_of_journals_and_log(self, store: Store) -> None:
+        store.persist(Batch(quarantined=(quarantined(1, 1),)))
+        state = store.state()
+        assert (list(state.journals), state.last_arrival) == ([], 0)
+        assert store.entries(0, 1_000) == []
+        assert store.first_arrival(author(1), 1) is None
+
+    def test_entries_leave_it_for_their_journal_in_one_batch(self, store: Store) -> None:
+        store.persist(Batch(quarantined=(quarantined(1, 1), quarantined(2, 2))))
+        store.persist(Batch(entries=(entry(1, 1),), left_quarantine=(1, 77)))
+        assert [row.n for row in store.quarantine()] == [2]
+        assert [item.n for item in store.entries(0, 1_000)] == [1]
+
+    def test_a_position_and_a_number_can_change_hands(self, store: Store) -> None:
+        store.persist(Batch(quarantined=(quarantined(1, 1), quarantined(2, 2))))
+        again, other = quarantined(2, 5, by=3), quarantined(3, 2)
+        store.persist(Batch(quarantined=(again, other), left_quarantine=(2,)))
+        assert store.quarantined([1, 2, 3]) == [quarantined(1, 1), again, other]
+
+
 class TestRefusals:
     @pytest.mark.parametrize(
         "bad",
@@ -357,13 +400,20 @@ class TestRefusals:
             pytest.param(rows(row(5), row(5)), id="a record twice"),
             pytest.param(Batch(dropped=(head(entry(9, 3)),)), id="dropped and not held"),
             pytest.param(Batch(dropped=(head(entry(9, 2)),)), id="dropped under another hash"),
+            pytest.param(Batch(quarantined=(quarantined(1, 9),)), id="a position again"),
+            pytest.param(Batch(quarantined=(quarantined(5, 1),)), id="a quarantined number again"),
         ],
     )
     def test_a_batch_that_contradicts_the_store_leaves_no_trace(
         self, store: Store, bad: Batch
     ) -> None:
         store.persist(
-            Batch(entries=(entry(1, 1), entry(2, 2)), operations=(operation(1),), meta={"k": b"v"})
+            Batch(
+                entries=(entry(1, 1), entry(2, 2)),
+                operations=(operation(1),),
+                meta={"k": b"v"},
+                quarantined=(quarantined(1, 1), quarantined(2, 2)),
+            )
         )
         before = store.state(), store.rows(None, None, 10), store.entries(0, 10_000)
         more = Batch(
@@ -374,6 +424,8 @@ class TestRefusals:
             dropped=bad.dropped,
             meta={"k": None, "other": b"1"},
             peers=(PeerRow(device(1)),),
+            quarantined=bad.quarantined,
+            left_quarantine=(2,),
         )
         with pytest.raises(AssertionError):
             store.persist(more)

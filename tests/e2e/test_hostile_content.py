@@ -25,7 +25,7 @@ def scene(shared: Fleet) -> tuple[Device, Device, Intruder]:
     return laptop, phone, intruder_of(eve.home)
 
 
-def test_a_record_too_deep_to_read_does_not_part_those_who_watch(
+def test_a21_a_record_too_deep_to_read_does_not_part_those_who_watch(
     scene: tuple[Device, Device, Intruder],
 ) -> None:
     laptop, phone, eve = scene
@@ -44,7 +44,7 @@ def test_a_record_too_deep_to_read_does_not_part_those_who_watch(
     assert laptop.paths() == phone.paths()
 
 
-def test_nothing_in_a_record_steers_the_terminal_of_who_reads_it(
+def test_a29_nothing_in_a_record_steers_the_terminal_of_who_reads_it(
     scene: tuple[Device, Device, Intruder],
 ) -> None:
     laptop, phone, eve = scene

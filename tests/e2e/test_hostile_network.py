@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
+from harness.budget import nothing_lost
 from harness.daemons import Device, wait_synced
 
 pytestmark = pytest.mark.e2e
@@ -26,7 +27,8 @@ NOISE = {
 @pytest.fixture(autouse=True)
 def the_devices_go_on(couple: tuple[Device, Device]) -> Iterator[None]:
     laptop, phone = couple
-    yield
+    with nothing_lost(laptop):
+        yield
     laptop.do("set", "notes/one", f"body={os.urandom(4).hex()}")
     wait_synced(phone, laptop)
     assert not [line for line in phone.daemon.log.seen if '"link_down"' in line]
@@ -52,7 +54,7 @@ def is_served(stream: socket.socket) -> bool:
         return False
 
 
-def test_what_is_no_handshake_is_hung_up_on_without_a_word(door: tuple[str, int]) -> None:
+def test_p1_what_is_no_handshake_is_hung_up_on_without_a_word(door: tuple[str, int]) -> None:
     for what, noise in NOISE.items():
         served = False
         while not served:  # one address may begin twenty a second
@@ -63,18 +65,30 @@ def test_what_is_no_handshake_is_hung_up_on_without_a_word(door: tuple[str, int]
                     assert not is_served(stream), what
 
 
-def test_streams_that_are_held_open_find_few_places(
+@pytest.mark.parametrize("size", [0, 65_535])
+def test_p3_a_length_that_no_message_has_then_silence(door: tuple[str, int], size: int) -> None:
+    """The daemon does not wait for the bytes: it hangs up while the stream is open both ways."""
+    served = False
+    while not served:
+        with closing(dial(door)) as stream:
+            if served := is_served(stream):
+                stream.sendall(size.to_bytes(2, "big"))
+                assert not is_served(stream)
+
+
+def test_p6_streams_that_are_held_open_find_few_places(
     couple: tuple[Device, Device], door: tuple[str, int]
 ) -> None:
     with ExitStack() as held:
         for _ in range(100):
             held.enter_context(closing(dial(door)))
         couple[0].do("set", "notes/meanwhile", "body=1")
+        couple[0].do("rm", "notes/meanwhile")
 
 
-def test_a_flood_of_streams_fills_no_log_and_holds_nothing_up(door: tuple[str, int]) -> None:
-    for _ in range(200):
-        dial(door).close()
+def test_p5_a_flood_of_streams_fills_no_log_and_holds_nothing_up(door: tuple[str, int]) -> None:
+    for number in range(1_000):
+        dial(door, f"127.0.{number % 50}.1").close()
 
 
 class Squatter:
@@ -100,7 +114,7 @@ class Squatter:
                     stream.close()
 
 
-def test_who_squats_on_all_places_keeps_no_device_out(
+def test_p6_who_squats_on_all_places_keeps_no_device_out(
     couple: tuple[Device, Device], door: tuple[str, int]
 ) -> None:
     laptop, phone = couple

@@ -57,13 +57,26 @@ def test_a_device_with_another_address_is_found_again(three: list[Placed]) -> No
     (laptop, _), (phone, host), (tablet, _) = three
     host.remove_address(host.address)
     host.add_address("10.77.0.99/24")
+    phone.daemon.wait_event("network_changed")
     phone.do("set", "notes/moved", "body=from elsewhere")
-    # The old links may be half dead still, so proof has to come over new ones.
-    phone.stop()
-    phone.start()
-    wait_synced(laptop, phone, tablet)
+    wait_synced(phone, laptop, tablet)
     assert laptop.value("notes/moved") == {"body": "from elsewhere"}
     assert "10.77.0.99" in phone.ask("status")["listening"][0]
+
+
+def test_a_device_without_any_network_reads_and_writes(shared: Fleet) -> None:
+    with netns.isolated() as command:
+        hermit = shared.device("hermit", EVERYWHERE, command)
+        hermit.do("init", "--name", "hermit")
+        hermit.start()
+        hermit.do("set", "notes/alone", "body=no network at all")
+        assert hermit.value("notes/alone") == {"body": "no network at all"}
+        status = hermit.ask("status")
+        assert (status["discovery"]["problem"], status["listening"]) == (
+            "no interface of a local network is up",
+            [],
+        )
+        hermit.stop()
 
 
 def test_a_partition_heals(three: list[Placed]) -> None:

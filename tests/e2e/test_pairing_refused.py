@@ -79,7 +79,7 @@ def test_ctrl_c_on_either_side_pairs_nothing(laptop: Device, phone: Device) -> N
     assert joining.refused()[0] == 8
 
 
-def test_three_wrong_codes_burn_the_window(laptop: Device, phone: Device) -> None:
+def test_p15_three_wrong_codes_burn_the_window(laptop: Device, phone: Device) -> None:
     window = laptop.open("pair")
     shown = window.event("code")
     slot, *words = shown["code"].split("-")

@@ -10,6 +10,8 @@ from p2pvault.types import (
     EntryHash,
     Fingerprint,
     OperationHash,
+    QuarantinedEntry,
+    QuarantinedRow,
     RecordId,
     RecordRow,
     RecordWrite,
@@ -60,6 +62,24 @@ def row(
 
 def put(row: RecordRow, chunk: bytes = b"chunk", *, replaces: bool = False) -> RecordWrite:
     return RecordWrite(row, chunk, replaces)
+
+
+def quarantined(
+    position: int, n: int, *, by: int = 1, records: tuple[int, ...] = (1,), since_ms: int = 0
+) -> QuarantinedEntry:
+    key = ("quarantined", position, n, by)
+    row = QuarantinedRow(
+        position,
+        author(by),
+        n,
+        EntryHash(digest(key)),
+        device(by),
+        since_ms,
+        16,
+        position * 3,
+        tuple(map(record_id, records)),
+    )
+    return QuarantinedEntry(row, digest(key, 16))
 
 
 def rows(*items: RecordRow) -> Batch:

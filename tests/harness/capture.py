@@ -10,18 +10,16 @@ import json
 import os
 import shutil
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from harness.daemons import Device, Fleet, open_fleet, pair, wait_synced
+from harness.packets import Recorder
 from p2pvault.core.start import device_of
 from p2pvault.crypto.schedule import store_key
 from p2pvault.store.home import HomeFiles
@@ -38,14 +36,6 @@ IDENTIFIER_BYTES = 8
 
 SPELLED_CHARACTERS_MIN = 7
 """Fewer characters of base32 or base64 are met by chance."""
-
-_ETH_P_ALL: Final = 3  # linux/if_ether.h
-_SOL_PACKET: Final = 263  # linux/socket.h
-_PACKET_STATISTICS: Final = 6  # linux/if_packet.h
-_SO_RCVBUFFORCE: Final = 33  # asm-generic/socket.h
-_PACKET_OUTGOING: Final = 4  # packet(7): each packet on loopback is seen twice
-_RECEIVE_BYTES: Final = 262_144
-_BUFFER_BYTES: Final = 16 * 1024 * 1024
 
 CANARY = "canary"
 """Stands in every name and value of the run."""
@@ -132,42 +122,6 @@ def _inner(encoded: bytes, offset: int, group_characters: int) -> bytes:
 
 
 # Inside the namespace ------------------------------------------------------------------------
-
-
-class Recorder:
-    """Records what leaves through loopback until it is stopped."""
-
-    def __init__(self) -> None:
-        self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
-        with suppress(PermissionError):  # beyond the usual bound only for the machine's root
-            self._socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
-        self._socket.bind(("lo", 0))
-        self._frames: list[bytes] = []
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> list[bytes]:
-        """Stop at the packet sent now, and return all packets up to it."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
-            sender.sendto(_LAST, ("127.0.0.1", 9))
-        self._thread.join(30.0)
-        _, dropped = struct.unpack(
-            "II", self._socket.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8)
-        )
-        assert dropped == 0, "the recording has holes"
-        self._socket.close()
-        return self._frames
-
-    def _read(self) -> None:
-        while True:
-            frame, (_, _, kind, _, _) = self._socket.recvfrom(_RECEIVE_BYTES)
-            if kind == _PACKET_OUTGOING:
-                self._frames.append(frame[14:])
-                if _LAST in frame:
-                    return
-
-
-_LAST: Final = b"the recording ends here"
 
 
 def main() -> None:

@@ -10,6 +10,14 @@ from pathlib import Path
 from typing import Any
 
 _PROGRAM = (sys.executable, "-c", "from p2pvault.cli import main; main()")
+_AS_TYPED = (
+    sys.executable,
+    "-c",
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "from p2pvault.cli import main; main()",
+)
+"""With Ctrl-C at work as on a terminal; what runs in the background inherits that it is not."""
+
 _SECONDS = 60
 """A stuck command fails its test instead of the whole run; no test measures it."""
 
@@ -77,7 +85,7 @@ def run(home: Path | None, *words: str | bytes, stdin: bytes = b"", **extra: str
 def start(home: Path, *words: str) -> subprocess.Popen[bytes]:
     """Start `p2pvault WORDS` and leave it running; the test ends it."""
     return subprocess.Popen(
-        [*_PROGRAM, *words],
+        [*_AS_TYPED, *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

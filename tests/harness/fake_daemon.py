@@ -14,6 +14,7 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Self
 
+from harness.fake_quarantine import FakeQuarantine
 from p2pvault import __version__
 from p2pvault.control.home import Home, private_directory, short_path
 from p2pvault.control.lines import Lines
@@ -68,6 +69,8 @@ class FakeState:
     peers: list[JsonObject] = field(default_factory=list)
     given: dict[str, list[str]] = field(default_factory=dict)
     removed: list[JsonObject] = field(default_factory=list)
+    quarantined: list[JsonObject] = field(default_factory=list)
+    stays: int = 0
     problems: list[JsonObject] = field(default_factory=list)
     attempts: list[str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
@@ -125,7 +128,7 @@ class _Connection:
         return self.streams
 
 
-class FakeDaemon:
+class FakeDaemon(FakeQuarantine):
     """Serves one home until the context ends."""
 
     def __init__(self, home: Home, state: FakeState) -> None:

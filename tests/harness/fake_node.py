@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import trio
 
-from p2pvault.core.io import Edit, Edited
+from p2pvault.core.io import Edit, Edited, QuarantineSettled
 from p2pvault.crdt.values import Value
 from p2pvault.errors import NoSuchDevice, NoSuchRecord, VaultError
 from p2pvault.net.services import DiscoverySettings
@@ -25,6 +25,7 @@ from p2pvault.node.port import (
     PairingEvent,
     PeerStatus,
     Problem,
+    QuarantinedDevice,
     RecordListing,
     RecordView,
 )
@@ -79,6 +80,7 @@ class FakeNode:
     discovery: DiscoverySettings | None = None
     checks: int = 0
     watched: list[str | None] = field(default_factory=list)
+    quarantined: list[QuarantinedDevice] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.changes, self._changes = trio.open_memory_channel[ChangeEvent | MissedEvents](16)
@@ -161,6 +163,19 @@ class FakeNode:
     async def remove_address(self, device: str, address: Address) -> DeviceAddresses:
         self.given.remove(address)
         return (await self.addresses(device))[0]
+
+    async def quarantine(self) -> Sequence[QuarantinedDevice]:
+        return list(self.quarantined)
+
+    async def settle_quarantine(self, device: str | None, *, repeat: bool) -> QuarantineSettled:
+        found = [each for each in self.quarantined if device in {None, each.name}]
+        if not found:
+            raise NoSuchDevice(f"nothing of {device} is in quarantine")
+        for each in found:
+            self.quarantined.remove(each)
+        paths = [path for each in found for path in each.paths] if repeat else []
+        edited = tuple(Edited(record_id(path), path, False, ("a",)) for path in paths)
+        return QuarantineSettled(sum(each.entries for each in found), 0, edited)
 
     @asynccontextmanager
     async def pair(self, *, admin: bool) -> AsyncIterator[FakePairing]:

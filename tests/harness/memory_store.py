@@ -16,6 +16,8 @@ from p2pvault.types import (
     Fingerprint,
     JournalHead,
     PeerRow,
+    QuarantinedEntry,
+    QuarantinedRow,
     RecordId,
     RecordRow,
     StoredEntry,
@@ -39,6 +41,7 @@ class MemoryStore:
         self._peers: dict[DeviceId, PeerRow] = {}
         self._bases: dict[AuthorId, JournalHead] = {}
         self._acknowledged: dict[tuple[DeviceId, AuthorId], int] = {}
+        self._quarantined: dict[int, QuarantinedEntry] = {}
 
     def persist(self, batch: Batch) -> None:
         self._check(batch)
@@ -62,6 +65,7 @@ class MemoryStore:
         for head in batch.dropped:
             _raise_to(self._bases, head)
             self._entries = [e for e in self._entries if e.author != head.author or e.n > head.n]
+        self._quarantined = self._quarantine_after(batch)
 
     def _check(self, batch: Batch) -> None:
         arrival = self._last_arrival()
@@ -76,6 +80,16 @@ class MemoryStore:
         assert wanted <= held, "an entry dropped that is not held"
         operations = [*self._operations, *batch.operations]
         assert _distinct(operation.hash for operation in operations), "an operation twice"
+        kept = [at for at in self._quarantined if at not in batch.left_quarantine]
+        rows = [entry.row for entry in self._quarantine_after(batch).values()]
+        assert len(rows) == len(kept) + len(batch.quarantined), "a quarantined position twice"
+        assert _distinct(row.author + row.n.to_bytes(8, "big") for row in rows), "a number twice"
+
+    def _quarantine_after(self, batch: Batch) -> dict[int, QuarantinedEntry]:
+        kept = {
+            at: entry for at, entry in self._quarantined.items() if at not in batch.left_quarantine
+        }
+        return kept | {entry.row.position: entry for entry in batch.quarantined}
 
     def state(self) -> StoreState:
         return StoreState(
@@ -90,6 +104,7 @@ class MemoryStore:
                 Acknowledgement(device, author, n)
                 for (device, author), n in sorted(self._acknowledged.items())
             ),
+            quarantine=self.quarantine(),
         )
 
     def records(self, ids: Sequence[RecordId]) -> list[StoredRecord]:
@@ -162,6 +177,12 @@ class MemoryStore:
             if chunks_min is not None and len(record.chunks) >= chunks_min
         ]
         return Surplus(tuple(dropped.values()), tuple(crowded[:CROWDED_RECORDS_MAX]), 0, 0)
+
+    def quarantine(self) -> list[QuarantinedRow]:
+        return [self._quarantined[at].row for at in sorted(self._quarantined)]
+
+    def quarantined(self, positions: Sequence[int]) -> list[QuarantinedEntry]:
+        return [self._quarantined[at] for at in positions if at in self._quarantined]
 
     def count(self) -> int:
         return sum(not row.deleted for row in self._rows())

@@ -37,10 +37,11 @@ ROWS_MAX = 100_000
 
 @dataclass(eq=False)
 class Wire:
-    """One stream between two devices."""
+    """One stream between two devices; a dead one swallows everything and tells nobody."""
 
     ends: dict["Party", LinkId]
     open: bool = True
+    dead: bool = False
 
     def other(self, party: "Party") -> "Party":
         (other,) = (end for end in self.ends if end is not party)
@@ -276,6 +277,11 @@ class World:
             if other in wire.ends:
                 self._close(one, link, wire)
 
+    def strand(self, party: Party) -> None:
+        """Let every stream of a party die without either side being told, like a cut cable."""
+        for _, wire in self._wires_of(party):
+            wire.dead = True
+
     def mend(self) -> None:
         """Let all parties reach each other again."""
         self._cut.clear()
@@ -468,7 +474,7 @@ class World:
         if wire is None:
             party.loose[link] = party.loose.get(link, b"") + data
             return
-        if wire.open:
+        if wire.open and not wire.dead:
             self.bytes_moved += len(data)
             other = wire.other(party)
             for piece in self._pieces(data):
@@ -479,7 +485,8 @@ class World:
         """End a stream: what was written before still arrives, and then its end."""
         if wire.open:
             wire.open = False
-            for end, its in wire.ends.items():
+            ends = {party: wire.ends[party]} if wire.dead else wire.ends
+            for end, its in ends.items():
                 self._arrive(end, its, io.LinkDown(its))
 
 

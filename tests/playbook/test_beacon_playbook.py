@@ -111,7 +111,7 @@ def test_a_genuine_sighting_says_who_and_where():
     assert addresses == WHERE
 
 
-def test_a_forged_sighting_is_ignored():
+def test_p22_a_forged_sighting_is_ignored():
     ada, bob = beacons()
     ada.listen_on(NOW, WHERE)
     advertise = shown(bob.listen_on(NOW, WHERE))

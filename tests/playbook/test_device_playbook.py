@@ -149,7 +149,7 @@ def test_a_heartbeat_is_a_fresh_proof():
     assert standing.last_seen_ms > world.now.wall_ms - 1.2 * HEARTBEAT_S * 1000
 
 
-def test_a_stream_that_says_nothing_is_dropped_in_the_handshake():
+def test_p4_a_stream_that_says_nothing_is_dropped_in_the_handshake():
     world, (ada, _) = world_of(2)
     world.give(ada, io.LinkUp(LinkId(999), None, Address("10.9.9.9", 1)))
     world.pass_time(HANDSHAKE_S)

@@ -99,7 +99,7 @@ def test_a_sighting_starts_over_with_the_sighted_address_first():
     assert addresses(it.plan(now, {ADA: [at(1)]})) == [at(2), at(1)]
 
 
-def test_sightings_do_not_make_a_device_be_dialled_more_than_once_a_second():
+def test_p22_sightings_do_not_make_a_device_be_dialled_more_than_once_a_second():
     it = dialer()
     fail(it, it.plan(10.0, {ADA: [at(1)]}))
     for tenth in range(9):
@@ -108,7 +108,7 @@ def test_sightings_do_not_make_a_device_be_dialled_more_than_once_a_second():
     assert it.plan(10.0 + BACKOFF_MIN_S, {ADA: [at(1)]}) != []
 
 
-def test_sighted_addresses_are_bounded():
+def test_p22_sighted_addresses_are_bounded():
     it = dialer()
     it.sighted(0.0, ADA, tuple(at(n) for n in range(100)))
     dials = []

@@ -46,7 +46,7 @@ def test_a_handshake_proves_both_sides_and_names_itself():
     assert len(ada.binding) == 64
 
 
-def test_a_handshake_has_its_deadlines():
+def test_p4_a_handshake_has_its_deadlines():
     link = fresh()
     assert link.deadline == 100.0 + HANDSHAKE_FIRST_S
     link.receive(at(101.0), b"\x00")
@@ -77,6 +77,14 @@ def test_a_link_that_is_up_beats_and_dies_of_silence():
     assert bob.is_dead(at(100.0 + IDLE_S))
     assert heard([Write(LinkId(1), bob.seal(Kind.HAVE, b"x"))], ada, at(180.0))
     assert ada.last_heard == 180.0
+
+
+def test_bytes_that_are_no_message_are_no_sign_of_life():
+    ada, bob = up()
+    data = bob.seal(Kind.HAVE, b"x")
+    longer = bytes([data[0] | 0x80]) + data[1:]
+    assert ada.receive(at(180.0), longer) == (b"", []), "it waits for the rest of a frame"
+    assert ada.is_dead(at(100.0 + IDLE_S))
 
 
 def test_only_the_side_that_dialled_renews():

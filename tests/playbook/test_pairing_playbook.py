@@ -189,7 +189,7 @@ def test_a_slip_of_the_fingers_asks_again_and_changes_nothing(typed: str) -> Non
     assert meeting.sponsor.has(Paired)
 
 
-def test_other_words_end_the_session_and_burn_the_code() -> None:
+def test_p16_other_words_end_the_session_and_burn_the_code() -> None:
     meeting = confirming()
     meeting.type_words(OTHER_WORDS)
     failed = meeting.sponsor.only(Failed)
@@ -271,7 +271,7 @@ def test_a_refusal_says_why(reason: Reason, error: type[Exception]) -> None:
     assert hangup == Hangup()
 
 
-def test_a_device_that_is_a_member_changes_nothing_and_is_not_even_shown() -> None:
+def test_p20_a_device_that_is_a_member_changes_nothing_and_is_not_even_shown() -> None:
     host = Host(HOST.keys, HOST.name, VAULT, frozenset({device_id(PHONE)}))
     meeting = Meeting(host=sponsor(host=host))
     assert isinstance(meeting.sponsor.error, PairingRefused)
@@ -280,7 +280,7 @@ def test_a_device_that_is_a_member_changes_nothing_and_is_not_even_shown() -> No
     assert not meeting.sponsor.only(Failed).counts_as_guess
 
 
-def test_a_device_does_not_pair_with_itself() -> None:
+def test_p18_a_device_does_not_pair_with_itself() -> None:
     meeting = Meeting(guest=joiner(newcomer=Newcomer(HOST.keys, "laptop", "laptop")))
     meeting.end_streams()
     assert not meeting.sponsor.has(Joining)
@@ -288,7 +288,7 @@ def test_a_device_does_not_pair_with_itself() -> None:
     assert isinstance(meeting.joiner.error, HandshakeFailed)
 
 
-def test_a_device_that_hears_itself_does_not_pair() -> None:
+def test_p18_a_device_that_hears_itself_does_not_pair() -> None:
     for machine in (sponsor(), joiner()):
         heard = [e.data for e in machine.start() if hasattr(e, "data")]
         heard += [e.data for e in machine.receive(_open(_hello())) if hasattr(e, "data")]
@@ -300,13 +300,13 @@ def test_a_device_that_hears_itself_does_not_pair() -> None:
 @pytest.mark.parametrize(
     "name", ["\x1b[2J", "lap\u202etop", "x" * 65, "x" * 1_000_000, "nul\0", "", " ", "u\u0308"]
 )
-def test_a_newcomer_with_a_harmful_name_is_turned_away(name: str) -> None:
+def test_p19_a_newcomer_with_a_harmful_name_is_turned_away(name: str) -> None:
     meeting = Meeting(guest=joiner(newcomer=Newcomer(NEWCOMER.keys, name, "phone")))
     assert isinstance(meeting.sponsor.error, MalformedMessage | LimitExceeded)
     assert not meeting.sponsor.has(Joining)
 
 
-def test_a_changed_seed_does_not_open_the_commitment() -> None:
+def test_p17_a_changed_seed_does_not_open_the_commitment() -> None:
     cheat = joiner()
     meeting = Meeting(guest=cheat, wire=_change_seed_after_claim(cheat))
     assert isinstance(meeting.sponsor.error, HandshakeFailed)
@@ -343,7 +343,7 @@ class Thief(Joiner):
     ("key", "complaint"),
     [("signing", "keys are its own"), ("static", "another key"), ("box", "box key")],
 )
-def test_a_key_of_somebody_else_is_found_out(key: str, complaint: str) -> None:
+def test_a6_a_key_of_somebody_else_is_found_out(key: str, complaint: str) -> None:
     thief = Thief(NEWCOMER, Typed(42, CODE), seeded("thief"))
     thief.stolen = {key: getattr(keys("victim").public, key)}
     meeting = Meeting(guest=thief)
@@ -707,7 +707,7 @@ class Attempts:
         return meeting
 
 
-def test_the_fourth_guess_is_not_taken_even_if_it_is_right() -> None:
+def test_p15_the_fourth_guess_is_not_taken_even_if_it_is_right() -> None:
     attempts = Attempts()
     for n in range(3):
         assert attempts.guess(b"wrong %d" % n).sponsor.has(Failed)

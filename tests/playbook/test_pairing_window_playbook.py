@@ -193,7 +193,7 @@ def test_an_admission_that_is_durable_after_its_session_is_over_hands_nothing_ov
     assert device_id(guest.keys.public) in host.device.members.membership.members
 
 
-def test_three_wrong_guesses_burn_the_code():
+def test_p15_three_wrong_guesses_burn_the_code():
     world, host, code = opened()
     for number in range(3):
         Guest(world, host, wrong(code), f"guess {number}", 9_100 + number)
@@ -214,7 +214,7 @@ def test_a_wrong_guess_leaves_the_code_to_the_right_device():
     assert len(only(Received, guest.effects)) == 1
 
 
-def test_only_one_device_at_a_time_may_try():
+def test_p15_only_one_device_at_a_time_may_try():
     world, host, code = opened()
     Guest(world, host, typed(code))
     second = Guest(world, host, typed(code), "second", 9_002)
@@ -266,7 +266,7 @@ def test_a_session_may_outlast_its_code():
     assert len(only(Received, guest.effects)) == 1
 
 
-def test_a_guess_after_the_code_expired_ends_the_window():
+def test_p15_a_guess_after_the_code_expired_ends_the_window():
     world, host, code = opened()
     world.pass_time(PAIRING_S - 2)
     guest = Guest(world, host, typed(code))
@@ -321,7 +321,7 @@ def test_only_an_admin_opens_a_window():
         world.ask(member, lambda request: io.PairingRequested(request, False, LISTENING))
 
 
-def test_many_wrong_guesses_lock_pairing():
+def test_p15_many_wrong_guesses_lock_pairing():
     world, host, code = opened()
     number = 9_400
     while True:
@@ -337,7 +337,7 @@ def test_many_wrong_guesses_lock_pairing():
     assert code.code
 
 
-def test_a_device_that_is_a_member_is_not_paired_again():
+def test_p20_a_device_that_is_a_member_is_not_paired_again():
     world, host, code = opened()
     guest = Guest(world, host, typed(code))
     guest.agree()

@@ -6,7 +6,7 @@ from harness.pairs import effects_of, link_of, only, world_of
 from harness.world import World, assert_proved
 from p2pvault.core import io
 from p2pvault.errors import Refused
-from p2pvault.limits import ADDRESSES_PER_PEER_MAX, BACKOFF_MAX_S, GATE_EPOCHS_MAX
+from p2pvault.limits import ADDRESSES_PER_PEER_MAX, BACKOFF_MAX_S, GATE_EPOCHS_MAX, HANDSHAKE_S
 from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import Address, Role
 
@@ -23,6 +23,42 @@ def test_a_sighting_of_a_linked_peer_is_remembered_for_when_its_link_is_gone():
     ada.trace.clear()
     world.pass_time(5)
     assert moved in {dial.address for dial in only(io.Dial, effects_of(ada))}
+
+
+@pytest.mark.parametrize("mover", [0, 1])
+def test_a_device_that_moved_is_linked_again_before_the_old_link_is_known_to_be_dead(mover):
+    """Whoever moved dials anew at once, whichever side dialled the link before."""
+    world, parties = world_of(2)
+    world.pass_time(2 * HANDSHAKE_S)
+    moved, other = parties[mover], parties[1 - mover]
+    world.strand(moved)
+    moved.address = Address("10.0.0.77", 4_077)
+    world.give(moved, io.NetworkChanged((moved.address,)))
+    world.put(moved, "notes/moved", text="from elsewhere")
+    world.pass_time(1)
+    assert world.value(other, "notes/moved") == {"text": "from elsewhere"}
+    assert_proved(world)
+
+
+def test_a_peer_that_is_sighted_elsewhere_is_dialled_there_at_once():
+    world, (ada, bob) = world_of(2)
+    world.pass_time(2 * HANDSHAKE_S)
+    world.strand(bob)
+    bob.address = Address("10.0.0.77", 4_077)
+    ada.trace.clear()
+    world.give(bob, io.NetworkChanged((bob.address,)))
+    world.run()
+    assert bob.address in {dial.address for dial in only(io.Dial, effects_of(ada))}
+
+
+def test_a_peer_that_is_sighted_where_its_link_leads_is_not_dialled_again():
+    world, (ada, bob) = world_of(2)
+    ada.trace.clear()
+    seen = bob.shown
+    assert seen is not None
+    world.give(ada, io.PeerSeen(seen.instance, seen.addresses, seen.addresses[0].port, seen.tag))
+    world.run()
+    assert only(io.Dial, effects_of(ada)) == []
 
 
 def test_an_address_that_leads_to_somebody_else_is_forgotten():

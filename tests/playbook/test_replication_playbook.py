@@ -186,7 +186,7 @@ def test_small_entries_share_messages_and_large_ones_travel_alone():
     assert ENTRIES_MESSAGE_BYTES_MAX == 256 * KIB
 
 
-def test_the_window_closes_and_opens_with_the_acknowledgement():
+def test_a5_the_window_closes_and_opens_with_the_acknowledgement():
     side = Side()
     size = 900 * KIB
     log = [entry(n, size=size) for n in range(1, 9)]
@@ -203,7 +203,7 @@ def test_the_window_closes_and_opens_with_the_acknowledgement():
     assert load.bytes_max == min(UNACKNOWLEDGED_BYTES_MAX - 3 * size, FEED_BYTES_MAX)
 
 
-def test_a_stream_that_takes_nothing_stops_the_feed_until_it_is_writable():
+def test_a5_a_stream_that_takes_nothing_stops_the_feed_until_it_is_writable():
     side = Side()
     log = [entry(n, size=700 * KIB) for n in range(1, 5)]
     side.hear(holding(log))
@@ -227,7 +227,7 @@ def test_live_entries_beyond_the_window_are_left_to_the_store():
     assert not side.link.feed.at_tail
 
 
-def test_live_entries_wait_behind_a_stream_that_takes_nothing():
+def test_a5_live_entries_wait_behind_a_stream_that_takes_nothing():
     side = Side()
     side.hear(EMPTY)
     side.link.feed.untaken_bytes = FEED_BYTES_MAX + 1

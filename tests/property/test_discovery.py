@@ -77,7 +77,7 @@ def test_a_tag_verifies_whatever_the_order_and_the_scopes(
 
 
 @given(makers, addresses, ports, hosts)
-def test_a_tag_that_is_repeated_from_elsewhere_does_not_verify(
+def test_p22_a_tag_that_is_repeated_from_elsewhere_does_not_verify(
     maker: Maker, where: list[Address], port: int, elsewhere: str
 ) -> None:
     key, slot, device = maker

@@ -90,7 +90,7 @@ def test_removals_and_bounds_only_ever_grow(past: Past, data: st.DataObject) -> 
 
 @thorough
 @given(pasts(), st.data())
-def test_nothing_that_a_removed_device_adds_later_has_an_effect(
+def test_a32_nothing_that_a_removed_device_adds_later_has_an_effect(
     past: Past, data: st.DataObject
 ) -> None:
     before = effect(past.whole)

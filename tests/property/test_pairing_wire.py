@@ -102,7 +102,7 @@ def check_that_it_failed_closed(meeting: Meeting) -> None:
 
 @settings(deadline=None, max_examples=150)
 @given(st.data(), st.sampled_from(SIDES), st.integers(1, 255))
-def test_a_changed_byte_anywhere_fails_closed(data, side: str, flip: int) -> None:
+def test_p10_a_changed_byte_anywhere_fails_closed(data, side: str, flip: int) -> None:
     at = data.draw(st.integers(0, lengths()[side] - 1))
     meeting = run(Meeting(wire=Tamper(side, at, flip)))
     check_that_it_failed_closed(meeting)
@@ -115,7 +115,7 @@ def _only_the_close(side: str, at: int) -> bool:
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_every_changed_byte_in_the_open_ends_before_the_words(side: str) -> None:
+def test_p10_every_changed_byte_in_the_open_ends_before_the_words(side: str) -> None:
     for at in range({"sponsor": 128, "joiner": 168}[side]):
         meeting = run(Meeting(wire=Tamper(side, at, 1)))
         assert not meeting.sponsor.has(AskWords)
@@ -143,7 +143,9 @@ def rewriting(
 @pytest.mark.parametrize(
     "changes", [{"versions": (1, 2)}, {"versions": (0, 1)}, {"nonce": bytes(16)}]
 )
-def test_a_rewritten_hello_is_noticed_by_both(changes: dict[str, bytes | tuple[int, ...]]) -> None:
+def test_p12_a_rewritten_hello_is_noticed_by_both(
+    changes: dict[str, bytes | tuple[int, ...]],
+) -> None:
     meeting = Meeting(wire=rewriting("joiner", lambda hello: replace(hello, **changes)))
     assert isinstance(meeting.sponsor.error, WrongCode)
     assert isinstance(meeting.joiner.error, WrongCode)
@@ -157,7 +159,7 @@ def test_a_hello_turned_from_scanned_to_typed_is_noticed_even_if_the_secrets_are
 
 
 @pytest.mark.parametrize("changes", [{"slot": 43}, {"nonce": bytes(16)}])
-def test_a_rewritten_offer_is_noticed_by_both(changes: dict[str, int | bytes]) -> None:
+def test_p12_a_rewritten_offer_is_noticed_by_both(changes: dict[str, int | bytes]) -> None:
     ticket = Scanned(SHOWN.scanned, fingerprint(HOST.keys.public))
     wire = rewriting("sponsor", lambda offer: replace(offer, **changes))
     meeting = Meeting(guest=joiner(ticket=ticket), wire=wire)
@@ -167,7 +169,7 @@ def test_a_rewritten_offer_is_noticed_by_both(changes: dict[str, int | bytes]) -
 
 @settings(deadline=None, max_examples=150)
 @given(st.data(), st.sampled_from(SIDES))
-def test_a_stream_cut_anywhere_fails_closed(data, side: str) -> None:
+def test_p9_a_stream_cut_anywhere_fails_closed(data, side: str) -> None:
     at = data.draw(st.integers(0, lengths()[side] - 1))
     meeting = run(Meeting(wire=Tamper(side, at, None)))
     check_that_it_failed_closed(meeting)
@@ -228,7 +230,7 @@ def in_the_middle(seed: object) -> tuple[Meeting, Meeting]:
     return left, right
 
 
-def test_somebody_in_the_middle_who_knows_the_code_is_found_by_the_words() -> None:
+def test_p16_somebody_in_the_middle_who_knows_the_code_is_found_by_the_words() -> None:
     left, right = in_the_middle("found")
     left.accept_vault()
     left.type_words(" ".join(right.joiner.only(ShowWords).words))
@@ -238,7 +240,7 @@ def test_somebody_in_the_middle_who_knows_the_code_is_found_by_the_words() -> No
     assert not left.sponsor.has(Admit)
 
 
-def test_the_words_on_both_sides_of_an_attacker_are_independent() -> None:
+def test_p16_the_words_on_both_sides_of_an_attacker_are_independent() -> None:
     words, digits, same_first = Counter[str](), 0, 0
     runs = 150
     for seed in range(runs):
@@ -289,7 +291,7 @@ def test_all_words_and_digits_come_about_equally_often() -> None:
 
 
 @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32))
-def test_a_commitment_opens_with_its_seed_only(seed: bytes, other: bytes) -> None:
+def test_p17_a_commitment_opens_with_its_seed_only(seed: bytes, other: bytes) -> None:
     assert opens(commit(seed), seed)
     assert opens(commit(seed), other) == (seed == other)
 

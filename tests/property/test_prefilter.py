@@ -114,7 +114,7 @@ def test_the_filter_agrees_with_the_engine_on_thousands_of_changes() -> None:
         compared += sum(agree(device) for device in replicas)
 
 
-def test_a_snapshot_is_no_change() -> None:
+def test_a15_a_snapshot_is_no_change() -> None:
     record, _ = Record.create(ADA, "notes", "one", {"n": 1})
     with pytest.raises(ChangeRefused, match="type 0"):
         inspect(record.snapshot())
@@ -193,14 +193,14 @@ def test_hand_made_columns_pass_which_is_what_the_refusals_below_rest_on() -> No
     assert [len(item) for item in taken] == [5]
 
 
-def test_a_run_length_bomb_is_refused() -> None:
+def test_a13_a_run_length_bomb_is_refused() -> None:
     bomb = sealed(assembled(puts(4_000_000)))
     assert len(bomb) < 100
     with frugal(), pytest.raises(ChangeRefused, match="4000000 operations"):
         inspect(bomb)
 
 
-def test_a_deflate_bomb_is_refused() -> None:
+def test_a14_a_deflate_bomb_is_refused() -> None:
     squeezer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     data = b"".join(squeezer.compress(bytes(MIB)) for _ in range(512)) + squeezer.flush()
     bomb = sealed(b"")[:8] + b"\x02" + encode_unsigned(len(data)) + data
@@ -211,14 +211,14 @@ def test_a_deflate_bomb_is_refused() -> None:
 
 @pytest.mark.parametrize("rows", [2**31, 2**62])
 @pytest.mark.parametrize("column", ["key", "insert", "action", "meta", "predecessors"])
-def test_a_run_length_bomb_in_any_one_column_is_refused(column: str, rows: int) -> None:
+def test_a13_a_run_length_bomb_in_any_one_column_is_refused(column: str, rows: int) -> None:
     columns = puts(5)
     columns[COLUMNS[column]] = puts(rows)[COLUMNS[column]]
     with frugal(), pytest.raises(ChangeRefused):
         inspect(sealed(assembled(columns)))
 
 
-def test_a_bomb_of_overwritten_operations_is_refused() -> None:
+def test_a13_a_bomb_of_overwritten_operations_is_refused() -> None:
     each = CHANGE_PREDECESSORS_MAX // 5 + 1
     bomb = puts(
         5,
@@ -239,7 +239,7 @@ def test_a_long_key_in_a_long_run_is_refused() -> None:
         inspect(sealed(assembled(bomb)))
 
 
-def test_floods_of_dependencies_actors_and_columns_are_refused() -> None:
+def test_a18_floods_of_dependencies_actors_and_columns_are_refused() -> None:
     deps = [number.to_bytes(32, "big") for number in range(CHANGE_DEPENDENCIES_MAX + 1)]
     with frugal(), pytest.raises(ChangeRefused, match="dependencies"):
         inspect(sealed(assembled(puts(5), deps=deps)))
@@ -254,7 +254,7 @@ def test_floods_of_dependencies_actors_and_columns_are_refused() -> None:
         inspect(sealed(flood))
 
 
-def test_the_most_operations_that_a_change_may_have_pass_and_one_more_does_not() -> None:
+def test_a21_the_most_operations_that_a_change_may_have_pass_and_one_more_does_not() -> None:
     assert (
         inspect(sealed(assembled(puts(CHANGE_OPERATIONS_MAX)))).operations == CHANGE_OPERATIONS_MAX
     )
@@ -307,7 +307,7 @@ def test_the_most_operations_that_a_change_may_have_pass_and_one_more_does_not()
         "an overwritten operation below 0", "object too high",
     ],
 )  # fmt: skip
-def test_a_change_that_no_writer_of_ours_makes_is_refused(change: bytes) -> None:
+def test_a17_a_change_that_no_writer_of_ours_makes_is_refused(change: bytes) -> None:
     with pytest.raises(ChangeRefused):
         inspect(sealed(change))
 
@@ -348,14 +348,14 @@ def test_a_value_that_a_record_can_hold_passes(kind: int, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(("kind", "raw"), BAD_VALUES)
-def test_a_value_that_no_record_can_hold_is_refused_counters_among_them(
+def test_a22_a_value_that_no_record_can_hold_is_refused_counters_among_them(
     kind: int, raw: bytes
 ) -> None:
     with pytest.raises(ChangeRefused):
         inspect(with_value(kind, raw))
 
 
-def test_a_value_longer_than_its_bytes_is_refused() -> None:
+def test_a21_a_value_longer_than_its_bytes_is_refused() -> None:
     with frugal(), pytest.raises(ChangeRefused):
         inspect(with_value(7, b"abc", length=4))
     with frugal(), pytest.raises(ChangeRefused):
@@ -386,7 +386,7 @@ def test_a_peer_cannot_replace_the_root_of_a_record() -> None:
             inspect(raw.change(operation))
 
 
-def test_a_gap_or_a_repetition_in_an_authors_sequence_is_refused() -> None:
+def test_a17_a_gap_or_a_repetition_in_an_authors_sequence_is_refused() -> None:
     record, first = Record.create(ADA, "notes", "one", {"n": 1})
     other = Record.receive(BOB, [inspect(first)])
     second = other.commit({"n": 2})
@@ -416,7 +416,7 @@ def test_changes_are_cut_apart_and_inspected_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_thousands_of_mutants_with_good_checksums_do_no_harm(seed: int) -> None:
+def test_a23_thousands_of_mutants_with_good_checksums_do_no_harm(seed: int) -> None:
     tests = Path(__file__).parent.parent
     result = subprocess.run(
         [sys.executable, "-m", "harness.mutants", str(seed), "5000"],

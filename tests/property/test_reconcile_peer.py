@@ -24,13 +24,15 @@ from p2pvault.protocol.reconcile import (
     content_digest,
     decode_entries,
     decode_have,
+    decode_refused,
     encode_entries,
     encode_have,
+    encode_refused,
     first_missing,
     missing_here,
     missing_there,
 )
-from p2pvault.types import EntryHash, Fingerprint, JournalHead, StoredEntry
+from p2pvault.types import AuthorId, EntryHash, Fingerprint, JournalHead, StoredEntry
 from p2pvault.wire.codec import pack
 
 authors = st.integers(0, 5).map(author)
@@ -222,6 +224,41 @@ def test_the_window_is_what_is_not_acknowledged() -> None:
     assert (peer.in_flight_bytes, len(peer.in_flight)) == (0, 0)
 
 
+def test_what_the_peer_refused_is_settled_without_being_held() -> None:
+    peer = Peer()
+    peer.heard(have())
+    for n in range(1, 6):
+        peer.sent(entry(1, n, ENTRY_BYTES_MAX))
+    peer.heard_refused([(author(1), 3)])
+    assert peer.window_bytes == UNACKNOWLEDGED_BYTES_MAX - 2 * ENTRY_BYTES_MAX
+    assert peer.compare(journals(j1=5), bytes(32)) is Verdict.APART
+    peer.heard_refused([(author(1), 9)])
+    assert (peer.in_flight_bytes, len(peer.in_flight)) == (0, 0)
+    assert not peer.lacks(entry(1, 9))
+    assert peer.lacks(entry(1, 10))
+    assert first_missing(journals(j1=9, j2=1), peer) == [(author(2), 1)]
+    peer.heard_refused([(author(1), 2)])
+    assert not peer.lacks(entry(1, 9)), "refusals do not shrink on one link"
+
+
+def test_a_peer_cannot_refuse_more_journals_than_there_may_be() -> None:
+    peer = Peer()
+    peer.heard_refused((author(number), 1) for number in range(JOURNALS_MAX))
+    with pytest.raises(LimitExceeded):
+        peer.heard_refused([(author(JOURNALS_MAX), 1)])
+
+
+@given(st.lists(st.tuples(authors, st.integers(0, 9)), max_size=8))
+def test_a_refusal_comes_back(listed) -> None:
+    assert decode_refused(encode_refused(listed)) == tuple(listed)
+
+
+@pytest.mark.parametrize("tree", [7, [[bytes(15), 1]], [[bytes(16), -1]], [[bytes(16)]]])
+def test_a_refusal_of_another_shape_is_refused(tree) -> None:
+    with pytest.raises(MalformedMessage):
+        decode_refused(pack(tree))
+
+
 @given(st.lists(heads, max_size=6), st.lists(heads, max_size=6))
 def test_what_is_missing_is_counted_from_both_sides(one: Iterable, other: Iterable) -> None:
     ours, theirs = ({each.author: each for each in listed} for listed in (one, other))
@@ -234,13 +271,17 @@ def test_what_is_missing_is_counted_from_both_sides(one: Iterable, other: Iterab
 # The model ---------------------------------------------------------------------------------
 
 
+REFUSED = author(4)
+"""A journal that its writer's peer refuses whatever it says."""
+
+
 class Log:
     """One device: what it holds, in order of arrival, and what it knows of the other."""
 
     def __init__(self) -> None:
         self.entries: list[StoredEntry] = []
         self.peer = Peer()
-        self.inbox: list[StoredEntry | Have] = []
+        self.inbox: list[StoredEntry | Have | dict[AuthorId, int]] = []
 
     @property
     def journals(self) -> dict:
@@ -273,6 +314,12 @@ class TwoLogs(RuleBasedStateMachine):
         n = log.journals[author(name)].n + 1 if author(name) in log.journals else 1
         log.entries.append(entry(name, n, size))
 
+    @rule(size=st.integers(1, ENTRY_BYTES_MAX))
+    def write_what_is_refused(self, size: int) -> None:
+        log = self.logs[0]
+        n = log.journals[REFUSED].n + 1 if REFUSED in log.journals else 1
+        log.entries.append(entry(4, n, size))
+
     @rule(side=st.integers(0, 1))
     def say(self, side: int) -> None:
         self.logs[1 - side].inbox.append(self.logs[side].have())
@@ -300,6 +347,11 @@ class TwoLogs(RuleBasedStateMachine):
         message = log.inbox.pop(0)
         if isinstance(message, Have):
             log.peer.heard(message)
+        elif isinstance(message, dict):
+            log.peer.heard_refused(message.items())
+        elif message.author == REFUSED:
+            log.peer.received(message)
+            self.logs[1 - side].inbox.append({REFUSED: message.n})
         else:
             held = log.journals.get(message.author)
             assert message.n == (held.n if held else 0) + 1
@@ -321,9 +373,11 @@ class TwoLogs(RuleBasedStateMachine):
                 while self.logs[side].inbox:
                     self.receive(side)
         one, other = self.logs
-        assert one.journals == other.journals
+        refused = one.journals.get(REFUSED)
+        assert {a: head for a, head in one.journals.items() if a != REFUSED} == other.journals
+        verdict = Verdict.EQUAL if refused is None else Verdict.APART
         for log in self.logs:
-            assert log.peer.compare(log.journals, log.content) is Verdict.EQUAL
+            assert log.peer.compare(log.journals, log.content) is verdict
             assert not log.peer.in_flight
 
 

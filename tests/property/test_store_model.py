@@ -8,7 +8,17 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from harness.batches import author, device, digest, entry, operation, put, record_id, row
+from harness.batches import (
+    author,
+    device,
+    digest,
+    entry,
+    operation,
+    put,
+    quarantined,
+    record_id,
+    row,
+)
 from harness.memory_store import MemoryStore
 from p2pvault.store.sqlite import open_reader, open_store
 from p2pvault.types import (
@@ -74,6 +84,7 @@ class TwoStores(RuleBasedStateMachine):
         self.arrivals = 0
         self.ns: dict[int, int] = {}
         self.operations = 0
+        self.positions = 0
 
     def teardown(self) -> None:
         self.reader.close()
@@ -109,6 +120,21 @@ class TwoStores(RuleBasedStateMachine):
             self.ns[by] = self.ns.get(by, 0) + 1
             entries.append(entry(self.arrivals, self.ns[by], by=by, size=self.arrivals * 7 % 50))
         self.persist(Batch(entries=tuple(entries)))
+
+    @rule(entering=st.lists(st.integers(0, 2), max_size=3), leaving=st.lists(numbers, max_size=3))
+    def persist_quarantine(self, entering: list[int], leaving: list[int]) -> None:
+        entries = []
+        for by in entering:
+            self.positions += 1
+            records = tuple(range(self.positions % 4))
+            entries.append(quarantined(self.positions, self.positions, by=by, records=records))
+        self.persist(Batch(quarantined=tuple(entries), left_quarantine=tuple(leaving)))
+
+    @rule(positions=st.lists(numbers, max_size=4))
+    def ask_about_quarantine(self, positions: list[int]) -> None:
+        for store in (self.disk, self.reader):
+            assert store.quarantine() == self.memory.quarantine()
+            assert store.quarantined(positions) == self.memory.quarantined(positions)
 
     @rule(count=st.integers(0, 3))
     def persist_operations(self, count: int) -> None:

@@ -102,19 +102,19 @@ def never_travelling() -> list[bytes]:
 
 @pytest.mark.parametrize("wrap", [lambda data: data, lambda data: b"\x92\x01" + data])
 @pytest.mark.parametrize("data", [*in_other_encoding(), *never_travelling()], ids=repr)
-def test_other_encodings_and_other_types_are_refused(data: bytes, wrap: object) -> None:
+def test_a10_a12_other_encodings_and_other_types_are_refused(data: bytes, wrap: object) -> None:
     with pytest.raises(MalformedMessage):
         unpack(wrap(data))
 
 
 @pytest.mark.parametrize("head", [b"\xdd\xff\xff\xff\xff", b"\xdc\xff\xff", b"\xdc\x10\x01"])
-def test_an_array_that_promises_too_much_is_refused(head: bytes) -> None:
+def test_a7_an_array_that_promises_too_much_is_refused(head: bytes) -> None:
     with pytest.raises(LimitExceeded):
         unpack(head + bytes(100))
 
 
 @pytest.mark.parametrize("head", [b"\xc6\xff\xff\xff\xff", b"\xdb\xff\xff\xff\xff", b"\xc5\xff"])
-def test_bytes_that_promise_more_than_there_is_are_refused(head: bytes) -> None:
+def test_a7_bytes_that_promise_more_than_there_is_are_refused(head: bytes) -> None:
     with pytest.raises(MalformedMessage):
         unpack(head + bytes(100))
 
@@ -126,7 +126,7 @@ def nested(levels: int) -> Tree:
     return tree
 
 
-def test_nesting_is_bounded_at_its_bound_and_far_beyond() -> None:
+def test_a8_nesting_is_bounded_at_its_bound_and_far_beyond() -> None:
     assert unpack(pack(nested(WIRE_DEPTH_MAX))) == nested(WIRE_DEPTH_MAX)
     with pytest.raises(LimitExceeded):
         unpack(pack(nested(WIRE_DEPTH_MAX + 1)))
@@ -134,7 +134,7 @@ def test_nesting_is_bounded_at_its_bound_and_far_beyond() -> None:
         unpack(b"\x91" * MIB)
 
 
-def test_items_and_objects_are_bounded_at_their_bounds() -> None:
+def test_a9_items_and_objects_are_bounded_at_their_bounds() -> None:
     full: Tree = [0] * WIRE_ARRAY_ITEMS_MAX
     assert unpack(pack(full)) == full
     with pytest.raises(LimitExceeded):
@@ -159,7 +159,7 @@ def test_a_message_is_bounded_in_bytes() -> None:
 @pytest.mark.parametrize(
     ("rows", "bytes_max"), [(270, MESSAGE_BYTES_MAX), (4_096, PAIRING_PACKAGE_BYTES_MAX)]
 )
-def test_a_flood_of_empty_arrays_takes_no_memory(rows: int, bytes_max: int) -> None:
+def test_a9_a_flood_of_empty_arrays_takes_no_memory(rows: int, bytes_max: int) -> None:
     row = b"\xdc\x10\x00" + b"\x90" * 4_096
     data = b"\xdc" + rows.to_bytes(2, "big") + row * rows
     tracemalloc.start()

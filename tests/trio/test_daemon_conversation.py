@@ -217,7 +217,7 @@ async def test_hanging_up_ends_streams_and_waits(caller: Caller, daemon: Daemon)
 
 
 @pytest.mark.parametrize("silence", ["nothing", "half a line", "one call"])
-async def test_a_silent_caller_is_let_go(
+async def test_l8_a_silent_caller_is_let_go(
     caller: Caller, autojump_clock: trio.testing.MockClock, silence: str
 ) -> None:
     del autojump_clock
@@ -248,7 +248,7 @@ async def test_a_caller_that_waits_for_something_is_not_let_go(
     assert None not in heard
 
 
-async def test_a_line_without_an_end_is_refused_and_the_caller_let_go(caller: Caller) -> None:
+async def test_l8_a_line_without_an_end_is_refused_and_the_caller_let_go(caller: Caller) -> None:
     await caller.stream.send_all(b"x" * (CONTROL_LINE_BYTES_MAX + 1))
     answer = await caller.hear()
     assert answer is not None

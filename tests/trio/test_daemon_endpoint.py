@@ -43,7 +43,7 @@ async def call(path: Path) -> tuple[trio.SocketStream, dict[str, object]]:
     return stream, json.loads(await stream.receive_some())
 
 
-async def test_only_the_owner_can_reach_the_socket(tmp_path: Path) -> None:
+async def test_l1_only_the_owner_can_reach_the_socket(tmp_path: Path) -> None:
     path = tmp_path / "home" / "control.sock"
     async with serving(path):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -88,7 +88,7 @@ async def test_a_living_daemon_is_left_alone(tmp_path: Path) -> None:
     assert answer["result"] == {}
 
 
-def test_a_directory_that_others_can_write_is_refused(tmp_path: Path) -> None:
+def test_l2_a_directory_that_others_can_write_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     with (
         pytest.raises(ConfigError, match="can be written"),
@@ -97,7 +97,7 @@ def test_a_directory_that_others_can_write_is_refused(tmp_path: Path) -> None:
         pass
 
 
-async def test_a_path_that_cannot_be_a_socket_is_refused(tmp_path: Path) -> None:
+async def test_l2_a_path_that_cannot_be_a_socket_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be listened on"):
         async with serving(tmp_path / ("x" * 250 + ".sock")):
             pass
@@ -109,7 +109,7 @@ async def test_a_path_that_cannot_be_a_socket_is_refused(tmp_path: Path) -> None
         pass
 
 
-async def test_one_caller_too_many_is_told_so_and_room_comes_back(tmp_path: Path) -> None:
+async def test_l8_one_caller_too_many_is_told_so_and_room_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "control.sock"
     async with serving(path):
         streams = [(await call(path))[0] for _ in range(CONTROL_CALLERS_MAX)]
@@ -150,7 +150,7 @@ except (BrokenPipeError, ConnectionResetError):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can call as another user")
-async def test_another_user_is_hung_up_on_even_where_the_modes_let_it_in(tmp_path: Path) -> None:
+async def test_l1_another_user_is_hung_up_on_even_where_the_modes_let_it_in(tmp_path: Path) -> None:
     # Below /tmp itself, since pytest's own directories are closed to other users.
     path = Path("/tmp") / f"p2pvault-test-{os.getpid()}" / "control.sock"
     async with serving(path):

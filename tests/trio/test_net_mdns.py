@@ -5,6 +5,8 @@ Other programs may speak mDNS on loopback at the same time, so every test has na
 
 import contextlib
 import secrets
+import socket
+import struct
 import threading
 from collections.abc import AsyncIterator, Callable
 
@@ -89,7 +91,7 @@ async def test_an_advertisement_replaces_the_previous_one_of_its_kind(name: str)
         assert seen.addresses == (Address("127.0.0.1", 4712),)
 
 
-async def test_a_name_that_somebody_else_has_is_refused_and_the_previous_one_stays(
+async def test_p22_a_name_that_somebody_else_has_is_refused_and_the_previous_one_stays(
     name: str,
 ) -> None:
     async with pair() as (first, second):
@@ -210,7 +212,7 @@ async def test_a_cancelled_advertisement_is_not_made(name: str) -> None:
         await second.advertise(Kind.MEMBER, advertisement(name))
 
 
-async def test_a_flood_of_names_is_looked_at_only_so_many_at_a_time(name: str) -> None:
+async def test_p22_a_flood_of_names_is_looked_at_only_so_many_at_a_time(name: str) -> None:
     async with pair() as (shown, watching):
         responder = watching._responder
         assert responder is not None
@@ -226,3 +228,59 @@ async def test_a_flood_of_names_is_looked_at_only_so_many_at_a_time(name: str) -
         watching.expect(frozenset({name}))
         await shown.advertise(Kind.MEMBER, advertisement(name))
         assert (await sighting_of(watching)).instance == name
+
+
+def packet(flags: int, *records: bytes, questions: int = 0) -> bytes:
+    """Return an mDNS message (RFC 1035, section 4.1.1); records are questions or answers."""
+    answers = len(records) - questions
+    return struct.pack(">6H", 0, flags, questions, answers, 0, 0) + b"".join(records)
+
+
+def labels(name: str) -> bytes:
+    return b"".join(bytes([len(part)]) + part.encode() for part in name.split(".")) + b"\x00"
+
+
+def pointer(instance: str, ttl: int) -> bytes:
+    """Return a record that says that there is an instance of our service, or was (TTL 0)."""
+    target = labels(f"{instance}.{SERVICE}")
+    fixed = struct.pack(">HHIH", 12, 1, ttl, len(target))
+    return labels(SERVICE) + fixed + target
+
+
+SERVICE = "_p2pvault._tcp.local"
+ANSWER, TRUNCATED = 0x8400, 0x0200
+
+
+def hostile(name: str) -> list[bytes]:
+    """Return what a stranger may send: loops, torn and truncated messages, floods, goodbyes."""
+    loop = b"\xc0\x0c" + struct.pack(">HHIH", 12, 1, 120, 2) + b"\xc0\x0c"
+    torn = packet(ANSWER, pointer(name, 120))
+    question = labels(SERVICE) + struct.pack(">HH", 12, 1)
+    return [
+        packet(ANSWER, loop),
+        packet(ANSWER, b"\xc0\x0c\xc0\x0c"),
+        *(torn[:size] for size in range(0, len(torn), 7)),
+        *(packet(TRUNCATED, question, questions=1) for _ in range(200)),
+        *(
+            packet(ANSWER, *(pointer(f"{name}{part}x{number}", 120) for number in range(20)))
+            for part in range(50)
+        ),
+        packet(ANSWER, pointer(name, 0)),
+    ]
+
+
+async def test_p22_loops_torn_messages_floods_and_false_goodbyes_do_no_harm(name: str) -> None:
+    async with pair() as (shown, watching):
+        watching.expect(frozenset({name}))
+        await shown.advertise(Kind.MEMBER, advertisement(name))
+        seen = await sighting_of(watching)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+            loopback = socket.inet_aton("127.0.0.1")
+            stranger.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, loopback)
+            for data in hostile(name):
+                stranger.sendto(data, ("224.0.0.251", 5353))
+        await watching.refresh()
+        assert await sighting_of(watching) == seen
+        assert watching.problem is None
+        await shown.advertise(Kind.MEMBER, advertisement(name, 4712))
+        assert await sighting_of(watching, lambda sighting: sighting.port == 4712)

@@ -23,8 +23,17 @@ async def test_a_dialled_stream_carries_bytes_and_delays_none(host: str) -> None
             assert await accepted.receive_some() == b"x"
             assert stream.peer_of(dialled) == Address(host, stream.port_of(listener))
             assert stream.peer_of(accepted).host == host
+            assert stream.own_host_of(accepted) == stream.own_host_of(dialled) == host
             for end in (dialled, accepted):
                 assert end.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+async def test_a_stream_that_is_gone_hangs_on_no_address() -> None:
+    [listener] = await stream.open_listeners("127.0.0.1", 0)
+    async with listener:
+        dialled = await stream.dial(Address("127.0.0.1", stream.port_of(listener)))
+        await dialled.aclose()
+        assert stream.own_host_of(dialled) is None
 
 
 @pytest.mark.parametrize("everything", ["", "*", "::"])

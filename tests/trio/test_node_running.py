@@ -175,7 +175,7 @@ async def test_a_home_that_has_a_vault_joins_no_other(tmp_path):
             assert isinstance(ended.error, VaultExists)
 
 
-async def test_silent_streams_take_their_places_and_give_them_back(tmp_path, autojump_clock):
+async def test_p4_silent_streams_take_their_places_and_give_them_back(tmp_path, autojump_clock):
     """The gate in front of the handshake counts every stream until its handshake is over."""
     del autojump_clock
     async with founded(tmp_path) as node:

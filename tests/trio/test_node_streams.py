@@ -116,7 +116,7 @@ async def test_a_stream_that_ends_says_so_exactly_once(end: Callable[[Far], None
     assert far.count(io.LinkDown) == 1
 
 
-async def test_a_peer_that_takes_nothing_is_given_up(autojump_clock):
+async def test_a5_a_peer_that_takes_nothing_is_given_up(autojump_clock):
     far = narrow()
     far.carried.write(b"x")
     start = trio.current_time()

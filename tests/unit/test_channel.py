@@ -44,7 +44,7 @@ def test_the_largest_message_arrives_and_a_larger_one_is_not_sent() -> None:
         alice.seal(1, body + b"x")
 
 
-def test_a_repeated_frame_ends_the_channel() -> None:
+def test_a1_a_repeated_frame_ends_the_channel() -> None:
     alice, bob = channels()
     sealed = alice.seal(1, b"once")
     bob.receive(sealed)
@@ -52,21 +52,21 @@ def test_a_repeated_frame_ends_the_channel() -> None:
         bob.receive(sealed)
 
 
-def test_swapped_frames_end_the_channel() -> None:
+def test_a1_swapped_frames_end_the_channel() -> None:
     alice, bob = channels()
     first, second = alice.seal(1, b"first"), alice.seal(1, b"second")
     with pytest.raises(MalformedMessage):
         bob.receive(second + first)
 
 
-def test_a_lost_frame_ends_the_channel() -> None:
+def test_a1_a_lost_frame_ends_the_channel() -> None:
     alice, bob = channels()
     alice.seal(1, b"lost")
     with pytest.raises(MalformedMessage):
         bob.receive(alice.seal(1, b"next"))
 
 
-def test_a_channel_refuses_its_own_frames() -> None:
+def test_p13_a_channel_refuses_its_own_frames() -> None:
     alice, _ = channels()
     with pytest.raises(MalformedMessage):
         alice.receive(alice.seal(1, b"reflected"))
@@ -95,7 +95,7 @@ def test_a_close_arrives_and_the_end_of_the_stream_is_then_no_fault() -> None:
     bob.end_of_stream()
 
 
-def test_a_stream_that_ends_without_a_close_was_cut_off() -> None:
+def test_a2_a_stream_that_ends_without_a_close_was_cut_off() -> None:
     alice, bob = channels()
     bob.receive(alice.seal(1, b"last?"))
     assert not bob.peer_closed
@@ -182,7 +182,7 @@ def frames_of(sealed: bytes) -> list[bytes]:
     return frames
 
 
-def test_the_key_changes_after_its_number_of_frames_on_both_sides() -> None:
+def test_a3_the_key_changes_after_its_number_of_frames_on_both_sides() -> None:
     alice, bob = channels()
     for _ in range(REKEY_RECORDS - 1):
         bob.receive(alice.seal(1, b""))
@@ -195,7 +195,7 @@ def test_the_key_changes_after_its_number_of_frames_on_both_sides() -> None:
     assert [message.body for message in bob.receive(last + first)] == [b"last", b"first"]
 
 
-def test_the_key_changes_after_its_number_of_bytes_on_both_sides() -> None:
+def test_a3_the_key_changes_after_its_number_of_bytes_on_both_sides() -> None:
     alice, bob = channels()
 
     def frames() -> Iterator[bytes]:

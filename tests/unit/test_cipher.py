@@ -52,7 +52,7 @@ def test_rekeying_keeps_both_sides_in_step_and_the_counter_going() -> None:
     assert sender.nonce == receiver.nonce == 2
 
 
-def test_the_last_counter_value_is_reserved() -> None:
+def test_a4_the_last_counter_value_is_reserved() -> None:
     cipher = CipherState(KEY)
     cipher.nonce = NONCE_MAX - 1
     sealed = cipher.encrypt(b"the last one")

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from harness.cli_fixtures import served
-from harness.command_line import environment, run, run_on_terminal, start
+from harness.command_line import Done, environment, run, run_on_terminal, start
 from harness.fake_daemon import FakeRecord, FakeState, with_vault
 from p2pvault import __version__, errors
 from p2pvault.cli.root import root
@@ -38,10 +38,11 @@ Read and write:
   watch  Print changes as they happen, until interrupted.
 
 Devices:
-  status   Show the devices, the proof of equality, and what is wrong.
-  devices  List, rename or revoke the devices of the vault.
-  address  Say where a device is, where they do not find each other.
-  wait     Wait for something, for scripts.
+  status      Show the devices, the proof of equality, and what is wrong.
+  devices     List, rename or revoke the devices of the vault.
+  quarantine  Look at what revoked devices wrote too late, and settle it.
+  address     Say where a device is, where they do not find each other.
+  wait        Wait for something, for scripts.
 
 The daemon:
   daemon   Run the daemon here, or have it always running.
@@ -263,6 +264,46 @@ def test_install_writes_the_unit_and_says_what_remains(tmp_path: Path) -> None:
     assert text.count("ExecStart=") == 1
     assert f"systemctl --user enable --now '{unit.name}'" in done.text
     assert "loginctl enable-linger" in done.messages
+
+
+_SYSTEMCTL = """#!/bin/sh
+echo "$@" >> "$SYSTEMCTL_CALLS"
+[ "$2" != "$SYSTEMCTL_REFUSES" ] || { echo "Failed to $2" >&2; exit 1; }
+"""
+"""Stands for systemd's user manager, which no test machine is sure to run."""
+
+
+def _install(tmp_path: Path, *, refuses: str = "") -> tuple[Done, list[str]]:
+    bin_directory = tmp_path / "bin"
+    bin_directory.mkdir()
+    (bin_directory / "systemctl").write_text(_SYSTEMCTL)
+    (bin_directory / "systemctl").chmod(0o700)
+    done = run(
+        None, "--json", "daemon", "install",
+        XDG_CONFIG_HOME=str(tmp_path / "config"), SYSTEMCTL_CALLS=str(tmp_path / "calls"),
+        SYSTEMCTL_REFUSES=refuses, PATH=f"{bin_directory}:/usr/bin:/bin",
+    )  # fmt: skip
+    return done, (tmp_path / "calls").read_text().splitlines()
+
+
+def test_install_enables_and_starts_the_unit(tmp_path: Path) -> None:
+    done, calls = _install(tmp_path)
+    assert done.code == 0, done.messages
+    unit = tmp_path / "config" / "systemd" / "user" / "p2pvaultd.service"
+    assert done.tree == {"v": 1, "unit": str(unit), "enabled": True, "commands": []}
+    assert "WantedBy=default.target" in unit.read_text(encoding="utf-8")
+    assert calls == [
+        "--user show-environment",
+        "--user daemon-reload",
+        "--user enable --now p2pvaultd.service",
+    ]
+
+
+def test_install_says_what_the_manager_refused(tmp_path: Path) -> None:
+    done, _ = _install(tmp_path, refuses="enable")
+    assert (done.code, done.out) == (1, b"")
+    assert "Failed to enable" in done.error["message"]
+    assert "journalctl --user -u p2pvaultd.service" in done.error["hint"]
 
 
 def test_every_named_home_has_a_unit_of_its_own() -> None:

@@ -162,7 +162,7 @@ def test_a_record_is_shown_in_columns() -> None:
 
 
 @given(st.text())
-def test_nothing_from_outside_steers_the_terminal(text: str) -> None:
+def test_a29_nothing_from_outside_steers_the_terminal(text: str) -> None:
     shown = visible(text)
     assert not any(ord(character) < 32 and character not in "\n\t" for character in shown)
     assert not set(shown) & set("\x7f\x9b\u202e\u2066\u2028")

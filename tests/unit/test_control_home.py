@@ -52,7 +52,7 @@ def test_without_a_session_directory_the_socket_lies_with_the_vault(tmp_path: Pa
     assert home.socket.parent == home.state
 
 
-def test_a_session_directory_that_others_can_write_is_not_used(tmp_path: Path) -> None:
+def test_l2_a_session_directory_that_others_can_write_is_not_used(tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     home = find_home(environ={"XDG_RUNTIME_DIR": str(tmp_path)})
     assert home.socket.parent == home.state
@@ -78,7 +78,7 @@ def test_a_directory_that_others_can_write_is_refused(tmp_path: Path, mode: int)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
-def test_a_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
+def test_l2_a_directory_of_somebody_else_is_refused(tmp_path: Path) -> None:
     os.chown(tmp_path, 12_345, -1)
     with pytest.raises(ConfigError, match="belongs to another user"):
         check_directory(tmp_path)
@@ -137,7 +137,7 @@ def test_a_socket_that_nobody_listens_on_has_no_daemon(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_a_listener_of_another_user_is_not_talked_to(tmp_path: Path) -> None:
+def test_l1_a_listener_of_another_user_is_not_talked_to(tmp_path: Path) -> None:
     home = find_home(private_directory(tmp_path / "device"))
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(home.socket))

@@ -76,7 +76,7 @@ def test_shares_and_key_are_the_published_ones(group: dict[str, bytes]) -> None:
 
 
 @pytest.mark.parametrize("index", LOW_ORDER)
-def test_published_points_of_low_order_end_the_run(
+def test_p8_published_points_of_low_order_end_the_run(
     published: dict[str, dict[str, str]], group: dict[str, bytes], index: int
 ) -> None:
     point = bytes.fromhex(published["X25519_points"][f"Invalid Y{index}"])

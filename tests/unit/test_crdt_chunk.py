@@ -68,7 +68,7 @@ def test_chunks_are_cut_apart_as_they_were_joined() -> None:
 
 
 @pytest.mark.parametrize("cut", range(1, len(CHUNK)))
-def test_a_torn_chunk_is_refused_wherever_it_is_torn(cut: int) -> None:
+def test_a16_a_torn_chunk_is_refused_wherever_it_is_torn(cut: int) -> None:
     with pytest.raises(ChangeRefused):
         split(CHUNK + CHUNK[:cut])
     with pytest.raises(ChangeRefused):
@@ -76,20 +76,20 @@ def test_a_torn_chunk_is_refused_wherever_it_is_torn(cut: int) -> None:
 
 
 @pytest.mark.parametrize("at", range(len(CHUNK)))
-def test_one_flipped_bit_anywhere_is_refused(at: int) -> None:
+def test_a16_one_flipped_bit_anywhere_is_refused(at: int) -> None:
     broken = bytearray(CHUNK)
     broken[at] ^= 1
     with pytest.raises(ChangeRefused):
         open_change(bytes(broken))
 
 
-def test_bytes_behind_a_change_are_refused() -> None:
+def test_a16_bytes_behind_a_change_are_refused() -> None:
     with pytest.raises(ChangeRefused, match="behind"):
         open_change(CHUNK + b"\x00")
 
 
 @pytest.mark.parametrize("kind", [0, 3, 4, 5, 255])
-def test_every_kind_of_chunk_but_a_change_is_refused(kind: int) -> None:
+def test_a15_every_kind_of_chunk_but_a_change_is_refused(kind: int) -> None:
     with pytest.raises(ChangeRefused, match="type"):
         open_change(CHUNK[:8] + bytes([kind]) + CHUNK[9:])
 
@@ -99,7 +99,7 @@ def test_a_change_and_its_deflated_form_are_the_same_change() -> None:
     assert open_change(deflated(body)) == open_change(sealed(body))
 
 
-def test_a_change_at_its_bounds_is_opened_and_one_byte_more_is_refused() -> None:
+def test_a14_a_change_at_its_bounds_is_opened_and_one_byte_more_is_refused() -> None:
     frame_bytes = len(sealed(bytes(CHANGE_BYTES_MAX - 12))) - (CHANGE_BYTES_MAX - 12)
     fitting = bytes(CHANGE_BYTES_MAX - frame_bytes)
     assert open_change(sealed(fitting))[0] == fitting

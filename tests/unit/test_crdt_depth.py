@@ -25,7 +25,7 @@ def test_a_watcher_can_be_told_of_a_record_that_is_too_deep_to_read(levels: int)
 
 
 @pytest.mark.parametrize("levels", DEPTHS)
-def test_a_record_that_is_too_deep_to_read_can_be_deleted(levels: int) -> None:
+def test_a21_a_record_that_is_too_deep_to_read_can_be_deleted(levels: int) -> None:
     record = Record.receive(ADA, [inspect(deep_record(EVE, levels))])
     before = record.heads
     assert record.delete() is not None

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from automerge import core
@@ -41,7 +42,7 @@ def test_a_transaction_dropped_open_takes_the_process_down_which_is_why_none_eve
     assert result.returncode < 0
 
 
-def test_a_transaction_whose_call_panicked_is_an_error_and_the_process_ends_well() -> None:
+def test_a23_a_transaction_whose_call_panicked_is_an_error_and_the_process_ends_well() -> None:
     result = run(
         "from automerge import core\n"
         "from p2pvault.crdt import engine\n"
@@ -75,7 +76,7 @@ def test_whatever_ends_a_transaction_rolls_it_back_and_passes(kind: type[BaseExc
     assert document.keys(ROOT) == ["other"]
 
 
-def test_what_the_engine_refuses_is_an_error_of_ours() -> None:
+def test_a23_what_the_engine_refuses_is_an_error_of_ours() -> None:
     with pytest.raises(CrdtError, match="refused"):
         engine.load(ADA, b"no chunk")
     with pytest.raises(CrdtError, match="refused"), engine.transaction(engine.new(ADA)) as handle:
@@ -157,3 +158,12 @@ def test_times_come_back_in_every_time_zone_although_the_binding_makes_local_one
     data = {f"{moment}": Timestamp(moment) for moment in moments}
     record, _ = Record.create(ADA, "notes", "one", {**data})
     assert record.value() == data
+
+
+def test_a20_the_engine_is_given_no_message_but_our_own() -> None:
+    """Its messages have Bloom filters that panic; ours are made here, of inspected changes."""
+    package = Path(engine.__file__).parents[1]
+    decoding = [file for file in package.rglob("*.py") if "Message.decode(" in file.read_text()]
+    assert decoding == [Path(engine.__file__)]
+    heads, needs, filters = engine._MESSAGE_OF_CHANGES[1:]
+    assert (heads, needs, filters) == (0, 0, 0)

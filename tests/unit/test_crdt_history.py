@@ -21,7 +21,7 @@ def test_changes_that_number_their_operations_on_may_follow_in_any_order() -> No
 
 
 @pytest.mark.parametrize("number", [-1, 1, 100])
-def test_a_change_that_numbers_its_operations_otherwise_is_refused(number: int) -> None:
+def test_a17_a_change_that_numbers_its_operations_otherwise_is_refused(number: int) -> None:
     record, first = Record.create(ADA, "notes", "one", {"n": 1})
     second = Record.receive(BOB, [inspect(first)]).commit({"n": 2})
     assert second is not None
@@ -34,7 +34,7 @@ def test_a_change_that_numbers_its_operations_otherwise_is_refused(number: int) 
     assert record.value() == {"n": 1}
 
 
-def test_missing_dependencies_and_creations_too_many_or_too_few_are_refused() -> None:
+def test_a18_missing_dependencies_and_creations_too_many_or_too_few_are_refused() -> None:
     first, second, third = chain()
     other = inspect(Record.create(EVE, "notes", "two", {})[1])
     for history, fresh in (

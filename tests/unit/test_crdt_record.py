@@ -221,7 +221,7 @@ def test_changes_apply_in_any_order_and_twice() -> None:
     assert (bob.record.heads, bob.record.value()) == (ada.record.heads, {"n": 5})
 
 
-def test_changes_with_missing_dependencies_are_refused_and_leave_the_record_alone() -> None:
+def test_a18_changes_with_missing_dependencies_are_refused_and_leave_the_record_alone() -> None:
     ada, bob = devices({"n": 0}, (ADA, BOB))
     ada.edit({"n": 1})
     ada.edit({"n": 2})

@@ -17,7 +17,7 @@ def test_a_frame_above_the_bound_is_a_bug() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 9, 21, 65_535])
-def test_a_size_out_of_place_is_refused_before_its_content_arrives(size: int) -> None:
+def test_p3_a_size_out_of_place_is_refused_before_its_content_arrives(size: int) -> None:
     reader = FrameReader()
     reader.feed(size.to_bytes(2, "big"))
     with pytest.raises(MalformedMessage):

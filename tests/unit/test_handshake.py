@@ -102,29 +102,29 @@ def test_what_follows_the_last_message_is_left_for_the_channel() -> None:
 
 
 @pytest.mark.parametrize("age", range(GATE_EPOCHS_MAX))
-def test_a_gate_among_the_newest_opens(age: int) -> None:
+def test_p11_a_gate_among_the_newest_opens(age: int) -> None:
     assert_talks(shake(dial(gate=OLD_GATES[age]), accept(*OLD_GATES)))
 
 
 @pytest.mark.parametrize("age", [GATE_EPOCHS_MAX, GATE_EPOCHS_MAX + 3])
-def test_an_older_gate_gets_no_answer(age: int) -> None:
+def test_p11_an_older_gate_gets_no_answer(age: int) -> None:
     with pytest.raises(HandshakeFailed, match="none of the keys"):
         shake(dial(gate=OLD_GATES[age]), accept(*OLD_GATES))
 
 
-def test_a_stranger_gets_no_answer() -> None:
+def test_p11_a_stranger_gets_no_answer() -> None:
     with pytest.raises(HandshakeFailed, match="none of the keys"):
         shake(dial(gate=b"?" * 32), accept())
 
 
-def test_a_device_that_dials_itself_stops_before_it_says_who_it_is() -> None:
+def test_p13_a_device_that_dials_itself_stops_before_it_says_who_it_is() -> None:
     initiator, responder = dial(keys=ALICE), accept(keys=ALICE)
     second = responder.receive(initiator.receive(responder.start()).send)
     with pytest.raises(HandshakeFailed, match="this one"):
         initiator.receive(second.send)
 
 
-def test_a_side_that_gets_its_own_message_back_fails() -> None:
+def test_p13_a_side_that_gets_its_own_message_back_fails() -> None:
     initiator = dial()
     first = initiator.receive(accept().start()).send
     with pytest.raises(HandshakeFailed):
@@ -134,14 +134,14 @@ def test_a_side_that_gets_its_own_message_back_fails() -> None:
         responder.receive(responder.start())
 
 
-def test_a_replayed_first_message_gets_no_answer() -> None:
+def test_p7_a_replayed_first_message_gets_no_answer() -> None:
     first = shake(dial(), accept(seed=1)).sent[FIRST]
     again = accept(seed=2)
     with pytest.raises(HandshakeFailed):
         again.receive(first)
 
 
-def test_a_replayed_third_message_ends_the_handshake() -> None:
+def test_p7_a_replayed_third_message_ends_the_handshake() -> None:
     old = shake(dial(seed=1), accept(seed=1)).sent[THIRD]
 
     def replay(position: int, data: bytes) -> bytes:
@@ -151,27 +151,27 @@ def test_a_replayed_third_message_ends_the_handshake() -> None:
         shake(dial(seed=2), accept(seed=2), replay)
 
 
-def test_a_replayed_answer_ends_the_handshake() -> None:
+def test_p7_a_replayed_answer_ends_the_handshake() -> None:
     old = shake(dial(seed=1), accept(seed=1)).sent[SECOND]
     with pytest.raises(HandshakeFailed):
         shake(dial(seed=2), accept(seed=2), lambda at, data: old if at == SECOND else data)
 
 
-def test_a_changed_greeting_ends_the_handshake() -> None:
+def test_p12_a_changed_greeting_ends_the_handshake() -> None:
     other = accept(seed="other").start()
     with pytest.raises(HandshakeFailed):
         shake(dial(), accept(), lambda at, data: other if at == GREETING else data)
 
 
 @pytest.mark.parametrize("label", [b"p2pvault/0", b"p2pvault/2", b"p2pvault-pair/1", b""])
-def test_another_version_or_purpose_in_the_prologue_does_not_connect(label: bytes) -> None:
+def test_p12_another_version_or_purpose_in_the_prologue_does_not_connect(label: bytes) -> None:
     initiator = AnyInitiator(Party(label, ALICE.static, seeded("dial")), GATE)
     with pytest.raises(HandshakeFailed):
         shake(initiator, accept())
 
 
 @pytest.mark.parametrize("size", [0, 1, 15, 17, 1231, 1233, 65_535])
-def test_a_length_that_no_message_has_is_refused_before_its_bytes_come(size: int) -> None:
+def test_p3_a_length_that_no_message_has_is_refused_before_its_bytes_come(size: int) -> None:
     for side in (dial(), accept()):
         with pytest.raises(HandshakeFailed):
             side.receive(size.to_bytes(2, "big"))

@@ -52,13 +52,13 @@ def test_the_prologue_binds_label_suites_and_nonce() -> None:
 
 
 @pytest.mark.parametrize("suites", [b"", LINK_SUITES[:-11], LINK_SUITES + b",other"])
-def test_another_list_of_suites_does_not_connect(suites: bytes) -> None:
+def test_p12_another_list_of_suites_does_not_connect(suites: bytes) -> None:
     responder = accept()
     with pytest.raises(HandshakeFailed):
         responder.receive(lv(calling(responder, suites=suites).first()))
 
 
-def test_a_responder_notices_that_it_talks_to_itself() -> None:
+def test_p13_a_responder_notices_that_it_talks_to_itself() -> None:
     responder = accept(keys=ALICE)
     peer = calling(responder)
     third = peer.third(responder.receive(lv(peer.first())).send[2:])
@@ -67,21 +67,21 @@ def test_a_responder_notices_that_it_talks_to_itself() -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, ENCAPSULATION_KEY_BYTES - 1, ENCAPSULATION_KEY_BYTES + 1])
-def test_an_encapsulation_key_of_another_length_gets_no_answer(size: int) -> None:
+def test_p14_an_encapsulation_key_of_another_length_gets_no_answer(size: int) -> None:
     responder = accept()
     with pytest.raises(HandshakeFailed):
         responder.receive(lv(calling(responder).first(bytes(size))))
 
 
 @pytest.mark.parametrize("byte", [b"\xff", b"\xfe", b"\xd1"])
-def test_an_encapsulation_key_that_is_not_canonical_gets_no_answer(byte: bytes) -> None:
+def test_p14_an_encapsulation_key_that_is_not_canonical_gets_no_answer(byte: bytes) -> None:
     responder = accept()
     with pytest.raises(HandshakeFailed, match="encapsulation key"):
         responder.receive(lv(calling(responder).first(byte * ENCAPSULATION_KEY_BYTES)))
 
 
 @pytest.mark.parametrize("size", [0, CIPHERTEXT_BYTES - 1, CIPHERTEXT_BYTES + 1])
-def test_a_ciphertext_of_another_length_ends_the_handshake(size: int) -> None:
+def test_p14_a_ciphertext_of_another_length_ends_the_handshake(size: int) -> None:
     initiator = dial()
     peer = Peer(BOB.static, GATE, NONCE, initiator=False)
     first = initiator.receive(lv(NONCE))
@@ -124,7 +124,7 @@ def forged(responder: Responder, e: bytes) -> bytes:
     ],
     ids=lambda point: point.hex()[:8],
 )
-def test_a_member_with_an_ephemeral_key_of_low_order_gets_no_answer(point: bytes) -> None:
+def test_p8_a_member_with_an_ephemeral_key_of_low_order_gets_no_answer(point: bytes) -> None:
     responder = accept()
     with pytest.raises(HandshakeFailed, match="low order"):
         responder.receive(lv(forged(responder, point)))

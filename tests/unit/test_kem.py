@@ -60,6 +60,6 @@ def test_a_ciphertext_of_another_length_is_refused(size: int) -> None:
         b"\x01\x0d" + KEY.encapsulation_key[2:],  # first coefficient 3 329, the modulus itself
     ],
 )
-def test_a_malformed_encapsulation_key_is_refused(key: bytes) -> None:
+def test_p14_a_malformed_encapsulation_key_is_refused(key: bytes) -> None:
     with pytest.raises(CryptoError):
         encapsulate(key)

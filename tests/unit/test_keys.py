@@ -115,7 +115,7 @@ def test_a_key_or_signature_of_another_length_does_not_verify(key: bytes, size: 
 @pytest.mark.parametrize(
     "point", [bytes(32), b"\x01" + bytes(31), b"\xec" + b"\xff" * 30 + b"\x7f"]
 )
-def test_a_low_order_key_verifies_nothing(point: bytes) -> None:
+def test_p8_a_low_order_key_verifies_nothing(point: bytes) -> None:
     # With the identity or a point of small order as key, s = 0 and R = that point satisfy the
     # bare equation for many messages; a verifier that accepts them disagrees with the others.
     with pytest.raises(SealBroken):

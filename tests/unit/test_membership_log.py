@@ -68,7 +68,7 @@ def test_a_batch_is_taken_whole_or_not_at_all() -> None:
     assert evaluate(log).members[BOB.id].name == "bob"
 
 
-def test_an_operation_whose_past_is_missing_waits_for_it() -> None:
+def test_a32_an_operation_whose_past_is_missing_waits_for_it() -> None:
     log = founded(ALICE, BOB)
     one = BOB.write(log, Rename(BOB.id, "one"))
     two = BOB.write(one, Rename(BOB.id, "two"))
@@ -88,14 +88,14 @@ def test_a_log_has_one_genesis() -> None:
         genesis().add([other])
 
 
-def test_an_operation_of_another_vault_is_refused() -> None:
+def test_a32_an_operation_of_another_vault_is_refused() -> None:
     log, other = founded(ALICE, BOB), genesis(nonce=bytes([1]) * 16)
     spliced = forged(log, ALICE, Rename(BOB.id, "x"), vault=other.vault)
     with pytest.raises(MalformedMessage, match="another vault"):
         log.add([spliced])
 
 
-def test_an_operation_by_a_device_that_its_past_does_not_know_is_refused() -> None:
+def test_a32_an_operation_by_a_device_that_its_past_does_not_know_is_refused() -> None:
     log = founded(ALICE, BOB)
     with pytest.raises(MalformedMessage, match="does not know"):
         CAROL.write(log, add(CAROL))
@@ -118,7 +118,7 @@ def test_an_author_counts_its_operations_without_gap(n: int) -> None:
         log.add([forged(log, ALICE, Rename(BOB.id, "x"), n=n)])
 
 
-def test_operations_with_one_number_are_both_kept_as_evidence() -> None:
+def test_a32_operations_with_one_number_are_both_kept_as_evidence() -> None:
     log = founded(ALICE, BOB)
     fork = merged(BOB.write(log, Rename(BOB.id, "one")), BOB.write(log, Rename(BOB.id, "two")))
     assert [operation.n for operation in read(fork) if operation.author == BOB.id] == [1, 1]
@@ -218,7 +218,7 @@ def test_a_recovery_key_is_no_device() -> None:
         ALICE.write(log, Remove(keys.id, (), ""))
 
 
-def test_one_device_cannot_fill_the_log() -> None:
+def test_a32_one_device_cannot_fill_the_log() -> None:
     """The bound counts forks too: these all have one number."""
     log = founded(ALICE, BOB)
     forks = [
@@ -232,7 +232,7 @@ def test_one_device_cannot_fill_the_log() -> None:
     assert len(ALICE.write(full, remove(BOB))) == len(full) + 1
 
 
-def test_what_follows_many_heads_names_few_and_keeps_the_authors_count() -> None:
+def test_a32_what_follows_many_heads_names_few_and_keeps_the_authors_count() -> None:
     log = founded(ALICE, BOB, CAROL)
     mine = CAROL.write(log, Rename(CAROL.id, "mine"))
     forks = [forged(log, BOB, Rename(BOB.id, f"fork {number}")) for number in range(20)]

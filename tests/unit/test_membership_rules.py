@@ -88,7 +88,7 @@ def test_a_removed_device_is_not_admitted_again() -> None:
     assert not evaluate(CAROL.write(log, add(BOB))).is_member(BOB.id)
 
 
-def test_r2_what_a_removed_device_did_at_the_same_time_is_void() -> None:
+def test_a32_r2_what_a_removed_device_did_at_the_same_time_is_void() -> None:
     log = founded(ALICE, BOB)
     removed = ALICE.write(log, remove(BOB))
     backdated = BOB.write(log, add(CAROL))
@@ -101,7 +101,7 @@ def test_r2_what_it_did_before_the_remover_knew_stays() -> None:
     assert evaluate(ALICE.write(log, remove(BOB))).is_member(CAROL.id)
 
 
-def test_r3_mutual_removals_both_apply() -> None:
+def test_a32_r3_mutual_removals_both_apply() -> None:
     log = founded(ALICE, BOB, CAROL)
     both = merged(ALICE.write(log, remove(BOB)), BOB.write(log, remove(ALICE)))
     membership = evaluate(both)
@@ -109,13 +109,13 @@ def test_r3_mutual_removals_both_apply() -> None:
     assert membership.removed.keys() == {ALICE.id, BOB.id}
 
 
-def test_r3_removals_in_a_circle_all_apply() -> None:
+def test_a32_r3_removals_in_a_circle_all_apply() -> None:
     log = founded(ALICE, BOB, CAROL)
     ring = [(ALICE, BOB), (BOB, CAROL), (CAROL, ALICE)]
     assert not evaluate(merged(*(one.write(log, remove(two)) for one, two in ring))).members
 
 
-def test_r3_a_removal_stands_although_its_authors_admission_fell_meanwhile() -> None:
+def test_a32_r3_a_removal_stands_although_its_authors_admission_fell_meanwhile() -> None:
     log = founded(ALICE, BOB, CAROL)
     thief = DAVE.write(BOB.write(log, add(DAVE)), remove(CAROL))
     removed = ALICE.write(log, remove(BOB))

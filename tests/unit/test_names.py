@@ -33,7 +33,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=HOSTILE.keys())
-def test_a_name_that_could_harm_a_display_is_refused(name: str) -> None:
+def test_p19_a_name_that_could_harm_a_display_is_refused(name: str) -> None:
     with pytest.raises(BadValue) as refusal:
         clean_name(name)
     assert str(refusal.value).isprintable()

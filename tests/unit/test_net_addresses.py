@@ -7,6 +7,7 @@ from p2pvault.net.addresses import (
     LocalAddress,
     advertised,
     discovery_interfaces,
+    is_gone,
     is_local,
     is_loopback,
     local_addresses,
@@ -120,3 +121,13 @@ def test_an_address_on_two_interfaces_is_advertised_once() -> None:
 
 def test_this_machine_has_a_loopback_address() -> None:
     assert LocalAddress("lo", 1, "127.0.0.1") in local_addresses()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.8.7", "::1"])
+def test_loopback_addresses_are_never_gone(host: str) -> None:
+    assert not is_gone(host)
+
+
+def test_addresses_that_this_machine_has_are_not_gone_and_others_are() -> None:
+    assert not any(is_gone(address.host) for address in local_addresses())
+    assert is_gone("192.0.2.1")  # RFC 5737, for documentation only

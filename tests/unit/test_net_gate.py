@@ -50,7 +50,7 @@ def test_a_network_has_a_bounded_number_of_places_and_the_oldest_gives_way() -> 
     assert newest in gate
 
 
-def test_who_crowds_one_network_pushes_nobody_out_of_another() -> None:
+def test_p6_who_crowds_one_network_pushes_nobody_out_of_another() -> None:
     gate = HalfOpenGate()
     (neighbour,) = fill(gate, ["10.0.1.1"])
     crowd = fill(gate, (f"10.0.0.{n}" for n in range(HALF_OPEN_PER_NETWORK_MAX + 1)))
@@ -58,7 +58,7 @@ def test_who_crowds_one_network_pushes_nobody_out_of_another() -> None:
     assert neighbour in gate
 
 
-def test_all_networks_together_have_a_bounded_number_of_places() -> None:
+def test_p6_all_networks_together_have_a_bounded_number_of_places() -> None:
     gate = HalfOpenGate()
     links = fill(gate, (f"10.0.{number}.1" for number in range(HALF_OPEN_MAX)))
     assert gate.crowded_out() is None
@@ -82,7 +82,7 @@ def test_an_address_gets_a_burst_and_then_its_rate() -> None:
     assert admitted == HANDSHAKE_BURST + int(HANDSHAKES_PER_S) - 1
 
 
-def test_one_address_cannot_use_up_the_rate_of_its_neighbour() -> None:
+def test_p6_one_address_cannot_use_up_the_rate_of_its_neighbour() -> None:
     gate = HalfOpenGate()
     while gate.admit(LinkId(1), "10.0.0.1", 0.0):
         pass

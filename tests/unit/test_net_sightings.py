@@ -34,7 +34,7 @@ def test_an_answer_becomes_a_sorted_value() -> None:
 
 
 @pytest.mark.parametrize("host", ["8.8.8.8", "127.0.0.1", "224.0.0.251", "2001:db8::1", "0.0.0.0"])
-def test_one_address_that_we_would_not_advertise_spoils_the_whole(host: str) -> None:
+def test_p22_one_address_that_we_would_not_advertise_spoils_the_whole(host: str) -> None:
     assert read(answer("10.0.0.1")) is not None
     assert read(answer("10.0.0.1", host)) is None
 
@@ -49,7 +49,7 @@ def test_an_answer_without_a_port_is_none(port: int | None) -> None:
     assert read(answer("10.0.0.1", port=port)) is None
 
 
-def test_the_number_of_addresses_is_bounded() -> None:
+def test_p22_the_number_of_addresses_is_bounded() -> None:
     hosts = [f"10.0.0.{number}" for number in range(ADDRESSES_PER_PEER_MAX + 1)]
     assert read(answer()) is None
     assert read(answer(*hosts[1:])) is not None

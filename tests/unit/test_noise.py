@@ -65,7 +65,7 @@ def test_another_prologue_fails() -> None:
 
 
 @pytest.mark.parametrize("point", LOW_ORDER, ids=lambda point: point.hex()[:8] + point.hex()[-2:])
-def test_an_ephemeral_key_of_low_order_is_refused(point: bytes) -> None:
+def test_p8_an_ephemeral_key_of_low_order_is_refused(point: bytes) -> None:
     responder = state(False)
     responder.read_message(point)
     with pytest.raises(HandshakeFailed, match="low order"):
@@ -73,7 +73,7 @@ def test_an_ephemeral_key_of_low_order_is_refused(point: bytes) -> None:
 
 
 @pytest.mark.parametrize("point", LOW_ORDER, ids=lambda point: point.hex()[:8] + point.hex()[-2:])
-def test_an_answer_with_an_ephemeral_key_of_low_order_is_refused(point: bytes) -> None:
+def test_p8_an_answer_with_an_ephemeral_key_of_low_order_is_refused(point: bytes) -> None:
     initiator = state(True)
     initiator.write_message(b"")
     with pytest.raises(HandshakeFailed, match="low order"):

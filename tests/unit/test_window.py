@@ -49,7 +49,7 @@ def test_a_session_that_tried_no_code_is_no_guess() -> None:
     assert window.state(51) is WindowState.OPEN
 
 
-def test_a_burnt_code_is_gone_at_once() -> None:
+def test_p15_a_burnt_code_is_gone_at_once() -> None:
     window = opened()
     window.begin(1)
     window.end(2, guessed=True, burn=True)
@@ -64,7 +64,7 @@ def test_a_code_that_has_served_is_gone() -> None:
     assert window.state(3) is WindowState.CLOSED
 
 
-def test_guesses_cannot_be_made_in_parallel() -> None:
+def test_p15_guesses_cannot_be_made_in_parallel() -> None:
     window = opened()
     window.begin(1)
     with pytest.raises(PairingRefused):

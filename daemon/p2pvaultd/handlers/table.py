@@ -3,6 +3,7 @@
 from p2pvault.control.schema import METHODS
 from p2pvaultd.handlers.devices import DeviceHandlers
 from p2pvaultd.handlers.pairing import PairingHandlers
+from p2pvaultd.handlers.quarantine import QuarantineHandlers
 from p2pvaultd.handlers.records import RecordHandlers
 from p2pvaultd.handlers.state import StateHandlers
 from p2pvaultd.host import Host
@@ -13,7 +14,13 @@ def methods_of(host: Host) -> Methods:
     """Make the method table of one connection; it has exactly the methods of the schema."""
     groups = [
         handlers(host).methods()
-        for handlers in (StateHandlers, RecordHandlers, DeviceHandlers, PairingHandlers)
+        for handlers in (
+            StateHandlers,
+            RecordHandlers,
+            DeviceHandlers,
+            QuarantineHandlers,
+            PairingHandlers,
+        )
     ]
     calls = {name: call for group in groups for name, call in group.calls.items()}
     streams = {name: stream for group in groups for name, stream in group.streams.items()}

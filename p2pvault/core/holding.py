@@ -1,0 +1,206 @@
+"""What a batch in the making does to the quarantine: entries go in, or leave for their journal."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from p2pvault.core.quarantine import REFUSED, Key, Mark, Quarantine, counts
+from p2pvault.limits import (
+    QUARANTINE_BYTES_MAX,
+    QUARANTINE_CHANGES_MAX,
+    QUARANTINE_JOURNAL_ENTRIES_MAX,
+    QUARANTINE_KEPT_MS,
+    QUARANTINE_OPERATIONS_MAX,
+)
+from p2pvault.protocol.journal import Entry
+from p2pvault.protocol.membership.state import Membership
+from p2pvault.types import AuthorId, DeviceId, JournalHead, QuarantinedEntry, QuarantinedRow
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a batch did to the quarantine.
+
+    Attributes:
+        refused: The marks that moved, which peers are told.
+        kept: How many entries went into the quarantine.
+        released: How many left it for their journal.
+        lifted: Whether marks went, so that peers have to be asked anew.
+    """
+
+    refused: tuple[JournalHead, ...] = ()
+    kept: int = 0
+    released: int = 0
+    lifted: bool = False
+
+
+@dataclass(slots=True)
+class _Usage:
+    """How much is kept."""
+
+    size: int = 0
+    changes: int = 0
+    operations: int = 0
+    journals: Counter[AuthorId] = field(default_factory=Counter)
+
+    def count(self, row: QuarantinedRow, sign: int = 1) -> None:
+        self.size += sign * row.size
+        self.changes += sign * len(row.records)
+        self.operations += sign * row.operations
+        self.journals[row.author] += sign
+
+    @property
+    def is_within(self) -> bool:
+        return (
+            self.size <= QUARANTINE_BYTES_MAX
+            and self.changes <= QUARANTINE_CHANGES_MAX
+            and self.operations <= QUARANTINE_OPERATIONS_MAX
+        )
+
+
+class Holding:
+    """The quarantine of a batch in the making."""
+
+    def __init__(self, before: Quarantine) -> None:
+        self._before = before
+        self._rows = dict(before.rows)
+        self._marks = dict(before.marks)
+        self._added: dict[Key, QuarantinedEntry] = {}
+        self._left: list[int] = []
+        self._usage = _Usage()
+        self._released = 0
+        self._lifted = False
+        for row in self._rows.values():
+            self._usage.count(row)
+
+    @property
+    def is_refusing(self) -> bool:
+        """Whether anything is refused, so that others may need what is not here."""
+        return bool(self._marks)
+
+    def mark(self, author: AuthorId) -> JournalHead | None:
+        """Return how far a journal was refused, or None."""
+        mark = self._marks.get(author)
+        return None if mark is None else mark.head
+
+    def keeps(self, author: AuthorId, n: int) -> bool:
+        """Tell whether an entry is kept here."""
+        return (author, n) in self._rows
+
+    def journals_of(self, device: DeviceId) -> frozenset[AuthorId]:
+        """Return the refused journals of a device."""
+        return frozenset(author for author, mark in self._marks.items() if mark.device == device)
+
+    def refuse(self, entry: Entry, head: JournalHead | None, operations: int, now_ms: int) -> None:
+        """Refuse an entry; keep it if it continues what is refused and there is room.
+
+        Args:
+            entry: A checked entry, beyond the journal's mark if it has one.
+            head: Where the journal stands in the log.
+            operations: How much work its changes are.
+            now_ms: The wall clock, for people and for what gives way.
+        """
+        before = self.mark(entry.author) or head
+        row = self._row(entry, operations, now_ms)
+        if entry.follows(before) and self._make_room(row, now_ms):
+            self._rows[row.author, row.n] = row
+            self._added[row.author, row.n] = QuarantinedEntry(row, entry.data)
+            self._usage.count(row)
+        self._marks[entry.author] = Mark(entry.body.device, entry.head)
+
+    def entered(self, head: JournalHead) -> None:
+        """Take note that an entry is in its journal now; it leaves the quarantine with that."""
+        if (head.author, head.n) in self._rows:
+            self._released += 1
+            self.drop((head.author, head.n))
+        mark = self.mark(head.author)
+        if mark is not None and mark.n <= head.n:
+            del self._marks[head.author]
+
+    def drop(self, key: Key) -> None:
+        """Keep an entry no longer; its journal stays refused as far as it was."""
+        row = self._rows.pop(key)
+        self._usage.count(row, -1)
+        if self._added.pop(key, None) is None:
+            self._left.append(row.position)
+
+    def lift(self, journals: Mapping[AuthorId, JournalHead], membership: Membership) -> None:
+        """Forget marks in front of entries that would be good now and are not here.
+
+        They come from peers again, on links that begin without these marks.
+        """
+        for author, mark in list(self._marks.items()):
+            head = journals.get(author)
+            n = head.n + 1 if head is not None else 1
+            if counts(membership, mark.device, author, n) and not self.keeps(author, n):
+                del self._marks[author]
+                self._lifted = True
+
+    def _row(self, entry: Entry, operations: int, now_ms: int) -> QuarantinedRow:
+        last = next(reversed(self._rows.values()), None)
+        return QuarantinedRow(
+            position=1 if last is None else last.position + 1,
+            author=entry.author,
+            n=entry.body.n,
+            hash=entry.hash,
+            device=entry.body.device,
+            since_ms=now_ms,
+            size=len(entry.data),
+            operations=operations,
+            records=tuple(dict.fromkeys(record for record, _ in entry.body.changes)),
+        )
+
+    def _make_room(self, row: QuarantinedRow, now_ms: int) -> bool:
+        """Let entries that are old give way until a new one fits; return whether it does."""
+        if self._usage.journals[row.author] >= QUARANTINE_JOURNAL_ENTRIES_MAX:
+            return False
+        self._usage.count(row)
+        old = (each for each in list(self._rows.values()) if _is_old(each, now_ms))
+        while not self._usage.is_within and (oldest := next(old, None)) is not None:
+            self.drop((oldest.author, oldest.n))
+        fits = self._usage.is_within
+        self._usage.count(row, -1)
+        return fits
+
+    # What came of it ---------------------------------------------------------------------
+
+    @property
+    def after(self) -> Quarantine:
+        """The quarantine as it is after the batch."""
+        return Quarantine(self._rows, self._marks)
+
+    @property
+    def added(self) -> tuple[QuarantinedEntry, ...]:
+        """What the store keeps from now on."""
+        return tuple(self._added.values())
+
+    @property
+    def left(self) -> tuple[int, ...]:
+        """The positions that the store keeps no longer."""
+        return tuple(self._left)
+
+    @property
+    def meta(self) -> dict[str, bytes | None]:
+        """The marks that moved or went, as the store keeps them."""
+        moved = {REFUSED + head.author.hex(): self._marks[head.author] for head in self._moved()}
+        gone = self._before.marks.keys() - self._marks.keys()
+        return {
+            **{name: mark.to_bytes() for name, mark in moved.items()},
+            **{REFUSED + author.hex(): None for author in gone},
+        }
+
+    @property
+    def outcome(self) -> Outcome:
+        """What peers and the log are told."""
+        return Outcome(self._moved(), len(self._added), self._released, lifted=self._lifted)
+
+    def _moved(self) -> tuple[JournalHead, ...]:
+        return tuple(
+            mark.head
+            for author, mark in sorted(self._marks.items())
+            if self._before.marks.get(author) != mark
+        )
+
+
+def _is_old(row: QuarantinedRow, now_ms: int) -> bool:
+    return row.since_ms < now_ms - QUARANTINE_KEPT_MS

@@ -1,0 +1,17 @@
+"""Every target by its name."""
+
+from fuzz import changes, control, membership, messages, slots, streams, texts
+
+TARGETS = {
+    target.name: target
+    for target in (
+        streams.TARGET,
+        messages.WIRE,
+        changes.TARGET,
+        membership.TARGET,
+        messages.PAIRING,
+        texts.TARGET,
+        control.TARGET,
+        slots.TARGET,
+    )
+}

@@ -1,0 +1,90 @@
+"""Late entries of a removed device, in every order of who meets whom: all accept the same.
+
+Ada removed dan. Bob took late entries of dan and built on them. Cyd knows of nothing.
+"""
+
+import itertools
+
+import pytest
+
+from harness.late import late_world, meet, quarantined
+from harness.world import Party, World, assert_no_number_twice
+from p2pvault.limits import BACKOFF_MAX_S
+from p2pvault.protocol.reconcile import Verdict
+
+PAIRS = [(0, 1), (0, 2), (1, 2)]
+EVERYTHING = {
+    "notes/shared": {"text": "before", "late": 1, "on_top": 1},
+    "notes/new": {"text": "late"},
+    "notes/own": {"text": "bob's"},
+}
+
+
+def settle(world: World) -> None:
+    world.run()
+    world.heal()
+    world.pass_time(2 * BACKOFF_MAX_S)
+
+
+def assert_accepted_by_all(world: World, parties: list[Party]) -> None:
+    for party in parties:
+        assert {path: world.value(party, path) for path in EVERYTHING} == EVERYTHING, party.name
+        assert quarantined(party) == [], party.name
+        assert party.device.pipeline.durable.quarantine.marks == {}, party.name
+        assert not party.reported("content_differs")
+    for one, other in itertools.permutations(parties, 2):
+        assert one.verdict(other) is Verdict.EQUAL, (one.name, other.name)
+    assert_no_number_twice(world)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(PAIRS)), ids=str)
+@pytest.mark.parametrize("victim", [None, 0, 1, 2])
+def test_whoever_meets_first_all_accept_what_one_accepted(order, victim) -> None:
+    world, parties = late_world((order, victim))
+    members = list(parties[:3])
+    for one, other in order:
+        meet(world, members[one], members[other])
+        if victim is not None:
+            world.restart(members[victim])
+            world.run()
+    settle(world)
+    assert_accepted_by_all(world, members)
+    ids = {party.id.hex() for party in members}
+    failed = [report for party in members for report in party.reported("link_failed")]
+    assert not any(report.fields.get("device") in ids for report in failed)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_meetings_cut_short_at_any_step_and_crashes_change_nothing(seed: int) -> None:
+    world, parties = late_world(seed, shuffled=True)
+    members = list(parties[:3])
+    random = world._random
+    assert random is not None
+    for _ in range(8):
+        one, other = random.sample(members, 2)
+        world._cut.discard(frozenset((one, other)))
+        world.online(one)
+        world.online(other)
+        for _ in range(random.randrange(400)):
+            if not world.step():
+                world.pass_time(1)
+        if random.random() < 0.4:
+            world.restart(random.choice(members))
+        world.part(one, other)
+    settle(world)
+    assert_accepted_by_all(world, members)
+
+
+def test_while_nothing_is_stated_it_waits_and_blocks_nothing() -> None:
+    world, (ada, bob, _, dan) = late_world()
+    world._cut.discard(frozenset((ada, bob)))
+    world.online(ada)
+    world.until(lambda: bool(quarantined(ada)))
+    world.part(ada, bob)
+    world.restart(ada)
+    world.run()
+    assert [name for name, _ in quarantined(ada)] == ["dan", "dan", "bob", "bob"]
+    assert world.value(ada, "notes/shared") == {"text": "before"}
+    assert dan.id in ada.device.members.membership.removed
+    settle(world)
+    assert quarantined(ada) == []
