@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from p2pvault.core.acknowledged import Acknowledged
+from p2pvault.errors import Refused
 from p2pvault.limits import ADDRESSES_PER_PEER_MAX
 from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import (
@@ -61,6 +62,20 @@ class Standing:
     def note_not_at(self, address: Address) -> None:
         """Forget an address that leads to another device by now, unless the person gave it."""
         self.seen = tuple(each for each in self.seen if each != address)
+
+    def note_given(self, name: str, address: Address, *, forget: bool) -> None:
+        """Put an address that the person gave in front of the others, or take it back.
+
+        Raises:
+            Refused: The device has too many.
+        """
+        others = tuple(each for each in self.given if each != address)
+        if not forget and len(others) >= ADDRESSES_PER_PEER_MAX:
+            raise Refused(
+                f"{name} has {len(others)} addresses, which is the most that are kept",
+                hint="Take one back with `p2pvault address remove`.",
+            )
+        self.given = others if forget else (address, *others)
 
     def heard(self, now: Instant) -> None:
         """Take note of a sign of life."""

@@ -57,7 +57,7 @@ from p2pvault.errors import (
     UnknownDevice,
     VaultError,
 )
-from p2pvault.limits import ADDRESSES_PER_PEER_MAX, EDITS_QUEUED_MAX
+from p2pvault.limits import EDITS_QUEUED_MAX
 from p2pvault.types import Address, Batch, DeviceId, Instant, LinkId, PeerRow
 
 REMOTE_FAULTS = (RemoteProtocolError, AuthenticationError, CryptoError, CrdtError)
@@ -117,10 +117,8 @@ class Device:
                 return self._step(now, self.pipeline.loaded(given, self._circumstances(now)))
             case SnapshotsLoaded(link):
                 return self._on(now, link, lambda it: loaded(it, given, self.pipeline.durable))
-            case SurplusLoaded(surplus):
-                return self._upkeep.loaded(now, surplus)
-            case SurplusUnknown():
-                return self._upkeep.unknown()
+            case SurplusLoaded() | SurplusUnknown():
+                return self._upkeep.answered(now, given)
             case io.EntriesLoaded(link):
                 return self._on(now, link, lambda it: self._feed_loaded(it, given))
             case io.Writable(link):
@@ -434,13 +432,7 @@ class Device:
         if member.device == self.members.device:
             raise Refused("this is the device itself, which needs no address to reach itself")
         standing = self.book[member.device]
-        others = tuple(address for address in standing.given if address != asked.address)
-        if not asked.forget and len(others) >= ADDRESSES_PER_PEER_MAX:
-            raise Refused(
-                f"{member.name} has {len(others)} addresses, which is the most that are kept",
-                hint="Take one back with `p2pvault address remove`.",
-            )
-        standing.given = others if asked.forget else (asked.address, *others)
+        standing.note_given(member.name, asked.address, forget=asked.forget)
         self._dialer.try_soon(now.monotonic, member.device)
         answer = io.Answer(asked.request, (member.device, member.name))
         errand = Errand(NOTHING_LEARNED, self.members.log, answer)

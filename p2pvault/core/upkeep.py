@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from p2pvault.core.acknowledged import Acknowledged
 from p2pvault.core.folding import FoldJob
 from p2pvault.core.io import Effect, Report
-from p2pvault.core.loads import LoadSurplus
+from p2pvault.core.loads import LoadSurplus, SurplusLoaded, SurplusUnknown
 from p2pvault.core.members import Members
 from p2pvault.core.pipeline import Done, Pipeline
 from p2pvault.errors import CrdtError, VaultError
@@ -85,9 +85,12 @@ class Upkeep:
         fields = {"record": job.records[0].hex(), "reason": error.code}
         return [Report("error", "fold_failed", fields)]
 
-    def loaded(self, now: Instant, surplus: Surplus) -> list[Effect]:
-        """Take what the store could do without out of it."""
+    def answered(self, now: Instant, answer: SurplusLoaded | SurplusUnknown) -> list[Effect]:
+        """Take what the store could do without out of it; where it cannot say, later."""
         self._busy = False
+        return [] if isinstance(answer, SurplusUnknown) else self._thin_out(now, answer.surplus)
+
+    def _thin_out(self, now: Instant, surplus: Surplus) -> list[Effect]:
         self._note(surplus.crowded)
         self._searched = self._searched or len(surplus.crowded) < CROWDED_RECORDS_MAX
         batch = Batch(
@@ -100,11 +103,6 @@ class Upkeep:
             return self._save(batch, self._saved)
         if self._crowded or not self._searched:
             self._wake_by(now.monotonic + UPKEEP_STEP_S)
-        return []
-
-    def unknown(self) -> list[Effect]:
-        """Take note that the store could not say what it could do without."""
-        self._busy = False
         return []
 
     def _saved(self, now: Instant) -> list[Effect]:

@@ -8,15 +8,16 @@ with bytes cut into pieces. A crash drops what a device had under way and no byt
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
 from harness.entropy import seeded
+from harness.loads import answer
 from harness.memory_store import MemoryStore
 from p2pvault.core import io
 from p2pvault.core.device import Device
-from p2pvault.core.loads import LoadSnapshots, LoadSurplus, SurplusLoaded, SurplusUnknown
+from p2pvault.core.loads import Load, LoadSnapshots, LoadSurplus
 from p2pvault.core.news import News
 from p2pvault.core.start import NewVault, device_of, found_vault, join_vault
 from p2pvault.crdt.prefilter import inspect
@@ -24,7 +25,6 @@ from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.errors import StoreCorrupt, StoreFull, VaultError
 from p2pvault.node.reading import load_entries, load_records
-from p2pvault.node.snapshots import load_snapshots
 from p2pvault.protocol.handover import Handover, encode_handover
 from p2pvault.protocol.journal import decode_entry
 from p2pvault.protocol.membership import DeviceCard
@@ -365,11 +365,9 @@ class World:
                 self._later(party, lane, lambda: self._load_records(party, effect))
             case io.LoadEntries(link):
                 self._later(party, ("log", link), lambda: self._load_entries(party, effect))
-            case LoadSnapshots(link):
-                self._later(party, ("log", link), lambda: self._load_snapshots(party, effect))
-            case LoadSurplus(upto, chunks_min):
-                lane = ("surplus", party.name)
-                self._later(party, lane, lambda: self._load_surplus(party, upto, chunks_min))
+            case LoadSnapshots() | LoadSurplus():
+                lane = ("whole", getattr(effect, "link", party.name))
+                self._later(party, lane, lambda: self._load(party, lane, effect))
             case io.Dial(attempt, _, address):
                 self._dial(party, attempt, address)
             case io.Write(link, data):
@@ -430,18 +428,10 @@ class World:
         answer = load_entries(party.store, load)
         self._later(party, ("log", load.link), lambda: self._handle(party, answer))
 
-    def _load_snapshots(self, party: Party, load: LoadSnapshots) -> None:
-        if party.unreadable:
-            self._handle(party, io.LoadFailed(StoreCorrupt("a torn page"), load.link))
-            return
-        answer = load_snapshots(party.store, party.device.members.vault, load)
-        self._later(party, ("log", load.link), lambda: self._handle(party, answer))
-
-    def _load_surplus(self, party: Party, upto: Sequence, chunks_min: int | None) -> None:
-        if party.unreadable:
-            self._handle(party, SurplusUnknown(StoreCorrupt("a torn page")))
-        else:
-            self._handle(party, SurplusLoaded(party.store.surplus(upto, chunks_min)))
+    def _load(self, party: Party, lane: Hashable, load: Load) -> None:
+        vault = party.device.members.vault
+        found = answer(party.store, vault, load, unreadable=party.unreadable)
+        self._later(party, lane, lambda: self._handle(party, found))
 
     def _show(self, shown: Party, seer: Party) -> None:
         """Let one device see what another one advertises, where it looks for that and can."""

@@ -8,7 +8,7 @@ from harness.pairs import effects_of, entries_of, only, world_of
 from harness.world import Party, World, put
 from p2pvault.core.acknowledged import Acknowledged
 from p2pvault.core.io import Persist
-from p2pvault.core.loads import LoadSurplus
+from p2pvault.core.loads import LoadSurplus, SurplusLoaded
 from p2pvault.limits import (
     CHUNKS_BEFORE_FOLD,
     CROWDED_NOTED_MAX,
@@ -173,7 +173,7 @@ def test_a_peer_that_comes_back_with_less_keeps_what_was_about_to_go():
     assert head.n == 3
     ada.device.book.acknowledged.heard(bob.id, {head.author: replace(head, n=2)})
     upkeep._acknowledged.take_unsaved()
-    assert upkeep.loaded(world.now, found) == []
+    assert upkeep.answered(world.now, SurplusLoaded(found)) == []
     assert content.bases == {}
 
 
@@ -186,7 +186,7 @@ def test_free_pages_are_given_back_but_for_some():
         (10_000, 20_000, RELEASE_PAGES),
         (1_000, 32_000, 0),
     ]:
-        effects = upkeep.loaded(world.now, Surplus((), (), free, pages))
+        effects = upkeep.answered(world.now, SurplusLoaded(Surplus((), (), free, pages)))
         assert [p.batch.release_pages for p in only(Persist, effects)] == [released] * bool(
             released
         )
@@ -203,7 +203,7 @@ def test_no_more_crowded_records_are_remembered_than_fit():
     assert not upkeep._searched, "the store is looked over again for the rest"
     upkeep._crowded.clear()
     many = tuple((RecordId(n.to_bytes(16, "big")), 1) for n in range(CROWDED_RECORDS_MAX))
-    upkeep.loaded(world.now, Surplus((), many, 0, 0))
+    upkeep.answered(world.now, SurplusLoaded(Surplus((), many, 0, 0)))
     assert not upkeep._searched
 
 
