@@ -179,7 +179,7 @@ RECORDS_CACHED_MAX: Final = 256
 # Upkeep ------------------------------------------------------------------------------------
 
 DROP_ENTRIES_MAX: Final = 200
-"""Entries dropped in one batch; see docs/decisions/0008 for what a batch costs."""
+"""Entries dropped in one batch; see docs/decisions/0009 for what a batch costs."""
 
 DROP_BYTES_MAX: Final = 1 * MIB
 """Their bytes, which are overwritten with zeros: 256 pages."""
