@@ -296,14 +296,15 @@ def test_records_are_handed_out_as_of_the_cut_and_no_newer():
     world, ada = filled(large=LARGE)
     bob = world.join("bob", ada)
     fetching_since(world, bob, 16)
-    world.edit(ada, put("large/20", later=1))
-    world.edit(ada, put("zz/new", n=1))
+    last = f"large/{LARGE - 1}"
+    world.edit(ada, put(last, later=1))
+    world.edit(ada, put("zz/new", later=1))
     while bob.device.pipeline.durable.fetching is not None:
         assert all("later" not in value for value in world.values(bob).values())
         world.step()
     settle(world)
     assert_proved(world)
-    assert world.value(bob, "large/20")["later"] == 1
+    assert world.value(bob, last)["later"] == world.value(bob, "zz/new")["later"] == 1
 
 
 def test_two_devices_that_each_lack_what_the_other_dropped_hand_records_to_each_other():
