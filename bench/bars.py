@@ -18,6 +18,8 @@ BARS: Final[dict[tuple[str, int | None, str], float]] = {
     ("W9", None, "w1_s_exponent"): 1.1,
     ("W9", None, "w3_after_connect_exponent"): 0.1,
     ("W9", None, "w3_bytes_exponent"): 0.1,
+    ("disk", None, "disk_over_content"): 1.8,
+    ("disk", None, "edit_most_ms"): 20.0,
     ("idle", 10_000, "a_rss_mb"): 100.0,
     ("idle", 10_000, "b_rss_mb"): 100.0,
     ("idle", 10_000, "a_cpu_percent"): 0.2,

@@ -121,6 +121,19 @@ class Daemon:
 
 
 @contextmanager
+def alone(root: Path) -> Iterator[Daemon]:
+    """Run a daemon with an empty vault that is on no other device; it ends with the context."""
+    root.mkdir(parents=True)
+    daemon = Daemon("a", root)
+    try:
+        daemon.start()
+        daemon.call("init", name="a")
+        yield daemon
+    finally:
+        daemon.stop()
+
+
+@contextmanager
 def paired(root: Path, profiles: Path | None = None) -> Iterator[tuple[Daemon, Daemon]]:
     """Run two daemons that are members of one empty vault; both end with the context."""
     root.mkdir(parents=True)

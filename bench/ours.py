@@ -7,6 +7,7 @@ from typing import Final
 import footprint
 from editing import edit_live
 from flood import meet_flooded
+from keeping import keep_small
 from meeting import Met, behind_proxy, bytes_of_meeting, meeting
 from plan import MAIN_SIZE, Plan
 from report import P2PVAULT
@@ -27,6 +28,9 @@ def measure(plan: Plan, root: Path) -> Rows:
             _measure_size(rows, plan, root, size)
     with suppress(GaveUp):
         _measure_growth(rows)
+    if plan.kept is not None:
+        with suppress(GaveUp):
+            _measure_kept(rows, root, *plan.kept)
     return rows
 
 
@@ -83,6 +87,11 @@ def _measure_reunions(rows: Rows, plan: Plan, met: Met, size: int) -> None:
             meet_changed(met.a, met.b, proxy, size, first)
             for run in range(plan.runs):
                 runs.append(meet_changed(met.a, met.b, proxy, size, first + 1 + run))
+
+
+def _measure_kept(rows: Rows, root: Path, size: int, edits: int) -> None:
+    with rows.measuring("disk", size) as runs:
+        runs.append(keep_small(root / f"{size}-kept", size, edits))
 
 
 def _measure_growth(rows: Rows) -> None:

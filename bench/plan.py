@@ -13,6 +13,9 @@ MAIN_SIZE: Final = 10_000
 
 LARGE_SIZE: Final = 100_000
 
+KEPT: Final = (MAIN_SIZE, 200_000)
+"""Records, and edits of them in a commit each, of the workload that looks at disk use."""
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -21,6 +24,7 @@ class Plan:
     Attributes:
         runs: Of each workload, after one that does not count.
         sizes: Records of W1 and W3, ascending.
+        kept: Records and edits of the workload on disk use; None to leave it out.
         edits: In one run of W2.
         repository_runs: Runs for automerge-repo; it takes much longer.
         repository_sizes: Documents, ascending; beyond the first that is too much, none is tried.
@@ -32,6 +36,7 @@ class Plan:
 
     runs: int
     sizes: tuple[int, ...]
+    kept: tuple[int, int] | None
     edits: int
     repository_runs: int
     repository_sizes: tuple[int, ...]
@@ -49,6 +54,7 @@ def read_plan(arguments: Sequence[str]) -> Plan:
     return Plan(
         runs=3 if found.quick else 5,
         sizes=(*sizes, LARGE_SIZE) if found.large else sizes,
+        kept=KEPT if found.large else None,
         edits=200 if found.quick else 1_000,
         repository_runs=1 if found.quick else 3,
         repository_sizes=_repository_sizes(found, repository_sizes),

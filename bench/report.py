@@ -20,6 +20,7 @@ WORKLOADS: Final = {
     "W4": "a device returns, 100 records have changed",
     "W9": "growth of W1 and W3 with the number of records (1 is linear)",
     "flood": "W1 while a stranger opens 1 000 streams a second, against W1 in peace",
+    "disk": "20 edits of each record, and then time to tidy up",
     "idle": "a connected daemon that has nothing to do, after W1",
     "command": "commands as whole processes; python_ms is the interpreter that does nothing",
 }

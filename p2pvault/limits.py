@@ -205,6 +205,9 @@ PAGE_FAULTS_MAX: Final = 100
 
 INDEX_PAGE_ROWS: Final = 1_000
 """Rows of the index read at a time by what walks over all of it."""
+CUTS_PER_LINK_MAX: Final = 16
+"""How often a peer may say on one link what it does not keep: once, and again when it cannot go on
+from another's cut, or when its own journals were adopted anew."""
 
 INBOUND_BYTES_MAX: Final = 8 * MIB
 """Received entries that wait to be applied, per link: the peer's window and what was on its way."""
@@ -227,6 +230,40 @@ ID_PREFIX_ROWS_MAX: Final = 1_024
 RECORDS_CACHED_MAX: Final = 256
 """Loaded records; one costs 8 to 17 KB in the engine, so about 4 MB."""
 
+# Upkeep ------------------------------------------------------------------------------------
+
+DROP_ENTRIES_MAX: Final = 200
+"""Entries dropped in one batch; see docs/decisions/0009 for what a batch costs."""
+
+DROP_BYTES_MAX: Final = 1 * MIB
+"""Their bytes, which are overwritten with zeros: 256 pages."""
+
+CROWDED_RECORDS_MAX: Final = 1_024
+"""Records that one look over the store finds; the next look finds the rest."""
+
+CROWDED_NOTED_MAX: Final = 65_536
+"""Records that are remembered to be folded, some 8 MB; beyond it the store is looked over again."""
+
+FOLD_RECORDS_MAX: Final = 16
+"""Records folded in one batch: 2 ms of work where they are small."""
+
+FOLD_BYTES: Final = 256 * KIB
+"""Bytes of chunks folded in one batch, or one record that is larger."""
+
+FREE_PAGES_MAX: Final = 64
+"""Free pages that a file keeps, 256 KiB, or a 32nd part of it: the next writes take them."""
+
+RELEASE_PAGES: Final = 128
+"""Pages given back in one batch: each moves another page, 2 to 5 ms in all."""
+
+UPKEEP_PAUSE_S: Final = 60.0
+"""From something to do until it is done: gathers what a busy minute leaves."""
+
+UPKEEP_STEP_S: Final = 0.1
+"""Between two batches; with at most 10 ms each, nine tenths of the time is left to others."""
+
+UPKEEP_PATIENCE_S: Final = 5.0
+"""How long one batch waits for a moment in which nothing else is under way."""
 # Quarantine --------------------------------------------------------------------------------
 
 QUARANTINE_BYTES_MAX: Final = 64 * MIB

@@ -217,6 +217,15 @@ class PeerRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """How much of one journal a peer holds, by its own last word."""
+
+    device: DeviceId
+    author: AuthorId
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """All that one transaction makes durable, or nothing of it.
 
@@ -227,6 +236,11 @@ class Batch:
         operations: Membership operations, in causal order.
         meta: Named values to set; None deletes.
         peers: Rows to replace.
+        acknowledged: What peers said to hold, instead of what they said before.
+        adopted: Journals that are held up to here by what records contain, without their
+            entries; one that is held further already stays there.
+        dropped: Held entries that are not kept any longer, with all before them in their journal.
+        release_pages: How much unused room at most is given back to the file system.
         quarantined: Entries to keep apart from the journals.
         left_quarantine: Positions of those that leave it; unknown ones are passed over.
     """
@@ -237,6 +251,10 @@ class Batch:
     operations: tuple[StoredOperation, ...] = ()
     meta: Mapping[str, bytes | None] = field(default_factory=dict)
     peers: tuple[PeerRow, ...] = ()
+    acknowledged: tuple[Acknowledgement, ...] = ()
+    adopted: tuple[JournalHead, ...] = ()
+    dropped: tuple[JournalHead, ...] = ()
+    release_pages: int = 0
     quarantined: tuple[QuarantinedEntry, ...] = ()
     left_quarantine: tuple[int, ...] = ()
 
@@ -252,6 +270,8 @@ class StoreState:
         operations: The membership log in its order of arrival.
         peers: The address book.
         last_arrival: Highest arrival number, 0 when empty.
+        bases: For each journal that begins behind its first entry, the last entry that is not kept.
+        acknowledged: What peers said to hold.
         quarantine: The row of every quarantined entry, by position.
     """
 
@@ -261,4 +281,23 @@ class StoreState:
     operations: Sequence[StoredOperation]
     peers: Sequence[PeerRow]
     last_arrival: int
+    bases: Sequence[JournalHead] = ()
+    acknowledged: Sequence[Acknowledgement] = ()
     quarantine: Sequence[QuarantinedRow] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Surplus:
+    """What a store could do without.
+
+    Attributes:
+        dropped: Entries that may go, each with all before it; few enough for one batch.
+        crowded: Records with many chunks, and the bytes of these.
+        free_pages: Pages of the file that hold nothing.
+        pages: All pages of the file.
+    """
+
+    dropped: tuple[JournalHead, ...]
+    crowded: tuple[tuple[RecordId, int], ...]
+    free_pages: int
+    pages: int

@@ -72,6 +72,8 @@ def data_cell(peer: JsonObject) -> str:
     age = f"proved {span(proved)} ago" if isinstance(proved, int | float) else ""
     if peer["in_sync"] is True:
         return ", ".join(filter(None, ("same as here", age)))
+    if peer["fetching"]:
+        return "its records are being fetched"
     if missing := _missing(peer):
         return missing
     if peer["in_sync"] is False:

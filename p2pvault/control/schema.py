@@ -74,6 +74,7 @@ _PEER: Final = members(
     address=Optional(_LINE),
     in_sync=Optional(Flag()),
     proved_s=Optional(_SPAN),
+    fetching=Flag(),
     behind=Optional(_COUNT),
     ahead=Optional(_COUNT),
     last_seen=Optional(_LINE),

@@ -3,9 +3,20 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from p2pvault.core.acknowledged import Acknowledged
+from p2pvault.errors import Refused
 from p2pvault.limits import ADDRESSES_PER_PEER_MAX
 from p2pvault.protocol.reconcile import Verdict
-from p2pvault.types import Address, AuthorId, DeviceId, Instant, JournalHead, LinkId, PeerRow
+from p2pvault.types import (
+    Acknowledgement,
+    Address,
+    AuthorId,
+    DeviceId,
+    Instant,
+    JournalHead,
+    LinkId,
+    PeerRow,
+)
 
 
 @dataclass(slots=True)
@@ -55,15 +66,36 @@ class Standing:
         """Forget an address that leads to another device by now, unless the person gave it."""
         self.seen = tuple(each for each in self.seen if each != address)
 
+    def note_given(self, name: str, address: Address, *, forget: bool) -> None:
+        """Put an address that the person gave in front of the others, or take it back.
+
+        Raises:
+            Refused: The device has too many.
+        """
+        others = tuple(each for each in self.given if each != address)
+        if not forget and len(others) >= ADDRESSES_PER_PEER_MAX:
+            raise Refused(
+                f"{name} has {len(others)} addresses, which is the most that are kept",
+                hint="Take one back with `p2pvault address remove`.",
+            )
+        self.given = others if forget else (address, *others)
+
     def heard(self, now: Instant) -> None:
         """Take note of a sign of life."""
         self.last_seen_ms = now.wall_ms
 
 
 class Book:
-    """The standings of all peers, made as they are asked for."""
+    """The standings of all peers, made as they are asked for, and what they said to hold.
 
-    def __init__(self, rows: Iterable[PeerRow]) -> None:
+    Attributes:
+        acknowledged: Their last words on that, which decide how long entries are kept.
+    """
+
+    def __init__(
+        self, rows: Iterable[PeerRow], acknowledged: Iterable[Acknowledgement] = ()
+    ) -> None:
+        self.acknowledged = Acknowledged(acknowledged)
         self._standings = {
             row.device: Standing(
                 row.device, given=row.given, seen=row.seen, last_seen_ms=row.last_seen_ms

@@ -5,17 +5,29 @@ which peers and status are told about, and the one that will be durable when all
 are.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from p2pvault.core.quarantine import Quarantine, quarantine_of
 from p2pvault.crypto.hashing import fingerprint_item
-from p2pvault.protocol.reconcile import content_digest
-from p2pvault.types import AuthorId, DeviceId, Fingerprint, JournalHead, RecordRow, StoreState
+from p2pvault.protocol.bootstrap import Cut, CutHead, Fetching, decode_progress
+from p2pvault.protocol.reconcile import UNSETTLED, content_digest
+from p2pvault.types import (
+    AuthorId,
+    Batch,
+    DeviceId,
+    Fingerprint,
+    JournalHead,
+    RecordRow,
+    StoreState,
+)
 
 JOURNAL_OWNER: Final = "journal-owner/"
 """Prefix of the store's named values that say whose a journal is; the author in hex follows."""
+
+FETCHING: Final = "fetching"
+"""The store's named value that says how far the snapshots of a cut have been fetched."""
 
 MODULUS: Final = 2**256
 
@@ -29,6 +41,9 @@ class Content:
         devices: Whose each journal is.
         fingerprints: By collection.
         last_arrival: Position of the last entry in this store's own log.
+        bases: The number of the last entry that is not kept, of every journal that has one.
+        fetching: The snapshots that are being fetched; until all are here, records hold more than
+            the journals say.
         quarantine: What is refused; no part of what this device holds and says that it holds.
     """
 
@@ -36,6 +51,8 @@ class Content:
     devices: Mapping[AuthorId, DeviceId]
     fingerprints: Mapping[str, Fingerprint]
     last_arrival: int
+    bases: Mapping[AuthorId, int] = field(default_factory=dict)
+    fetching: Fetching | None = None
     quarantine: Quarantine = field(default_factory=Quarantine)
 
     def journals_of(self, device: DeviceId) -> tuple[JournalHead, ...]:
@@ -48,10 +65,30 @@ class Content:
         ours = self.journals.get(head.author)
         return ours is not None and (head.n < ours.n or head == ours)
 
+    def reaches(self, head: JournalHead) -> bool:
+        """Tell whether a journal is held at least as far as this."""
+        ours = self.journals.get(head.author)
+        return ours is not None and head.n <= ours.n
+
     @property
     def digest(self) -> bytes:
-        """32 bytes that are equal on two devices with equal content."""
+        """32 bytes that are equal on two devices with equal content, unless they are UNSETTLED."""
+        if self.fetching is not None:
+            return UNSETTLED
         return content_digest(self.fingerprints.values())
+
+    @property
+    def fetched(self) -> Mapping[AuthorId, int]:
+        """How far records may be ahead of the journals while snapshots are fetched."""
+        return {head.author: head.n for head in self.fetching.cut} if self.fetching else {}
+
+    @property
+    def cut(self) -> Cut:
+        """All journals as they stand, with their devices."""
+        return tuple(
+            CutHead(author, self.devices[author], head.n, head.hash)
+            for author, head in sorted(self.journals.items())
+        )
 
     @property
     def records(self) -> int:
@@ -70,8 +107,40 @@ def content_of(state: StoreState) -> Content:
         },
         fingerprints={print_.collection: print_ for print_ in state.fingerprints},
         last_arrival=state.last_arrival,
+        bases={base.author: base.n for base in state.bases},
+        fetching=_fetching(state.meta.get(FETCHING)),
         quarantine=quarantine_of(state),
     )
+
+
+def after(content: Content, batch: Batch) -> Content:
+    """Return what a device holds after a batch without entries and records."""
+    if not (batch.adopted or batch.dropped):
+        return content
+    owners = {
+        AuthorId(bytes.fromhex(name.removeprefix(JOURNAL_OWNER))): DeviceId(owner)
+        for name, owner in batch.meta.items()
+        if name.startswith(JOURNAL_OWNER) and owner is not None
+    }
+    reached = {head.author: head for head in batch.adopted if not content.reaches(head)}
+    return replace(
+        content,
+        journals={**content.journals, **reached},
+        devices={**content.devices, **owners},
+        bases=_raised(content.bases, (*batch.adopted, *batch.dropped)),
+        fetching=None if FETCHING in batch.meta else content.fetching,
+    )
+
+
+def _raised(bases: Mapping[AuthorId, int], to: Iterable[JournalHead]) -> Mapping[AuthorId, int]:
+    raised = dict(bases)
+    for head in to:
+        raised[head.author] = max(head.n, raised.get(head.author, 0))
+    return raised
+
+
+def _fetching(kept: bytes | None) -> Fetching | None:
+    return None if kept is None else decode_progress(kept)
 
 
 class Tally:

@@ -5,6 +5,7 @@ peer may only introduce itself. Whatever breaks a rule raises, and the device en
 """
 
 from p2pvault.core.errands import NOTHING_LEARNED
+from p2pvault.core.fetch import Fetch
 from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect
 from p2pvault.core.jobs import EntriesJob
@@ -15,6 +16,7 @@ from p2pvault.core.pipeline import Pipeline
 from p2pvault.core.repair import Repair
 from p2pvault.core.replication import Replication
 from p2pvault.core.restore import SnapshotsJob
+from p2pvault.core.supply import heard_wanted
 from p2pvault.crypto.envelope import Message
 from p2pvault.errors import UnexpectedMessage
 from p2pvault.types import Instant, PeerRow
@@ -28,11 +30,13 @@ class Conversation:
         introductions: Introductions,
         replication: Replication,
         repair: Repair,
+        fetch: Fetch,
         pipeline: Pipeline,
     ) -> None:
         self._introductions = introductions
         self._replication = replication
         self._repair = repair
+        self._fetch = fetch
         self._pipeline = pipeline
 
     def begin(self, now: Instant, link: Link) -> list[Effect]:
@@ -51,7 +55,7 @@ class Conversation:
         link.hold(message)
         return NOTHING_LEARNED
 
-    def hear(  # noqa: PLR0911  # one line a kind: the whole table of what is heard, in one place
+    def hear(  # noqa: C901, PLR0911, PLR0912  # one line a kind: the whole table, in one place
         self, now: Instant, link: Link, message: Message
     ) -> list[Effect] | Learned | EntriesJob | SnapshotsJob | PeerRow | None:
         """Take a message of a member.
@@ -77,6 +81,14 @@ class Conversation:
                 return self._replication.heard_have(now, link, message.body, content)
             case Kind.ENTRIES:
                 return self._replication.heard_entries(link, message.body, content)
+            case Kind.BEHIND:
+                return self._fetch.heard_behind(link, message.body)
+            case Kind.SNAPSHOTS_WANTED:
+                return heard_wanted(link, message.body, content)
+            case Kind.SNAPSHOTS:
+                return self._fetch.heard_snapshots(link, message.body)
+            case Kind.SNAPSHOTS_END:
+                return self._fetch.heard_end(link, message.body)
             case Kind.REFUSED:
                 return self._replication.heard_refused(link, message.body, content)
             case Kind.RANGES | Kind.RECORDS_WANTED | Kind.RECORDS:

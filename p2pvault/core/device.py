@@ -19,12 +19,15 @@ from p2pvault.core.commit import read_wishes
 from p2pvault.core.conversation import Conversation
 from p2pvault.core.dialer import Dialer
 from p2pvault.core.errands import NOTHING_LEARNED, Errand, Errands
+from p2pvault.core.fetch import Fetch
+from p2pvault.core.folding import FoldJob
 from p2pvault.core.inquiries import CountsLoaded, RangesLoaded, RepairRequested, WholeLoaded
 from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect, Input
 from p2pvault.core.jobs import EditJob, EntriesJob, Job, PlainJob, paced
 from p2pvault.core.link import Link, Phase
 from p2pvault.core.links import Links
+from p2pvault.core.loads import SnapshotsLoaded, SurplusLoaded, SurplusUnknown
 from p2pvault.core.members import Learned, Members
 from p2pvault.core.pairing import AdmitDevice, Outcome, Pairing
 from p2pvault.core.pipeline import Circumstances, Done, Failed, Pipeline, Step
@@ -33,7 +36,9 @@ from p2pvault.core.recount import RecountJob
 from p2pvault.core.repair import Repair, recount_failed
 from p2pvault.core.replication import Replication
 from p2pvault.core.restore import SnapshotsJob
+from p2pvault.core.supply import loaded
 from p2pvault.core.sweep import Sweep
+from p2pvault.core.upkeep import Upkeep
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.envelope import Message
 from p2pvault.crypto.schedule import fingerprint_key
@@ -47,7 +52,7 @@ from p2pvault.errors import (
     UnknownDevice,
     VaultError,
 )
-from p2pvault.limits import ADDRESSES_PER_PEER_MAX, EDITS_QUEUED_MAX
+from p2pvault.limits import EDITS_QUEUED_MAX
 from p2pvault.types import Address, Batch, DeviceId, Instant, LinkId, PeerRow
 
 REMOTE_FAULTS = (RemoteProtocolError, AuthenticationError, CryptoError, CrdtError)
@@ -67,13 +72,15 @@ class Device:
         self._introductions = Introductions(members, book)
         self._repair = Repair(members.device, fingerprint_key(members.vault), book)
         self._replication = Replication(members.vault, book, self._repair)
+        self._errands = Errands(pipeline)
+        self.fetch = Fetch(self.links, members, self._replication, pipeline, self._save)
         self._conversation = Conversation(
-            self._introductions, self._replication, self._repair, pipeline
+            self._introductions, self._replication, self._repair, self.fetch, pipeline
         )
         self._sweep = Sweep(self.links, self._replication)
         self._beacon = Beacon(members, entropy)
         self._pairing = Pairing(members, entropy)
-        self._errands = Errands(pipeline)
+        self._upkeep = Upkeep(members, pipeline, book.acknowledged, self._save)
         self._wake_at: float | None = None
         self._stopping = False
 
@@ -89,6 +96,7 @@ class Device:
         """
         effects = self._dispatch(now, given)
         if not self._stopping:
+            self._upkeep.arm(now)
             effects += self._try_again(now)
             effects += self._dialer.plan(now.monotonic, self.links.unlinked())
             effects += self._schedule()
@@ -103,6 +111,10 @@ class Device:
                 return self._step(now, self.pipeline.persisted(batch))
             case io.RecordsLoaded():
                 return self._step(now, self.pipeline.loaded(given, self._circumstances(now)))
+            case SnapshotsLoaded(link):
+                return self._on(now, link, lambda it: loaded(it, given, self.pipeline.durable))
+            case SurplusLoaded() | SurplusUnknown():
+                return self._upkeep.answered(now, given)
             case io.EntriesLoaded(link):
                 return self._on(now, link, lambda it: self._feed_loaded(it, given))
             case CountsLoaded(link) | RangesLoaded(link) | WholeLoaded(link):
@@ -241,7 +253,7 @@ class Device:
             return self._paired(now, self._pairing.stream_down(now))
         gone = self.links[link]
         device = gone.device if gone is not None else None
-        effects = self.links.down(now, link)
+        effects = self.links.down(now, link) + self.fetch.lost(link)
         if device is not None:
             effects += self._remember(self.book[device].row)
         return effects
@@ -274,7 +286,7 @@ class Device:
         effects += self._sweep.done(now, done, self.members.membership)
         if done.plain is not None:
             effects += self._errand_done(now, self._errands.done(done.plain))
-        return effects
+        return effects + self.fetch.done(now, done) + self._upkeep.done(now, done)
 
     def _took_in(self, link: Link, done: Done) -> list[Effect]:
         link.inbound_bytes -= done.received_bytes
@@ -303,6 +315,8 @@ class Device:
                 return recount_failed(failed.job, failed.error)
             case PlainJob():
                 return self._errands.failed(now, failed.job, failed.error)
+            case FoldJob():
+                return self._upkeep.failed(failed.job, failed.error)
             case _:
                 assert_never(failed.job)
 
@@ -316,11 +330,17 @@ class Device:
     # Membership --------------------------------------------------------------------------
 
     def _remember(self, row: PeerRow) -> list[Effect]:
-        return self._errands.save(Batch(peers=(row,)), Errand(NOTHING_LEARNED, self.members.log))
+        batch = Batch(peers=(row,), acknowledged=self.book.acknowledged.take_unsaved())
+        return self._errands.save(batch, Errand(NOTHING_LEARNED, self.members.log))
+
+    def _save(self, batch: Batch, then: Callable[[Instant], list[Effect]]) -> list[Effect]:
+        return self._errands.save(batch, Errand(NOTHING_LEARNED, self.members.log, then=then))
 
     def _errand_done(self, now: Instant, errand: Errand) -> list[Effect]:
         effects: list[Effect] = []
         self.members.durable = errand.log
+        if errand.then is not None:
+            return errand.then(now)
         if errand.learned.operations:
             for link in self.links.introduced():
                 effects += self._introductions.tell(link, errand.learned.operations)
@@ -422,13 +442,7 @@ class Device:
         if member.device == self.members.device:
             raise Refused("this is the device itself, which needs no address to reach itself")
         standing = self.book[member.device]
-        others = tuple(address for address in standing.given if address != asked.address)
-        if not asked.forget and len(others) >= ADDRESSES_PER_PEER_MAX:
-            raise Refused(
-                f"{member.name} has {len(others)} addresses, which is the most that are kept",
-                hint="Take one back with `p2pvault address remove`.",
-            )
-        standing.given = others if asked.forget else (asked.address, *others)
+        standing.note_given(member.name, asked.address, forget=asked.forget)
         self._dialer.try_soon(now.monotonic, member.device)
         answer = io.Answer(asked.request, (member.device, member.name))
         errand = Errand(NOTHING_LEARNED, self.members.log, answer)
@@ -458,6 +472,7 @@ class Device:
     def _wake(self, now: Instant) -> list[Effect]:
         self._wake_at = None
         effects = self._paired(now, self._pairing.wake(now)) + self._errands.retry(now)
+        effects += self._upkeep.wake(now)
         if now.monotonic >= self._beacon.next_slot_at:
             effects += self._beacon.rotate(now)
         for link in self.links:
@@ -484,7 +499,8 @@ class Device:
     def _schedule(self) -> list[Effect]:
         times = [link.deadline for link in self.links]
         times += [self._pairing.deadline, self._beacon.next_slot_at, self._errands.retry_at]
-        earliest = min([*times, self._sweep.retry_at, self._dialer.deadline()])
+        times += [self._sweep.retry_at, self._upkeep.wake_at]
+        earliest = min([*times, self._dialer.deadline()])
         at = None if earliest == float("inf") else earliest
         if at == self._wake_at:
             return []

@@ -5,6 +5,7 @@ not fit is tried again. Everything behind it waits for it, since operations that
 before those that they follow would make a log that does not load.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from p2pvault.core.io import Answer, Effect, Refuse, Report
@@ -28,12 +29,14 @@ class Errand:
         log: The membership log as the store holds it then.
         answer: A local request to answer, with the device that it was about.
         admits: The device whose pairing session waits for it.
+        then: What else follows; nothing that `status` shows, unless it says so.
     """
 
     learned: Learned
     log: MembershipLog
     answer: Answer | None = None
     admits: DeviceId | None = None
+    then: Callable[[Instant], list[Effect]] | None = None
 
 
 class Errands:

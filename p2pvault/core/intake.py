@@ -167,11 +167,12 @@ class Intake:
     def _bring(self, record: RecordId, replica: Replica | None, what: Arrived) -> None:
         if replica is None:
             replica = Replica(record, Record.receive(self._actor, what.changes))
-            touched = self._staging.touch(replica, what.device)
+            touched, fresh = self._staging.touch(replica, what.device), what.changes
         else:
             touched = self._staging.touch(replica, what.device)
-            replica.record.apply(what.changes)
-        touched.changes.extend(change.chunk for change in what.changes)
+            # A snapshot may have brought some of them before.
+            fresh = replica.record.apply(what.changes)
+        touched.changes.extend(change.chunk for change in fresh)
 
 
 def check_author(entry: Entry, membership: Membership) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from p2pvault.core.inquiries import Finding, Inquiry, RepairRequested
+from p2pvault.core.loads import Load, Loaded
 from p2pvault.core.news import News
 from p2pvault.crdt.values import Value
 from p2pvault.errors import VaultError
@@ -122,7 +123,7 @@ class RecordsLoaded:
 
 @dataclass(frozen=True, slots=True)
 class EntriesLoaded:
-    """The answer to LoadEntries; never empty, since only what is durable is asked for."""
+    """The answer to LoadEntries; empty where what was asked for was dropped meanwhile."""
 
     link: LinkId
     entries: Sequence[StoredEntry]
@@ -301,6 +302,7 @@ Input = (
     | RecordsLoaded
     | EntriesLoaded
     | Finding
+    | Loaded
     | LoadFailed
     | LinkUp
     | DialFailed
@@ -484,6 +486,7 @@ Effect = (
     | LoadRecords
     | LoadEntries
     | Inquiry
+    | Load
     | Dial
     | Write
     | Hangup

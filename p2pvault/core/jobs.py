@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypeGuard
 
 from p2pvault.core.commit import Wish
+from p2pvault.core.folding import FoldJob
 from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
 from p2pvault.core.recount import RecountJob
 from p2pvault.core.restore import SnapshotsJob, paced_snapshots
@@ -43,7 +44,7 @@ class EntriesJob:
 
 @dataclass(frozen=True, slots=True)
 class PlainJob:
-    """A batch that needs no record: membership operations, keys, addresses.
+    """A batch that needs no record: membership operations, keys, addresses, dropped entries.
 
     Attributes:
         name: What the device recognises it by when it is durable.
@@ -54,7 +55,7 @@ class PlainJob:
     batch: Batch
 
 
-RecordJob = EditJob | EntriesJob | SnapshotsJob | ReleaseJob | LiftJob | SettleJob
+RecordJob = EditJob | EntriesJob | SnapshotsJob | FoldJob | ReleaseJob | LiftJob | SettleJob
 Job = RecordJob | PlainJob | RecountJob
 
 
@@ -107,10 +108,21 @@ def restored_by(jobs: Sequence[RecordJob]) -> list[RecordId]:
     return [record for job in snapshots_of(jobs) for record, _ in job.records]
 
 
+def named_by(jobs: Sequence[RecordJob]) -> list[RecordId]:
+    """Return the records that quarantined entries touch, that snapshots are of, and to fold."""
+    named = [record for row in rows_of(jobs) for record in row.records] + restored_by(jobs)
+    return named + [r for job in jobs if isinstance(job, FoldJob) for r in job.records]
+
+
+def snapshot_bytes_of(jobs: Sequence[RecordJob]) -> int:
+    """Return the part of `received_bytes_of` that is snapshots."""
+    return sum(job.received_bytes for job in snapshots_of(jobs))
+
+
 def received_bytes_of(jobs: Sequence[RecordJob]) -> int:
     """Return what was received for jobs, as links count it."""
     entries = sum(len(entry.data) for entry in entries_of(jobs))
-    return entries + sum(job.received_bytes for job in snapshots_of(jobs))
+    return entries + snapshot_bytes_of(jobs)
 
 
 def link_of(jobs: Sequence[RecordJob]) -> LinkId | None:

@@ -12,6 +12,10 @@ class Kind(IntEnum):
     SECRETS = 4
     HAVE = 5
     ENTRIES = 6
+    BEHIND = 7
+    SNAPSHOTS_WANTED = 8
+    SNAPSHOTS = 9
+    SNAPSHOTS_END = 10
     RANGES = 11
     RECORDS_WANTED = 12
     RECORDS = 13

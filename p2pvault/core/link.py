@@ -30,10 +30,12 @@ from p2pvault.limits import (
     INTRODUCTIONS_MAX,
     LINK_AGE_MAX_S,
     RENEWAL_RETRY_S,
+    UNACKNOWLEDGED_BYTES_MAX,
 )
+from p2pvault.protocol.bootstrap import Cut
 from p2pvault.protocol.handshake import Established, Initiator, Responder
 from p2pvault.protocol.reconcile import Peer
-from p2pvault.types import Address, DeviceId, Instant, LinkId
+from p2pvault.types import Address, DeviceId, Instant, LinkId, RecordId
 
 
 class Phase(Enum):
@@ -62,18 +64,60 @@ class Feed:
             first load.
         at_tail: Everything durable has been sent, so that new entries go out at once.
         loading: The store is reading for this link.
+        until: Arrival number of the last durable entry when the store was asked.
+        stale: What is being loaded must not be sent, but the start be found anew.
         untaken_bytes: Entries that the operating system has not taken yet, sealed.
     """
 
     cursor: int | None = None
     at_tail: bool = False
     loading: bool = False
+    until: int = 0
+    stale: bool = False
     untaken_bytes: int = 0
 
     @property
     def is_blocked(self) -> bool:
         """Whether the stream has enough to carry already."""
         return self.untaken_bytes > FEED_BYTES_MAX
+
+
+@dataclass(slots=True)
+class Supply:
+    """Snapshots for one peer, which was told that it lacks entries that are not kept here.
+
+    Attributes:
+        cut: As of when the records are; None until it asks.
+        after: The last record that was sent or passed over.
+        withdrawn: The peer does not need it any more.
+        loading: The store is reading for it.
+        ended: All records were sent.
+        sent_bytes: Bodies of snapshot messages, in all.
+        taken_bytes: Those that are durable at the peer, as it says.
+    """
+
+    cut: Cut | None = None
+    after: RecordId | None = None
+    withdrawn: bool = False
+    loading: bool = False
+    ended: bool = False
+    sent_bytes: int = 0
+    taken_bytes: int = 0
+
+    @property
+    def window_bytes(self) -> int:
+        """How much more may be sent before an acknowledgement; not below zero."""
+        return max(0, UNACKNOWLEDGED_BYTES_MAX - (self.sent_bytes - self.taken_bytes))
+
+    def acknowledge(self, taken_bytes: int) -> None:
+        """Take note of what is durable at the peer.
+
+        Raises:
+            UnexpectedMessage: Less than before, or more than was sent.
+        """
+        if not self.taken_bytes <= taken_bytes <= self.sent_bytes:
+            raise UnexpectedMessage("an acknowledgement of snapshots that were not sent")
+        self.taken_bytes = taken_bytes
 
 
 @dataclass(slots=True)
@@ -89,6 +133,9 @@ class Link:
         peer: What replication knows of it.
         mending: How far repair is.
         feed: How far we have sent.
+        supply: Snapshots that it gets instead, while it lacks what is not kept here.
+        source: We have asked for snapshots on this link.
+        cuts: How often the peer has said what it does not keep.
         inbound_bytes: Received entries that are not applied yet.
         held: Messages that wait until the peer is admitted.
         introductions: How often the peer has greeted us, and said what it knows, by kind.
@@ -107,6 +154,9 @@ class Link:
     peer: Peer = field(default_factory=Peer)
     mending: Mending = field(default_factory=Mending)
     feed: Feed = field(default_factory=Feed)
+    supply: Supply | None = None
+    source: bool = False
+    cuts: int = 0
     inbound_bytes: int = 0
     held: list[Message] = field(default_factory=list)
     introductions: Counter[int] = field(default_factory=Counter)

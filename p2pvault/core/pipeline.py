@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from p2pvault.core.commit import Commit
-from p2pvault.core.content import Content
+from p2pvault.core.content import Content, after
+from p2pvault.core.folding import FoldJob, fold
 from p2pvault.core.intake import Intake, records_of
 from p2pvault.core.io import (
     Effect,
@@ -31,11 +32,13 @@ from p2pvault.core.jobs import (
     entries_of,
     goes_with,
     link_of,
+    named_by,
     operations_of,
     received_bytes_of,
     restored_by,
     rows_of,
     size_of,
+    snapshot_bytes_of,
     snapshots_of,
     stored_bytes_of,
 )
@@ -85,6 +88,7 @@ class Done:
         link: The link whose entries or snapshots are in it.
         received_bytes: Size of those, passed-over ones included.
         restored: Number of snapshots in it.
+        snapshot_bytes: The part of the received bytes that is snapshots.
         recounted: Number of fingerprints that it corrects.
         plain: The name of the plain job in it.
         retried: How many jobs of the quarantine's own are in it.
@@ -96,6 +100,7 @@ class Done:
     link: LinkId | None = None
     received_bytes: int = 0
     restored: int = 0
+    snapshot_bytes: int = 0
     recounted: int = 0
     plain: int | None = None
     retried: int = 0
@@ -171,6 +176,12 @@ class Pipeline:
     def newest(self) -> Content:
         """What the device will hold once every batch under way is durable."""
         return self._newest
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is under way and nothing waits."""
+        under_way = self._loading or self._waiting or self._persisting
+        return under_way is None and not self._jobs
 
     @property
     def backlog(self) -> int:
@@ -295,9 +306,8 @@ class Pipeline:
         paths = {(s.collection, s.name): None for s in selectors if isinstance(s, Path)}
         prefixes = {s.digits: None for s in selectors if isinstance(s, IdPrefix)}
         quarantined = rows_of(jobs)
-        touched = [*records_of(entries_of(jobs)), *(r for row in quarantined for r in row.records)]
-        touched += restored_by(jobs)
-        ids = tuple(r for r in dict.fromkeys(touched) if r not in self._replicas)
+        touched = dict.fromkeys([*records_of(entries_of(jobs)), *named_by(jobs)])
+        ids = tuple(record for record in touched if record not in self._replicas)
         positions = tuple(row.position for row in quarantined)
         return LoadRecords(self._serial, ids, tuple(paths), tuple(prefixes), positions)
 
@@ -322,6 +332,7 @@ class Pipeline:
             link_of(jobs),
             received_bytes=received_bytes_of(jobs),
             restored=len(restored_by(jobs)),
+            snapshot_bytes=snapshot_bytes_of(jobs),
             retried=sum(isinstance(job, ReleaseJob | LiftJob) for job in jobs),
             judged_by=around.membership,
         )
@@ -353,6 +364,8 @@ class Pipeline:
                     answers.append((request, settled))
                 case LiftJob():
                     staging.lift(around.membership)
+                case FoldJob(records):
+                    fold(records, staging, lookup)
                 case _:
                     pass
         if isinstance(jobs[0], ReleaseJob):
@@ -369,7 +382,7 @@ class Pipeline:
             step.failed.append(Failed(jobs[0], error))
 
     def _plain(self, job: PlainJob) -> Staged:
-        return Staged(job.batch, self._newest, (), (), frozenset(), ())
+        return Staged(job.batch, after(self._newest, job.batch), (), (), frozenset(), ())
 
     def _prepare(self, done: Done, jobs: tuple[Job, ...]) -> None:
         self._serial += 1

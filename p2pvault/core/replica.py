@@ -39,31 +39,37 @@ class Replica:
         record = self.record
         return RecordRow(self.id, record.collection, record.name, record.deleted, record.heads)
 
+    @property
+    def is_crowded(self) -> bool:
+        """Whether its chunks should be folded into a snapshot."""
+        tail_bytes_max = max(FOLD_BYTES_MIN, 2 * self.snapshot_bytes)
+        return self.chunks >= CHUNKS_BEFORE_FOLD or self.tail_bytes > tail_bytes_max
+
     def write(self, changes: bytes) -> RecordWrite:
-        """Return what makes the present state durable: the new changes, or a snapshot.
+        """Return what makes the present state durable.
 
         Args:
             changes: The chunks that came since the last write.
         """
         self.row = self.state()
         if self.chunks == 0:
-            return self._replace(changes)
-        if self._should_fold(len(changes)):
-            return self._replace(self.record.snapshot())
+            return self._replace(self.row, changes)
         self.chunks += 1
         self.tail_bytes += len(changes)
         return RecordWrite(self.row, changes, replaces=False)
 
-    def _should_fold(self, added_bytes: int) -> bool:
-        tail_bytes_max = max(FOLD_BYTES_MIN, 2 * self.snapshot_bytes)
-        return (
-            self.chunks + 1 >= CHUNKS_BEFORE_FOLD or self.tail_bytes + added_bytes > tail_bytes_max
-        )
+    def fold(self) -> RecordWrite:
+        """Return what puts one chunk in the place of all, after a proof that it is the same.
 
-    def _replace(self, whole: bytes) -> RecordWrite:
-        assert self.row is not None
+        Raises:
+            CrdtError: It is not, or cannot be told; nothing is different then.
+        """
+        assert self.row is not None, "only what the store holds is folded"
+        return self._replace(self.row, self.record.snapshot())
+
+    def _replace(self, row: RecordRow, whole: bytes) -> RecordWrite:
         self.chunks, self.snapshot_bytes, self.tail_bytes = 1, len(whole), 0
-        return RecordWrite(self.row, whole, replaces=True)
+        return RecordWrite(row, whole, replaces=True)
 
 
 def replica_of(actor: AuthorId, stored: StoredRecord) -> Replica:

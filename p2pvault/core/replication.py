@@ -5,7 +5,7 @@ before it is durable. A peer that does not keep up is fed from the store at its 
 its window; one that does gets new entries the moment they are durable.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from p2pvault.core.book import Book, Standing
 from p2pvault.core.content import Content
@@ -14,10 +14,12 @@ from p2pvault.core.jobs import EntriesJob
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link
 from p2pvault.core.repair import Repair
+from p2pvault.core.supply import offer
 from p2pvault.limits import ENTRIES_MESSAGE_BYTES_MAX, FEED_BYTES_MAX
 from p2pvault.protocol.journal import decode_entry
 from p2pvault.protocol.reconcile import (
     Have,
+    Peer,
     Verdict,
     decode_entries,
     decode_have,
@@ -27,7 +29,7 @@ from p2pvault.protocol.reconcile import (
     encode_refused,
     first_missing,
 )
-from p2pvault.types import Instant, JournalHead, StoredEntry, VaultId
+from p2pvault.types import AuthorId, Instant, JournalHead, StoredEntry, VaultId
 
 
 class Replication:
@@ -64,6 +66,7 @@ class Replication:
         assert link.device is not None, "only members are listened to"
         link.peer.heard(decode_have(body))
         self._book[link.device].heard(now)
+        self._book.acknowledged.heard(link.device, link.peer.journals)
         effects = self._compare(now, link, content)
         return effects + self.feed(link, content)
 
@@ -99,24 +102,45 @@ class Replication:
         feed, peer = link.feed, link.peer
         if feed.at_tail or feed.loading or peer.content is None:
             return []
+        if feed.cursor is None and not _reaches(peer, content.bases):
+            return offer(link, content)
+        if link.supply is not None:
+            link.supply.withdrawn = True
+        if feed.cursor is None and not _reaches(peer, content.fetched):
+            # What is written here now may follow from what comes without its entries.
+            return []
         if feed.is_blocked or peer.window_bytes == 0:
             return []
         first = tuple(first_missing(content.journals, peer)) if feed.cursor is None else ()
         if feed.cursor is None and not first:
             feed.cursor, feed.at_tail = content.last_arrival, True
             return []
-        feed.loading = True
+        feed.loading, feed.until = True, content.last_arrival
         return [LoadEntries(link.id, feed.cursor, first, min(peer.window_bytes, FEED_BYTES_MAX))]
 
     def loaded(self, link: Link, answer: EntriesLoaded, content: Content) -> list[Effect]:
         """Send loaded entries that the peer lacks, and go on."""
-        link.feed.loading = False
-        assert answer.entries, "only what is durable is asked for"
-        link.feed.cursor = answer.entries[-1].arrival
-        # The store may have shown more than we were told is durable; that comes as an announcement.
-        link.feed.at_tail = link.feed.cursor >= content.last_arrival
+        feed = link.feed
+        feed.loading = False
         lacking = [entry for entry in answer.entries if link.peer.lacks(entry)]
+        was_cut = feed.cursor is None and not answer.entries
+        if feed.stale or was_cut or not link.peer.continues(lacking):
+            # What it lacks was dropped meanwhile, or what we hold is known otherwise now.
+            feed.cursor, feed.stale = None, False
+            return self.feed(link, content)
+        feed.cursor = answer.entries[-1].arrival if answer.entries else feed.until
+        # The store may have shown more than we were told is durable; that comes as an announcement.
+        feed.at_tail = feed.cursor >= content.last_arrival
         return _send(link, lacking) + self.feed(link, content)
+
+    def restate(self, now: Instant, link: Link, content: Content) -> list[Effect]:
+        """Say anew all that we hold, and find anew what the peer lacks of it."""
+        feed = link.feed
+        feed.at_tail, feed.stale = False, feed.loading
+        if not feed.loading:
+            feed.cursor = None
+        effects = self.begin(link, content) + self._compare(now, link, content)
+        return effects + self.feed(link, content)
 
     def _send_live(
         self, link: Link, content: Content, entries: tuple[StoredEntry, ...]
@@ -141,6 +165,10 @@ class Replication:
         if standing.verdict is Verdict.EQUAL:
             standing.proved_at = now.monotonic
         return _news(standing, before) + self._repair.consider(link, content)
+
+
+def _reaches(peer: Peer, upto: Mapping[AuthorId, int]) -> bool:
+    return all(n <= peer.reached(author) for author, n in upto.items())
 
 
 def _news(standing: Standing, before: Verdict | None) -> list[Effect]:

@@ -5,7 +5,7 @@ asker expects; both are the asker's business. What is new in it is checked chang
 entries are. Where the store's own copy of a record does not load any more, it takes its place.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from p2pvault.core.lookup import Lookup
@@ -14,6 +14,7 @@ from p2pvault.core.staging import Staging
 from p2pvault.crdt.snapshot import Snapshot, merge, restore
 from p2pvault.errors import CrdtError
 from p2pvault.limits import ENTRY_CHANGES_MAX, ENTRY_OPERATIONS_MAX
+from p2pvault.protocol.bootstrap import Fetching
 from p2pvault.types import AuthorId, DeviceId, LinkId, RecordId
 
 
@@ -26,6 +27,7 @@ class SnapshotsJob:
         device: The peer; watchers are told that the changes came from it.
         records: Snapshots that passed the pre-filter, each record once.
         received_bytes: What was counted with `Link.take_in`, given back when it is durable.
+        begins: Of all records of a cut, in the order of their ids: behind which these follow.
         alone: Keeps them out of other jobs' batches.
     """
 
@@ -33,6 +35,7 @@ class SnapshotsJob:
     device: DeviceId
     records: tuple[tuple[RecordId, Snapshot], ...]
     received_bytes: int
+    begins: Fetching | None = None
     alone: bool = False
 
     @property
@@ -58,6 +61,8 @@ class Restore:
         for job in jobs:
             for record, snapshot in job.records:
                 self._take(record, snapshot, job.device)
+            if job.begins is not None:
+                self._staging.fetched(job.begins, job.records[-1][0])
 
     def _take(self, record: RecordId, snapshot: Snapshot, device: DeviceId) -> None:
         replica = self._sound_replica(record)
@@ -94,11 +99,11 @@ def paced_snapshots(job: SnapshotsJob) -> list[SnapshotsJob]:
             parts.append([])
             operations = snapshot.operations
         parts[-1].append((record, snapshot))
-    return [_part(job, part, is_last=part is parts[-1]) for part in parts]
-
-
-def _part(
-    job: SnapshotsJob, records: Sequence[tuple[RecordId, Snapshot]], *, is_last: bool
-) -> SnapshotsJob:
-    """Return one part; the last gives back the bytes of all, since it becomes durable last."""
-    return SnapshotsJob(job.link, job.device, tuple(records), job.received_bytes if is_last else 0)
+    jobs: list[SnapshotsJob] = []
+    begins = job.begins
+    for part in parts:
+        # The last gives back the bytes of all, since it becomes durable last.
+        received_bytes = job.received_bytes if part is parts[-1] else 0
+        jobs.append(SnapshotsJob(job.link, job.device, tuple(part), received_bytes, begins))
+        begins = begins and Fetching(begins.cut, part[-1][0])
+    return jobs

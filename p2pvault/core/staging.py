@@ -5,14 +5,15 @@ pipeline throws it and the replicas away; nothing of it was durable or visible.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from p2pvault.core.content import JOURNAL_OWNER, Content, Tally
+from p2pvault.core.content import FETCHING, JOURNAL_OWNER, Content, Tally
 from p2pvault.core.holding import Holding, Outcome
 from p2pvault.core.io import Change
 from p2pvault.core.replica import Replica, Replicas
 from p2pvault.core.selector import path_of
+from p2pvault.protocol.bootstrap import Fetching, encode_progress
 from p2pvault.protocol.journal import Entry
 from p2pvault.protocol.membership.state import Membership
 from p2pvault.types import (
@@ -23,6 +24,7 @@ from p2pvault.types import (
     JournalHead,
     RecordId,
     RecordRow,
+    RecordWrite,
     StoredEntry,
 )
 
@@ -49,6 +51,7 @@ class Staged:
         changes: For watchers; empty when nobody watches.
         touched: The records that stay pinned until the batch is durable.
         made: Paths of records that nobody finds in the store before, being new or deleted there.
+        crowded: Records that should be folded, and their bytes.
         quarantine: What became of the quarantine.
         damaged: Records whose changes were left out, since the copy here is damaged.
     """
@@ -59,6 +62,7 @@ class Staged:
     changes: tuple[Change, ...]
     touched: frozenset[RecordId]
     made: tuple[tuple[str, RecordId], ...]
+    crowded: tuple[tuple[RecordId, int], ...] = ()
     quarantine: Outcome = field(default_factory=Outcome)
     damaged: tuple[RecordId, ...] = ()
 
@@ -80,6 +84,8 @@ class Staging:
         self._entries: list[StoredEntry] = []
         self._touched: dict[RecordId, Touched] = {}
         self._damaged: list[RecordId] = []
+        self._folded: dict[RecordId, RecordWrite] = {}
+        self._fetching = content.fetching
 
     def head(self, author: AuthorId) -> JournalHead | None:
         """Return where a journal stands, entries of this batch included."""
@@ -125,9 +131,32 @@ class Staging:
         """
         self._damaged.append(record)
 
+    def fold(self, replica: Replica) -> None:
+        """Put a snapshot in the place of a record's chunks; what it holds stays the same.
+
+        Raises:
+            CrdtError: The snapshot cannot be proved to be the same.
+        """
+        self._folded[replica.id] = replica.fold()
+
+    def fetched(self, begins: Fetching, last: RecordId) -> None:
+        """Note how far the snapshots of a cut have come with this batch.
+
+        Args:
+            begins: The cut, and the record that those in this batch follow.
+            last: The last of them. It does not count where what comes before them is not here,
+                because a batch in between has failed.
+        """
+        current = self._fetching
+        if current is None or current.cut != begins.cut:
+            current = Fetching(begins.cut, None)
+        reached = current.after or RecordId(b"")
+        if (begins.after or b"") <= reached:
+            self._fetching = Fetching(begins.cut, max(reached, last))
+
     def finish(self, *, watched: bool) -> Staged:
         """Return the batch and what it leads to."""
-        writes = []
+        writes = list(self._folded.values())
         changed = [each for each in self._touched.values() if each.changes]
         for touched in changed:
             writes.append(touched.replica.write(b"".join(touched.changes)))
@@ -138,31 +167,44 @@ class Staging:
                 entries=entries,
                 records=tuple(writes),
                 fingerprints=self._tally.touched(),
-                meta={
-                    **{JOURNAL_OWNER + a.hex(): device for a, device in self._owners.items()},
-                    **self.holding.meta,
-                },
+                meta=self._meta(),
                 quarantined=self.holding.added,
                 left_quarantine=self.holding.left,
             ),
-            content=Content(
+            content=replace(
+                self._content,
                 journals=self._journals,
                 devices={**self._content.devices, **self._owners},
                 fingerprints=self._tally.merged(),
                 last_arrival=self._content.last_arrival + len(entries),
+                fetching=self._fetching,
                 quarantine=self.holding.after,
             ),
             entries=entries,
             changes=tuple(_changes(changed)) if watched else (),
-            touched=frozenset(self._touched),
+            touched=frozenset((*self._touched, *self._folded)),
             made=tuple(
                 (path_of(each.replica.state()), each.replica.id)
                 for each in changed
                 if each.before is None or each.before.deleted
             ),
+            crowded=tuple(
+                (each.replica.id, each.replica.record.size)
+                for each in changed
+                if each.replica.is_crowded
+            ),
             quarantine=self.holding.outcome,
             damaged=tuple(self._damaged),
         )
+
+    def _meta(self) -> dict[str, bytes | None]:
+        meta: dict[str, bytes | None] = {
+            **{JOURNAL_OWNER + a.hex(): device for a, device in self._owners.items()},
+            **self.holding.meta,
+        }
+        if self._fetching is not None and self._fetching != self._content.fetching:
+            meta[FETCHING] = encode_progress(self._fetching)
+        return meta
 
 
 def _changes(touched: Iterable[Touched]) -> Iterable[Change]:

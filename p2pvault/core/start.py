@@ -140,4 +140,4 @@ def device_of(state: StoreState, entropy: Entropy) -> Device:
     pipeline = Pipeline(
         content_of(state), Writer(journal, members.keys), fingerprint_key(members.vault), entropy
     )
-    return Device(members, Book(state.peers), pipeline, entropy)
+    return Device(members, Book(state.peers, state.acknowledged), pipeline, entropy)

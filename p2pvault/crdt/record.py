@@ -12,7 +12,7 @@ true at every head. An edit that did not know of a deletion is a head without th
 edit wins; whoever edits on top of both writes the flag back to false.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from typing import Final
 
 from p2pvault.crdt import engine, schema, values
@@ -20,7 +20,7 @@ from p2pvault.crdt.document import inspect_document
 from p2pvault.crdt.engine import MAP, Document, Entry, ObjectId, shield
 from p2pvault.crdt.history import following
 from p2pvault.crdt.layout import Layout, flag, read_layout, write_layout
-from p2pvault.crdt.prefilter import Change
+from p2pvault.crdt.prefilter import Change, inspect
 from p2pvault.crdt.reader import read, read_entries, read_map
 from p2pvault.crdt.values import Value, freeze
 from p2pvault.crdt.writer import Writer
@@ -158,7 +158,8 @@ class Record:
         It is one document chunk, or, where that is larger than a peer would take, changes.
 
         Raises:
-            CrdtError: What was saved does not load to the same heads.
+            CrdtError: What was saved does not load to the same heads and the same fields, or the
+                fields cannot be read.
         """
         with shield:
             saved = self._document.save()
@@ -166,7 +167,9 @@ class Record:
             inspect_document(saved)
         except ChangeRefused:
             saved = b"".join(engine.changes(self._document, ()).values())
-        Record.load(self._actor, (saved,), self._heads)
+        proof = Record.load(self._actor, (saved,), self._heads)
+        if freeze(proof.value()) != freeze(self.value()):
+            raise CrdtError("a snapshot that reads otherwise than the record")
         return saved
 
     def holds(self, heads: Heads) -> bool:
@@ -177,6 +180,23 @@ class Record:
         """Return the change chunks that another replica of this record lacks, in causal order."""
         mine = engine.changes(self._document, other.heads)
         return tuple(chunk for name, chunk in mine.items() if not other.holds((name,)))
+
+    def history_without(self, later: Collection[ChangeHash]) -> tuple[Heads, bytes]:
+        """Return the history before some changes.
+
+        Args:
+            later: Changes to leave out; whatever follows one of them is one of them.
+
+        Returns:
+            Its heads, none if nothing is left, and its changes, one after the other.
+
+        Raises:
+            CrdtError: The engine cannot give a change back.
+        """
+        everything = engine.changes(self._document, ())
+        kept = {name: chunk for name, chunk in everything.items() if name not in later}
+        followed = {dep for chunk in kept.values() for dep in inspect(chunk).deps}
+        return tuple(sorted(kept.keys() - followed)), b"".join(kept.values())
 
     def changed_fields(self, before: Heads, after: Heads) -> tuple[str, ...]:
         """Return which fields differ between two moments of this record's history.
@@ -277,11 +297,14 @@ class Record:
             self._history[ChangeHash(change.hash)] = change.max_op
         return chunk
 
-    def apply(self, changes: Sequence[Change]) -> None:
+    def apply(self, changes: Sequence[Change]) -> list[Change]:
         """Apply other devices' changes, all or none; those that are in it already do nothing.
 
         Args:
             changes: All there are for this record, in any order.
+
+        Returns:
+            Those that were new, in the same order.
 
         Raises:
             CrdtError: Missing dependencies, a second creation, a broken layout, or the engine
@@ -290,13 +313,14 @@ class Record:
         known = self._known()
         fresh = [change for change in changes if change.hash not in known]
         if not fresh:
-            return
+            return []
         added = following(known, fresh)
         document = engine.fork(self._actor, self._document)
         engine.receive(document, [change.chunk for change in fresh])
         layout = _checked(document, self._heads, added)
         self._adopt(document, layout, self._size + sum(len(change.chunk) for change in fresh))
         known.update(added)
+        return fresh
 
     def copy(self) -> "Record":
         """Return a record that holds the same and goes its own way from here.

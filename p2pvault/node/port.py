@@ -66,6 +66,7 @@ class PeerStatus:
         behind: Entries that it has and we lack, as far as known.
         ahead: Entries that we have and it lacks, as far as known.
         last_seen_ms: Wall clock of the last sign of life; None for never.
+        fetching: Whether records are being fetched from it, in place of entries it does not keep.
     """
 
     device: DeviceId
@@ -77,6 +78,7 @@ class PeerStatus:
     behind: int | None
     ahead: int | None
     last_seen_ms: int | None
+    fetching: bool = False
 
 
 @dataclass(frozen=True, slots=True)

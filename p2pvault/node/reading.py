@@ -72,12 +72,14 @@ def load_records(reader: Reader, load: LoadRecords) -> RecordsLoaded:
 def load_entries(reader: Reader, load: LoadEntries) -> EntriesLoaded:
     """Answer the core's question for journal entries."""
     after = load.after if load.after is not None else _before_first(reader, load)
-    return EntriesLoaded(load.link, reader.entries(after, load.bytes_max))
+    entries = () if after is None else reader.entries(after, load.bytes_max)
+    return EntriesLoaded(load.link, entries)
 
 
-def _before_first(reader: Reader, load: LoadEntries) -> int:
+def _before_first(reader: Reader, load: LoadEntries) -> int | None:
+    """Return where the first of these entries lies, None if all were dropped meanwhile."""
     found = (reader.first_arrival(author, n) for author, n in load.first)
-    return min(arrival for arrival in found if arrival is not None) - 1
+    return min((arrival - 1 for arrival in found if arrival is not None), default=None)
 
 
 def _matching(reader: Reader, selector: Selector) -> list[RecordRow]:

@@ -18,6 +18,7 @@ from p2pvault.core import io
 from p2pvault.core.device import Device
 from p2pvault.core.inquiries import Inquiry, LoadCounts, LoadRanges, LoadWhole
 from p2pvault.core.link import Phase
+from p2pvault.core.loads import LoadSnapshots, LoadSurplus, SurplusLoaded, SurplusUnknown
 from p2pvault.errors import StoreError, Unreachable, VaultError
 from p2pvault.net.addresses import is_gone
 from p2pvault.net.gate import HalfOpenGate
@@ -27,6 +28,7 @@ from p2pvault.node.clock import Clock
 from p2pvault.node.inquiring import inquire
 from p2pvault.node.memory import give_back_after
 from p2pvault.node.reading import load_entries, load_records
+from p2pvault.node.snapshots import load_snapshots
 from p2pvault.node.streams import Stream
 from p2pvault.store.port import Reader, Store
 from p2pvault.store.worker import StoreWorker
@@ -123,6 +125,10 @@ class Shell:
                 self._nursery.start_soon(self._load_entries, effect)
             case LoadCounts() | LoadRanges() | LoadWhole():
                 self._nursery.start_soon(self._inquire, effect)
+            case LoadSnapshots():
+                self._nursery.start_soon(self._load_snapshots, effect)
+            case LoadSurplus():
+                self._nursery.start_soon(self._load_surplus, effect)
             case io.Publish():
                 self._hooks.publish(effect)
             case io.Answer() | io.Refuse():
@@ -187,6 +193,27 @@ class Shell:
             self.feed(io.LoadFailed(error, inquiry.link))
         else:
             self.feed(finding)
+
+    async def _load_snapshots(self, load: LoadSnapshots) -> None:
+        vault = self.device.members.vault
+        try:
+            answer = await self._stores.reader.run(
+                lambda reader: load_snapshots(reader, vault, load)
+            )
+        except VaultError as error:
+            self.feed(io.LoadFailed(error, load.link))
+        else:
+            self.feed(answer)
+
+    async def _load_surplus(self, load: LoadSurplus) -> None:
+        try:
+            found = await self._stores.reader.run(
+                lambda reader: reader.surplus(load.upto, load.chunks_min)
+            )
+        except VaultError as error:
+            self.feed(SurplusUnknown(error))
+        else:
+            self.feed(SurplusLoaded(found))
 
     # Streams -----------------------------------------------------------------------------
 

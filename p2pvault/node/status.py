@@ -27,6 +27,7 @@ def peer_status(device: Device, peer: DeviceId, now: Instant) -> PeerStatus:
         behind=missing_here(journals, standing.journals) if known else None,
         ahead=missing_there(journals, standing.journals) if known else None,
         last_seen_ms=standing.last_seen_ms or None,
+        fetching=device.fetch.source == peer,
     )
 
 

@@ -9,7 +9,8 @@ Messages, by kind on the channel (bodies are packed arrays):
 `content` is a digest over the fingerprints of all collections as of those journals. Both sides
 send HAVE when the link comes up and whenever their durable state moves; a heartbeat is a HAVE
 with nothing moved. Equal journals with equal content prove equal vaults; equal journals with
-different content are a fault that is never kept quiet.
+different content are a fault that is never kept quiet. While a device fetches record snapshots its
+content is UNSETTLED: it holds more than its journals say.
 
 A `Peer` is what one side knows of the other on one link. It decides which entries to send; loading
 and storing them is the core's work. docs/protocol/journal.md is the specification.
@@ -19,6 +20,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from typing import Final
 
 from p2pvault.crypto.hashing import digest
 from p2pvault.errors import LimitExceeded, MalformedMessage, UnexpectedMessage
@@ -32,6 +34,9 @@ from p2pvault.limits import (
 from p2pvault.types import AuthorId, Fingerprint, JournalHead, StoredEntry
 from p2pvault.wire.codec import pack, unpack
 from p2pvault.wire.shape import binary, exactly, pair, sequence, structure, to_tree, unsigned
+
+UNSETTLED: Final = bytes(32)
+"""Said instead of a content digest while snapshots are fetched: it proves nothing."""
 
 Journals = Mapping[AuthorId, JournalHead]
 """What a device holds: the head of every journal."""
@@ -168,6 +173,15 @@ class Peer:
         """Tell whether the peer neither holds nor refused this entry nor has it on its way."""
         return entry.n > self.reached(entry.author)
 
+    def continues(self, entries: Iterable[StoredEntry]) -> bool:
+        """Tell whether entries continue what the peer holds, each journal without a gap."""
+        reached: dict[AuthorId, int] = {}
+        for entry in entries:
+            if entry.n != reached.get(entry.author, self.reached(entry.author)) + 1:
+                return False
+            reached[entry.author] = entry.n
+        return True
+
     def reached(self, author: AuthorId) -> int:
         """Return the highest number of a journal that is settled there or in flight."""
         return max(self._settled(author), self.covered.get(author, 0))
@@ -199,7 +213,7 @@ class Peer:
                 return Verdict.CONTRADICTION
         if any(journals.get(author) != head for author, head in self.journals.items()):
             return Verdict.APART
-        if len(journals) != len(self.journals):
+        if len(journals) != len(self.journals) or UNSETTLED in (content, self.content):
             return Verdict.APART
         return Verdict.EQUAL if content == self.content else Verdict.CONTRADICTION
 

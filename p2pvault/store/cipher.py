@@ -107,6 +107,9 @@ def connect(path: Path, key: bytes, *, writable: bool) -> Connection:
         on_failure.callback(connection.close)
         # Not `PRAGMA key`, which would leave the key in the cache of prepared statements.
         connection.set_key(_key_specification(key))
+        if writable and path.stat().st_size == 0:
+            # Free pages can be given back only where this was said before the first table was made.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         _configure(connection, writable=writable)
         on_failure.pop_all()
     return cast("Connection", connection)

@@ -23,6 +23,7 @@ from p2pvault.types import (
     StoredEntry,
     StoredRecord,
     StoreState,
+    Surplus,
 )
 
 
@@ -129,6 +130,25 @@ class Reader(Protocol):
         """Return the arrival number of the first held entry of a journal from number `n` on."""
         ...
 
+    def records_behind(self, after: RecordId | None, bytes_max: int) -> list[StoredRecord]:
+        """Return records with their chunks, sorted by id, deleted ones among them.
+
+        Args:
+            after: The last id that is not wanted, or None to start with the first record.
+            bytes_max: Most bytes of chunks in the answer. The first record is returned even when
+                it alone is larger, so that a reader always gets on.
+        """
+        ...
+
+    def surplus(self, upto: Sequence[tuple[AuthorId, int]], chunks_min: int | None) -> Surplus:
+        """Return what could go or be folded, as much as fits one short batch.
+
+        Args:
+            upto: For each journal, the number up to which its entries are not needed.
+            chunks_min: Also look for records of so many chunks, all over the store.
+        """
+        ...
+
     def quarantine(self) -> list[QuarantinedRow]:
         """Return the row of every quarantined entry, by position."""
         ...
@@ -157,8 +177,8 @@ class Store(Reader, Protocol):
 
         Args:
             batch: Entries must continue their journals (`n` one above the last) and the order of
-                arrival; a record may appear once. Entries leave the quarantine before others
-                enter it, so that a position or a number can change hands.
+                arrival; a record may appear once; what is dropped must be held. Entries leave the
+                quarantine before others enter it, so that a position or a number can change hands.
 
         Raises:
             StoreFull: No room on the disk.

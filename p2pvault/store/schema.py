@@ -54,6 +54,17 @@ _STEPS: Final = (
             data BLOB NOT NULL, UNIQUE (author, n)
         ) STRICT""",
     ),
+    # A journal whose first entries are not kept begins behind its base. What peers hold decides
+    # which entries are kept.
+    (
+        """CREATE TABLE bases (
+            author BLOB PRIMARY KEY, n INTEGER NOT NULL, hash BLOB NOT NULL
+        ) WITHOUT ROWID, STRICT""",
+        """CREATE TABLE acknowledged (
+            device BLOB NOT NULL, author BLOB NOT NULL, n INTEGER NOT NULL,
+            PRIMARY KEY (device, author)
+        ) WITHOUT ROWID, STRICT""",
+    ),
 )
 
 VERSION: Final = len(_STEPS)

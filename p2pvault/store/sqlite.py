@@ -27,8 +27,10 @@ from p2pvault.store.keepsake import (
     write_keepsake,
 )
 from p2pvault.store.lock import ExclusiveLock
+from p2pvault.store.surplus import surplus
 from p2pvault.store.writes import last_arrival, write
 from p2pvault.types import (
+    Acknowledgement,
     AuthorId,
     Batch,
     Fingerprint,
@@ -41,6 +43,7 @@ from p2pvault.types import (
     StoredOperation,
     StoredRecord,
     StoreState,
+    Surplus,
 )
 
 _ID_HEX_DIGITS: Final = 32
@@ -92,6 +95,14 @@ class SqliteReader:
                 ],
                 peers=[rows.peer(row) for row in execute("SELECT * FROM peers ORDER BY device")],
                 last_arrival=last_arrival(self._connection),
+                bases=tuple(
+                    JournalHead(*row)
+                    for row in execute("SELECT author, n, hash FROM bases ORDER BY author")
+                ),
+                acknowledged=tuple(
+                    Acknowledgement(*row)
+                    for row in execute("SELECT * FROM acknowledged ORDER BY device, author")
+                ),
                 quarantine=self._quarantine(),
             )
 
@@ -188,6 +199,25 @@ class SqliteReader:
             "SELECT arrival FROM entries WHERE author = ? AND n >= ? ORDER BY n LIMIT 1", author, n
         )
 
+    def records_behind(self, after: RecordId | None, bytes_max: int) -> list[StoredRecord]:
+        """See `port.Reader`."""
+        found: list[StoredRecord] = []
+        size = 0
+        with self._using(), transaction(self._connection, "DEFERRED"):
+            for identifier in self._ids_behind(after):
+                record = self._record(identifier)
+                assert record is not None, "a record has chunks"
+                size += sum(map(len, record.chunks))
+                if found and size > bytes_max:
+                    break
+                found.append(record)
+        return found
+
+    def surplus(self, upto: Sequence[tuple[AuthorId, int]], chunks_min: int | None) -> Surplus:
+        """See `port.Reader`."""
+        with self._using(), transaction(self._connection, "DEFERRED"):
+            return surplus(self._connection, upto, chunks_min)
+
     def quarantine(self) -> list[QuarantinedRow]:
         """See `port.Reader`."""
         with self._using():
@@ -262,6 +292,12 @@ class SqliteReader:
         # A record whose chunks are gone is damaged, not absent: what is known of it is its row.
         chunks = tuple(row[-1] for row in found if row[-1] is not None)
         return StoredRecord(rows.record_row(found[0][:-1]), chunks)
+
+    def _ids_behind(self, after: RecordId | None) -> Iterator[RecordId]:
+        query = "SELECT id FROM records WHERE id > ? ORDER BY id"
+        with closing(self._connection.execute(query, (after or b"",))) as cursor:
+            for (identifier,) in cursor:
+                yield identifier
 
     def _place(self, identifier: RecordId) -> tuple[str, str, bytes]:
         found = self._rows("WHERE id = ?", identifier)

@@ -13,6 +13,7 @@ from p2pvault.types import (
     AuthorId,
     Batch,
     EntryHash,
+    JournalHead,
     RecordWrite,
     StoredEntry,
 )
@@ -23,6 +24,11 @@ _PUT_RECORD: Final = """
         deleted = excluded.deleted, heads = excluded.heads
 """
 _DROP_CHUNKS: Final = "DELETE FROM chunks WHERE record = (SELECT pk FROM records WHERE id = ?)"
+# A journal that stands further already stays there, and so does its base.
+_ADOPT: Final = """
+    INSERT INTO {} VALUES (?, ?, ?)
+    ON CONFLICT (author) DO UPDATE SET n = excluded.n, hash = excluded.hash WHERE excluded.n > n
+"""
 _ADD_CHUNK: Final = "INSERT INTO chunks (record, data) SELECT pk, ? FROM records WHERE id = ?"
 
 
@@ -47,7 +53,17 @@ def write(connection: Connection, batch: Batch) -> None:
     connection.executemany(
         "INSERT OR REPLACE INTO peers VALUES (?, ?, ?, ?)", map(rows.from_peer, batch.peers)
     )
+    connection.executemany(
+        "INSERT OR REPLACE INTO acknowledged VALUES (?, ?, ?)",
+        [(word.device, word.author, word.n) for word in batch.acknowledged],
+    )
+    _adopt(connection, "journals", batch.adopted)
+    _adopt(connection, "bases", batch.adopted)
+    _drop_entries(connection, batch.dropped)
     _write_quarantine(connection, batch)
+    if batch.release_pages:
+        # Each step of this statement releases one page.
+        connection.execute(f"PRAGMA incremental_vacuum({batch.release_pages:d})").fetchall()
 
 
 def _write_entries(connection: Connection, entries: Sequence[StoredEntry]) -> None:
@@ -87,6 +103,25 @@ def last_arrival(connection: Connection) -> int:
 def _last(connection: Connection, author: AuthorId) -> int:
     row = connection.execute("SELECT n FROM journals WHERE author = ?", (author,)).fetchone()
     return 0 if row is None else int(row[0])
+
+
+def _adopt(connection: Connection, table: str, heads: Sequence[JournalHead]) -> None:
+    connection.executemany(
+        _ADOPT.format(table), [(head.author, head.n, head.hash) for head in heads]
+    )
+
+
+def _drop_entries(connection: Connection, last: Sequence[JournalHead]) -> None:
+    for head in last:
+        found = connection.execute(
+            "SELECT hash FROM entries WHERE author = ? AND n = ?", (head.author, head.n)
+        ).fetchone()
+        if found != (head.hash,):
+            raise AssertionError(f"entry {head.n} is to be dropped and is not held")
+    connection.executemany(
+        "DELETE FROM entries WHERE author = ? AND n <= ?", [(head.author, head.n) for head in last]
+    )
+    _adopt(connection, "bases", last)
 
 
 def _write_records(connection: Connection, writes: Sequence[RecordWrite]) -> None:

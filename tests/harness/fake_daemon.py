@@ -102,6 +102,7 @@ def peer(name: str, **changes: object) -> JsonObject:
         "address": "127.0.0.1:4242",
         "in_sync": True,
         "proved_s": 2.4,
+        "fetching": False,
         "behind": 0,
         "ahead": 0,
         "last_seen": "2026-11-21T12:00:00Z",

@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from p2pvault.errors import NoSuchRecord
+from p2pvault.limits import CROWDED_RECORDS_MAX, DROP_BYTES_MAX, DROP_ENTRIES_MAX
 from p2pvault.types import (
+    Acknowledgement,
     AuthorId,
     Batch,
     DeviceId,
@@ -23,6 +25,7 @@ from p2pvault.types import (
     StoredOperation,
     StoredRecord,
     StoreState,
+    Surplus,
 )
 
 
@@ -37,6 +40,8 @@ class MemoryStore:
         self._fingerprints: dict[str, Fingerprint] = {}
         self._operations: list[StoredOperation] = []
         self._peers: dict[DeviceId, PeerRow] = {}
+        self._bases: dict[AuthorId, JournalHead] = {}
+        self._acknowledged: dict[tuple[DeviceId, AuthorId], int] = {}
         self._quarantined: dict[int, QuarantinedEntry] = {}
 
     def persist(self, batch: Batch) -> None:
@@ -54,6 +59,13 @@ class MemoryStore:
         for name in [name for name, value in batch.meta.items() if value is None]:
             self._meta.pop(name, None)
         self._peers.update({peer.device: peer for peer in batch.peers})
+        self._acknowledged.update({(a.device, a.author): a.n for a in batch.acknowledged})
+        for head in batch.adopted:
+            _raise_to(self._journals, head)
+            _raise_to(self._bases, head)
+        for head in batch.dropped:
+            _raise_to(self._bases, head)
+            self._entries = [e for e in self._entries if e.author != head.author or e.n > head.n]
         self._quarantined = self._quarantine_after(batch)
 
     def _check(self, batch: Batch) -> None:
@@ -64,6 +76,9 @@ class MemoryStore:
             assert entry.n == journals.get(entry.author, 0) + 1, "an entry out of order"
             arrival, journals[entry.author] = entry.arrival, entry.n
         assert _distinct(write.row.id for write in batch.records), "a record twice in one batch"
+        held = {(item.author, item.n, item.hash) for item in self._entries}
+        wanted = {(head.author, head.n, head.hash) for head in batch.dropped}
+        assert wanted <= held, "an entry dropped that is not held"
         operations = [*self._operations, *batch.operations]
         assert _distinct(operation.hash for operation in operations), "an operation twice"
         kept = [at for at in self._quarantined if at not in batch.left_quarantine]
@@ -85,6 +100,11 @@ class MemoryStore:
             operations=list(self._operations),
             peers=[self._peers[device] for device in sorted(self._peers)],
             last_arrival=self._last_arrival(),
+            bases=tuple(self._bases[author] for author in sorted(self._bases)),
+            acknowledged=tuple(
+                Acknowledgement(device, author, n)
+                for (device, author), n in sorted(self._acknowledged.items())
+            ),
             quarantine=self.quarantine(),
         )
 
@@ -150,6 +170,29 @@ class MemoryStore:
         found = (item.arrival for item in self._entries if item.author == author and item.n >= n)
         return next(found, None)
 
+    def records_behind(self, after: RecordId | None, bytes_max: int) -> list[StoredRecord]:
+        found: list[StoredRecord] = []
+        for identifier in sorted(each for each in self._records if each > (after or b"")):
+            found.append(self._records[identifier])
+            if len(found) > 1 and sum(len(c) for r in found for c in r.chunks) > bytes_max:
+                return found[:-1]
+        return found
+
+    def surplus(self, upto: Sequence[tuple[AuthorId, int]], chunks_min: int | None) -> Surplus:
+        dropped: dict[AuthorId, JournalHead] = {}
+        size = count = 0
+        for author, n in upto:
+            for item in [e for e in self._entries if e.author == author and e.n <= n]:
+                size, count = size + len(item.data), count + 1
+                if not dropped or (size <= DROP_BYTES_MAX and count <= DROP_ENTRIES_MAX):
+                    dropped[author] = JournalHead(author, item.n, item.hash)
+        crowded = [
+            (identifier, sum(map(len, record.chunks)))
+            for identifier, record in self._records.items()
+            if chunks_min is not None and len(record.chunks) >= chunks_min
+        ]
+        return Surplus(tuple(dropped.values()), tuple(crowded[:CROWDED_RECORDS_MAX]), 0, 0)
+
     def quarantine(self) -> list[QuarantinedRow]:
         return [self._quarantined[at].row for at in sorted(self._quarantined)]
 
@@ -185,6 +228,11 @@ class MemoryStore:
 
 def _place(row: RecordRow) -> tuple[str, str, bytes]:
     return row.collection, row.name, row.id
+
+
+def _raise_to(heads: dict[AuthorId, JournalHead], head: JournalHead) -> None:
+    if head.author not in heads or heads[head.author].n < head.n:
+        heads[head.author] = head
 
 
 def _distinct(items: Iterable[bytes]) -> bool:

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from random import Random
 
 from harness.entropy import seeded
+from harness.loads import answer
 from harness.memory_store import MemoryStore
 from p2pvault.core import io
 from p2pvault.core.device import Device
 from p2pvault.core.inquiries import Inquiry, LoadCounts, LoadRanges, LoadWhole
+from p2pvault.core.loads import Load, LoadSnapshots, LoadSurplus
 from p2pvault.core.news import News
 from p2pvault.core.start import NewVault, device_of, found_vault, join_vault
 from p2pvault.crdt.prefilter import inspect
@@ -367,6 +369,9 @@ class World:
                 self._later(party, ("log", link), lambda: self._load_entries(party, effect))
             case LoadCounts() | LoadRanges() | LoadWhole():
                 self._later(party, ("repair", effect.link), lambda: self._inquire(party, effect))
+            case LoadSnapshots() | LoadSurplus():
+                lane = ("whole", getattr(effect, "link", party.name))
+                self._later(party, lane, lambda: self._load(party, lane, effect))
             case io.Dial(attempt, _, address):
                 self._dial(party, attempt, address)
             case io.Write(link, data):
@@ -434,6 +439,11 @@ class World:
             else inquire(party.store, inquiry)
         )
         self._later(party, ("repair", inquiry.link), lambda: self._handle(party, answer))
+
+    def _load(self, party: Party, lane: Hashable, load: Load) -> None:
+        vault = party.device.members.vault
+        found = answer(party.store, vault, load, unreadable=party.unreadable)
+        self._later(party, lane, lambda: self._handle(party, found))
 
     def _show(self, shown: Party, seer: Party) -> None:
         """Let one device see what another one advertises, where it looks for that and can."""

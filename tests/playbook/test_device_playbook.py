@@ -97,7 +97,7 @@ def test_a_peer_that_says_it_holds_what_nobody_wrote_is_not_believed_to_be_equal
 
 def test_equal_journals_with_other_content_are_an_error_that_is_shown():
     world, (ada, bob) = world_of(2)
-    say(world, ada, bob, (Kind.HAVE, encode_have(Have((), bytes(32)))))
+    say(world, ada, bob, (Kind.HAVE, encode_have(Have((), b"c" * 32))))
     world.run()
     assert bob.verdict(ada) is Verdict.CONTRADICTION
     (report,) = bob.reported("content_differs")

@@ -1,8 +1,11 @@
 """The pipeline: this job, exactly these loads and batches, in this order."""
 
+from dataclasses import replace
+
 from harness.entropy import seeded
 from harness.pipelines import ADA, BOB, LOG, NOW, VAULT, Bench, answered, bob, one
 from harness.world import put
+from p2pvault.core.folding import FoldJob
 from p2pvault.core.intake import check_author
 from p2pvault.core.io import Edit, LoadRecords, Persist, RecordsLoaded
 from p2pvault.core.jobs import PlainJob
@@ -23,6 +26,7 @@ from p2pvault.errors import (
 from p2pvault.limits import (
     CHUNKS_BEFORE_FOLD,
     EDIT_RECORDS_MAX,
+    FOLD_BYTES_MIN,
     JOURNALS_PER_DEVICE_MAX,
     RECORDS_CACHED_MAX,
 )
@@ -293,17 +297,66 @@ def test_deleted_records_are_not_found_and_their_paths_are_free():
     assert bench.pipeline.durable.records == 1
 
 
-def test_a_record_is_folded_into_a_snapshot_now_and_then():
+def test_a_record_of_many_chunks_is_named_and_folds_into_one():
     bench = Bench()
-    folds = []
-    for n in range(3 * CHUNKS_BEFORE_FOLD):
+    crowded = []
+    for n in range(CHUNKS_BEFORE_FOLD + 1):
         steps = bench.run(bench.edit(n, put("notes/one", n=n)))
-        (write,) = steps[-1].done.staged.batch.records
-        folds.append(write.replaces)
-    assert folds[0]
-    assert 2 <= sum(folds[1:]) <= 4
-    (stored,) = bench.store.records([write.row.id])
-    assert len(stored.chunks) <= CHUNKS_BEFORE_FOLD
+        crowded.append(steps[-1].done.staged.crowded)
+    assert not any(crowded[: CHUNKS_BEFORE_FOLD - 1])
+    (row,) = bench.store.find("notes", "one")
+    (before,) = bench.store.records([row.id])
+    assert crowded[-1] == ((row.id, sum(map(len, before.chunks))),)
+    content = bench.pipeline.durable
+    done = bench.run(bench.pipeline.submit(FoldJob((row.id,))))[-1].done
+    (after,) = bench.store.records([row.id])
+    assert (after.row, len(after.chunks)) == (before.row, 1)
+    assert bench.pipeline.durable == content
+    assert (done.staged.changes, done.staged.crowded, done.link) == ((), (), None)
+    bench.run(bench.edit(99, put("notes/one", n=99)))
+    (after,) = bench.store.records([row.id])
+    assert len(after.chunks) == 2
+
+
+def test_a_record_with_a_long_tail_is_named_before_it_has_many_chunks():
+    bench = Bench()
+    for n in range(4):
+        steps = bench.run(bench.edit(n, put("notes/one", blob=seeded(n)(2_000))))
+    assert steps[-1].done.staged.crowded
+    assert FOLD_BYTES_MIN < 8_000
+
+
+def test_folding_waits_for_its_record_and_keeps_out_of_other_batches():
+    bench = Bench()
+    bench.run(bench.edit(1, put("notes/one", n=1)))
+    bench.run(bench.edit(2, put("notes/one", n=2)))
+    (row,) = bench.store.find("notes", "one")
+    bench.pipeline._replicas.clear()
+    load = one(bench.pipeline.submit(FoldJob((row.id,))), LoadRecords)
+    assert load.ids == (row.id,)
+    assert not bench.pipeline.is_idle
+    bench.edit(3, put("notes/one", n=3))
+    steps = bench.run(bench.load(load))
+    batches = [step.done.staged.batch for step in steps if step.done is not None]
+    assert [(len(b.records), len(b.entries), b.fingerprints == ()) for b in batches] == [
+        (1, 0, True),
+        (1, 1, False),
+    ]
+    assert bench.pipeline.is_idle
+
+
+def test_a_damaged_record_is_not_folded():
+    bench = Bench()
+    bench.run(bench.edit(1, put("notes/one", n=1)))
+    bench.run(bench.edit(2, put("notes/one", n=2)))
+    (row,) = bench.store.find("notes", "one")
+    bench.pipeline._replicas.clear()
+    (stored,) = bench.store.records([row.id])
+    load = one(bench.pipeline.submit(FoldJob((row.id,))), LoadRecords)
+    torn = replace(stored, chunks=stored.chunks[:1])
+    (failed,) = bench.loaded(RecordsLoaded(load.load, (torn,))).failed
+    assert isinstance(failed.error, CrdtError)
+    assert bench.store.records([row.id]) == [stored]
 
 
 def test_the_cache_is_bounded_and_what_left_it_is_loaded_again():

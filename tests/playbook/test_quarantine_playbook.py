@@ -182,9 +182,13 @@ def test_others_are_not_blocked() -> None:
     assert judge.value("notes/mine") == {"y": 1}
 
 
-def test_a_missing_change_is_a_fault_while_nothing_is_refused() -> None:
+def test_a_missing_change_is_damage_while_nothing_is_refused() -> None:
     _, built = with_follower()
-    assert isinstance(fault(Judge().take(*built)), CrdtError)
+    judge = Judge()
+    (done,) = [step.done for step in judge.take(*built) if step.done]
+    assert len(done.staged.damaged) == 1
+    assert judge.kept == []
+    assert judge.value("notes/own") == {"mine": 1}
 
 
 # Letting go ----------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from p2pvault.limits import (
     KIB,
     UNACKNOWLEDGED_BYTES_MAX,
 )
+from p2pvault.protocol.bootstrap import CutHead, Fetching, decode_cut
 from p2pvault.protocol.reconcile import (
     Have,
     Verdict,
@@ -75,7 +76,10 @@ class Side:
         """Return what bob hears, decoded: the heads of a HAVE, the number of ENTRIES."""
         found = []
         for message in heard(effects, self.far):
-            if message.kind == Kind.HAVE:
+            if message.kind == Kind.BEHIND:
+                cut = decode_cut(message.body)
+                found.append((Kind.BEHIND, [each.n for each in cut]))
+            elif message.kind == Kind.HAVE:
                 found.append((Kind.HAVE, [head.n for head in decode_have(message.body).journals]))
             else:
                 found.append((Kind.ENTRIES, len(decode_entries(message.body))))
@@ -121,7 +125,7 @@ def test_a_peer_that_lacks_something_is_fed_from_its_first_missing_entry():
 
 def test_loaded_entries_that_the_peer_has_are_passed_over():
     side = Side()
-    log = [entry(1, by=1), replace(entry(2, by=2), n=1), entry(3, by=1)]
+    log = [entry(1, by=1), replace(entry(2, by=2), n=1), replace(entry(3, by=1), n=2)]
     theirs = replace(holding(log[1:2]), journals=holding(log[1:2]).journals)
     side.hear(holding(log), theirs)
     assert side.said(side.load(holding(log), log)) == [(Kind.ENTRIES, 2)]
@@ -277,6 +281,73 @@ def test_a_peer_that_does_not_wait_for_acknowledgements_is_stopped():
     (first,) = bob().written(put("notes/one", a=1))
     with pytest.raises(LimitExceeded):
         side.replication.heard_entries(side.link, encode_entries([first.data]), EMPTY)
+
+
+# Journals that begin behind their first entry -----------------------------------------------
+
+
+def dropped_up_to(content: Content, n: int) -> Content:
+    """Return a content whose one journal begins behind entry n."""
+    (name,) = content.journals
+    return replace(content, bases={name: n}, devices={name: BOB_ID})
+
+
+def test_a_peer_that_lacks_what_is_not_kept_is_told_so_once_and_gets_no_entries():
+    side, log = Side(), [entry(n) for n in range(1, 5)]
+    content = dropped_up_to(holding(log), 2)
+    assert side.said(side.hear(content, holding(log[:1]))) == [(Kind.BEHIND, [4])]
+    assert side.hear(content, holding(log[:1])) == []
+    more = [*log, entry(5)]
+    later = dropped_up_to(holding(more), 2)
+    said = side.said(side.replication.announce(START, side.link, later, tuple(more[-1:])))
+    assert said == [(Kind.HAVE, [5])]
+    (load,) = only(LoadEntries, side.hear(later, holding(more[:2])))
+    assert load.first == ((author(1), 3),)
+    assert side.link.supply.withdrawn
+
+
+def test_a_peer_that_holds_all_that_is_not_kept_gets_entries():
+    side, log = Side(), [entry(n) for n in range(1, 5)]
+    (load,) = only(LoadEntries, side.hear(dropped_up_to(holding(log), 2), holding(log[:2])))
+    assert load.first == ((author(1), 3),)
+
+
+@pytest.mark.parametrize("loaded", [[], [entry(4)]], ids=["nothing", "a gap"])
+def test_entries_that_were_dropped_while_they_were_loaded_become_records(loaded):
+    side, log = Side(), [entry(n) for n in range(1, 5)]
+    side.hear(holding(log), holding(log[:1]))
+    effects = side.load(dropped_up_to(holding(log), 3), loaded)
+    assert side.said(effects) == [(Kind.BEHIND, [4])]
+
+
+def test_a_log_whose_end_was_dropped_has_been_read_to_its_end():
+    side, log = Side(), [entry(n) for n in range(1, 7)]
+    content = holding(log)
+    side.hear(content)
+    side.load(content, log[:3])
+    assert side.load(content, []) == []
+    assert side.link.feed.at_tail
+    assert side.link.feed.cursor == 6
+
+
+def test_what_was_being_loaded_is_thrown_away_when_what_is_held_is_known_otherwise():
+    side, log = Side(), [entry(n) for n in range(1, 5)]
+    content = holding(log)
+    side.hear(content, holding(log[:1]))
+    assert side.said(side.replication.restate(START, side.link, content)) == [(Kind.HAVE, [4])]
+    (load,) = side.load(content, log[1:])
+    assert (load.after, load.first) == (None, ((author(1), 2),))
+    assert side.said(side.load(content, log[1:])) == [(Kind.ENTRIES, 3)]
+
+
+def test_while_records_are_fetched_only_who_holds_the_cut_gets_entries():
+    side, log = Side(), [entry(n) for n in range(1, 5)]
+    cut = (CutHead(author(2), BOB_ID, 7, EntryHash(digest(7))),)
+    content = replace(holding(log), fetching=Fetching(cut, None))
+    assert side.hear(content, holding(log[:1])) == [StatusChanged()]
+    theirs = JournalHead(author(2), 7, EntryHash(digest(7)))
+    both = replace(holding(log[:1]), journals={**holding(log[:1]).journals, author(2): theirs})
+    assert only(LoadEntries, side.hear(content, both))
 
 
 # Three devices -----------------------------------------------------------------------------

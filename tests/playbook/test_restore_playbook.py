@@ -1,17 +1,21 @@
 """Record snapshots through the pipeline: merged, written, counted, and told to watchers."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.pipelines import Bench, bob, one
 from harness.world import put
-from p2pvault.core.content import Tally
+from p2pvault.core.content import FETCHING, Tally, content_of
 from p2pvault.core.io import LoadRecords, Persist
 from p2pvault.core.pipeline import Step
 from p2pvault.core.restore import SnapshotsJob, paced_snapshots
 from p2pvault.crdt.snapshot import Snapshot, inspect_snapshot
 from p2pvault.errors import CrdtError, StoreFull
 from p2pvault.limits import ENTRY_OPERATIONS_MAX
-from p2pvault.types import DeviceId, LinkId, RecordId, RecordRow, StoredRecord
+from p2pvault.protocol.bootstrap import CutHead, Fetching, encode_progress
+from p2pvault.protocol.reconcile import UNSETTLED
+from p2pvault.types import AuthorId, DeviceId, EntryHash, LinkId, RecordId, RecordRow, StoredRecord
 
 PEER = DeviceId(b"p" * 32)
 
@@ -176,3 +180,79 @@ def test_much_work_is_cut_into_parts_and_the_last_gives_the_bytes_back():
     assert [part.received_bytes for part in parts] == [0, 0, 99]
     parts = paced_snapshots(job(*[piece(n, 1) for n in range(2_500)]))
     assert [len(part.records) for part in parts] == [1_000, 1_000, 500]
+
+
+# All records of a cut ----------------------------------------------------------------------
+
+CUT = (CutHead(AuthorId(b"j" * 16), PEER, 7, EntryHash(b"h" * 32)),)
+
+
+def portion(after: RecordId | None, *records: tuple[RecordId, Snapshot]) -> SnapshotsJob:
+    return SnapshotsJob(LinkId(7), PEER, records, 9, Fetching(CUT, after))
+
+
+def two_records() -> list[tuple[RecordId, Snapshot]]:
+    there = bob()
+    there.written(put("notes/one", n=1), put("notes/two", n=2))
+    return sorted([whole(there, "notes/one"), whole(there, "notes/two")], key=lambda it: it[0])
+
+
+def test_how_far_a_cut_has_come_is_in_the_same_batch_as_its_records():
+    here, (one_, two) = Bench(), two_records()
+    for after, record in ((None, one_), (one_[0], two)):
+        done = last(here.run(here.pipeline.submit(portion(after, record)))).done
+        assert (done.snapshot_bytes, done.received_bytes) == (9, 9)
+        expected = Fetching(CUT, record[0])
+        assert done.staged.batch.meta == {FETCHING: encode_progress(expected)}
+        assert here.pipeline.durable.fetching == expected
+        assert content_of(here.store.state()).fetching == expected
+        assert here.pipeline.durable.digest == UNSETTLED
+
+
+def test_records_behind_a_batch_that_failed_do_not_count_as_progress():
+    here, (one_, two) = Bench(), two_records()
+    first = one(here.load(one(here.pipeline.submit(portion(None, one_)), LoadRecords)), Persist)
+    here.pipeline.submit(portion(one_[0], two))
+    failed = here.fail(first)
+    assert [each.job.records for each in failed.failed if isinstance(each.job, SnapshotsJob)]
+    here.run(failed)
+    assert here.pipeline.durable.fetching is None
+    assert content_of(here.store.state()).fetching is None
+
+
+def test_a_portion_that_comes_again_does_not_take_progress_back():
+    here, (one_, two) = Bench(), two_records()
+    for after, record in ((None, one_), (one_[0], two), (None, one_)):
+        here.run(here.pipeline.submit(portion(after, record)))
+    assert here.pipeline.durable.fetching == Fetching(CUT, two[0])
+
+
+def test_a_portion_of_another_cut_counts_from_its_beginning_only():
+    here, (one_, two) = Bench(), two_records()
+    here.run(here.pipeline.submit(portion(None, one_)))
+    other = (CutHead(AuthorId(b"k" * 16), PEER, 1, EntryHash(b"h" * 32)),)
+    later = SnapshotsJob(LinkId(7), PEER, (two,), 9, Fetching(other, one_[0]))
+    here.run(here.pipeline.submit(later))
+    assert here.pipeline.durable.fetching == Fetching(CUT, one_[0])
+    begun = SnapshotsJob(LinkId(7), PEER, (one_,), 9, Fetching(other, None))
+    here.run(here.pipeline.submit(begun))
+    assert here.pipeline.durable.fetching == Fetching(other, one_[0])
+
+
+def test_parts_of_a_portion_follow_one_another():
+    one_, two = two_records()
+    heavy = [(r, replace(s, operations=ENTRY_OPERATIONS_MAX)) for r, s in (one_, two)]
+    parts = paced_snapshots(portion(None, *heavy))
+    assert [part.begins for part in parts] == [Fetching(CUT, None), Fetching(CUT, one_[0])]
+
+
+def test_entries_whose_changes_a_record_has_already_leave_its_chunks_alone():
+    there, here = bob(), Bench()
+    entries = there.written(put("notes/one", n=1), put("notes/one", n=2))
+    here.run(here.pipeline.submit(job(whole(there, "notes/one"))))
+    before = held(here, "notes/one")
+    done = last(here.run(here.entries(5, *entries))).done
+    assert len(done.staged.entries) == 2
+    assert done.staged.batch.records == ()
+    assert held(here, "notes/one") == before
+    check_fingerprints(here)

@@ -17,6 +17,7 @@ from p2pvault.limits import (
     UNACKNOWLEDGED_BYTES_MAX,
 )
 from p2pvault.protocol.reconcile import (
+    UNSETTLED,
     Have,
     Peer,
     Verdict,
@@ -39,6 +40,7 @@ heads = st.builds(
     JournalHead, authors, st.integers(1, 9), st.binary(min_size=32, max_size=32).map(EntryHash)
 )
 contents = st.binary(min_size=32, max_size=32)
+CONTENT = b"c" * 32
 
 
 def entry(by: int, n: int, size: int = 100) -> StoredEntry:
@@ -54,7 +56,7 @@ def journals(**numbers: int) -> dict:
     return {each.author: each for each in made}
 
 
-def have(content: bytes = bytes(32), **numbers: int) -> Have:
+def have(content: bytes = CONTENT, **numbers: int) -> Have:
     return Have(tuple(journals(**numbers).values()), content)
 
 
@@ -137,13 +139,32 @@ def test_nothing_is_equal_before_the_peer_has_spoken() -> None:
 def test_journals_decide_what_is_compared(theirs, ours, verdict) -> None:
     peer = Peer()
     peer.heard(have(**theirs))
-    assert peer.compare(journals(**ours), bytes(32)) is verdict
+    assert peer.compare(journals(**ours), CONTENT) is verdict
 
 
 def test_equal_journals_with_other_content_are_a_contradiction() -> None:
     peer = Peer()
     peer.heard(have(j1=2))
     assert peer.compare(journals(j1=2), b"x" * 32) is Verdict.CONTRADICTION
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [(UNSETTLED, CONTENT), (CONTENT, UNSETTLED)])
+def test_content_that_is_unsettled_on_either_side_proves_nothing(theirs, ours) -> None:
+    peer = Peer()
+    peer.heard(have(theirs, j1=2))
+    assert peer.compare(journals(j1=2), ours) is Verdict.APART
+
+
+def test_entries_continue_what_is_held_or_under_way_without_a_gap() -> None:
+    peer = Peer()
+    peer.heard(have(j1=2))
+    assert peer.continues([])
+    assert peer.continues([entry(1, 3), entry(2, 1), entry(1, 4)])
+    assert not peer.continues([entry(1, 4)])
+    assert not peer.continues([entry(1, 3), entry(1, 5)])
+    assert not peer.continues([entry(2, 2)])
+    peer.sent(entry(1, 3))
+    assert peer.continues([entry(1, 4)])
 
 
 def test_one_number_with_two_hashes_is_a_contradiction_whatever_else_differs() -> None:

@@ -8,10 +8,29 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from harness.batches import author, device, entry, operation, put, quarantined, record_id, row
+from harness.batches import (
+    author,
+    device,
+    digest,
+    entry,
+    operation,
+    put,
+    quarantined,
+    record_id,
+    row,
+)
 from harness.memory_store import MemoryStore
 from p2pvault.store.sqlite import open_reader, open_store
-from p2pvault.types import Address, Batch, Fingerprint, PeerRow, RecordWrite
+from p2pvault.types import (
+    Acknowledgement,
+    Address,
+    Batch,
+    EntryHash,
+    Fingerprint,
+    JournalHead,
+    PeerRow,
+    RecordWrite,
+)
 
 KEY = bytes(range(32))
 
@@ -123,6 +142,24 @@ class TwoStores(RuleBasedStateMachine):
         self.operations += count
         self.persist(Batch(operations=batch))
 
+    @rule(upto=st.lists(st.tuples(st.integers(0, 2).map(author), st.integers(0, 9)), max_size=3))
+    def drop_entries(self, upto: list) -> None:
+        found = self.memory.surplus(upto, None).dropped
+        assert self.disk.surplus(upto, None).dropped == found
+        self.persist(Batch(dropped=found, release_pages=3))
+
+    @rule(by=st.integers(0, 2), ahead=st.integers(-2, 2))
+    def adopt(self, by: int, ahead: int) -> None:
+        n = max(1, self.ns.get(by, 0) + ahead)
+        self.ns[by] = max(n, self.ns.get(by, 0))
+        adopted = JournalHead(author(by), n, EntryHash(digest(("adopted", n))))
+        self.persist(Batch(adopted=(adopted,)))
+
+    @rule(words=st.lists(st.tuples(numbers, st.integers(0, 3), numbers), max_size=3))
+    def acknowledge(self, words: list) -> None:
+        said = [Acknowledgement(device(by), author(journal), n) for by, journal, n in words]
+        self.persist(Batch(acknowledged=tuple(said)))
+
     @precondition(lambda self: self.arrivals)
     @rule()
     def refuse_an_entry_that_is_held(self) -> None:
@@ -151,6 +188,9 @@ class TwoStores(RuleBasedStateMachine):
         for store in (self.disk, self.reader):
             assert store.records(ids) == self.memory.records(ids)
             assert store.find(collection, name) == self.memory.find(collection, name)
+            assert store.records_behind(ids[0] if ids else None, 40) == (
+                self.memory.records_behind(ids[0] if ids else None, 40)
+            )
             assert store.with_id_prefix(prefix, limit) == self.memory.with_id_prefix(prefix, limit)
 
     @rule(after=st.integers(-1, 40), bytes_max=st.integers(0, 500), by=st.integers(0, 3), n=numbers)

@@ -217,6 +217,7 @@ def test_status_without_a_vault_says_what_to_run(home: Path) -> None:
         ({"in_sync": False, "behind": 1}, "1 change of it not here yet"),
         ({"in_sync": False, "behind": 2, "ahead": 3},
          "2 changes of it not here yet, 3 changes of yours not there yet"),
+        ({"in_sync": False, "behind": 2, "fetching": True}, "its records are being fetched"),
         ({"in_sync": False}, "not the same as here"),
         ({"in_sync": None, "proved_s": 7_200}, "was the same as here, proved 2 h ago"),
         ({"in_sync": None, "proved_s": None, "behind": None, "ahead": None}, "not compared yet"),

@@ -103,6 +103,7 @@ def _peer(peer: PeerStatus) -> Json:
         "address": None if peer.address is None else str(peer.address),
         "in_sync": peer.in_sync,
         "proved_s": peer.proved_s,
+        "fetching": peer.fetching,
         "behind": peer.behind,
         "ahead": peer.ahead,
         "last_seen": None if peer.last_seen_ms is None else moment(peer.last_seen_ms),

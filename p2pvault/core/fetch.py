@@ -1,0 +1,277 @@
+"""Fetching record snapshots, where a peer does not keep the entries that this device lacks.
+
+One peer is asked at a time. What arrives is merged and made durable in the order of the record ids
+and acknowledged then; how far it has come is in the store, so that it goes on after a crash, with
+the same peer or with another one that can supply the same cut. When all records are durable, the
+cut becomes what this device holds, in one batch. Until then its content is unsettled, and proves
+nothing to anybody.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from p2pvault.core.content import FETCHING, JOURNAL_OWNER, Content
+from p2pvault.core.io import Effect, Report, StatusChanged, Write
+from p2pvault.core.kinds import Kind
+from p2pvault.core.link import Link, Phase
+from p2pvault.core.links import Links
+from p2pvault.core.members import Members
+from p2pvault.core.pipeline import Done, Pipeline
+from p2pvault.core.replication import Replication
+from p2pvault.core.restore import SnapshotsJob
+from p2pvault.crdt.snapshot import Snapshot, inspect_snapshot
+from p2pvault.errors import (
+    LimitExceeded,
+    RevokedDevice,
+    UnexpectedMessage,
+    UnknownDevice,
+)
+from p2pvault.limits import CUTS_PER_LINK_MAX, JOURNALS_PER_DEVICE_MAX
+from p2pvault.protocol.bootstrap import (
+    Cut,
+    Fetching,
+    Wanted,
+    decode_cut,
+    decode_end,
+    encode_wanted,
+)
+from p2pvault.protocol.snapshot import Assembly
+from p2pvault.types import Batch, DeviceId, Instant, LinkId, RecordId
+
+Save = Callable[[Batch, Callable[[Instant], list[Effect]]], list[Effect]]
+"""Makes a batch durable, sooner or later, and then calls back."""
+
+
+@dataclass(slots=True)
+class Request:
+    """What one peer was asked for, and what came of it.
+
+    Attributes:
+        link: The link that it was asked on.
+        cut: As of when.
+        last: The last record that arrived, or the one to go on behind.
+        assembly: Pieces of a record that is not whole yet.
+        taken_bytes: Bodies of snapshot messages that are durable here.
+        ended: Everything has arrived.
+    """
+
+    link: Link
+    cut: Cut
+    last: RecordId | None
+    assembly: Assembly = field(default_factory=Assembly)
+    taken_bytes: int = 0
+    ended: bool = False
+
+
+class Fetch:
+    """At most one request at a time, and the offers of other peers."""
+
+    def __init__(
+        self,
+        links: Links,
+        members: Members,
+        replication: Replication,
+        pipeline: Pipeline,
+        save: Save,
+    ) -> None:
+        self._links = links
+        self._members = members
+        self._replication = replication
+        self._pipeline = pipeline
+        self._save = save
+        self._request: Request | None = None
+        self._offers: dict[LinkId, tuple[Link, Cut]] = {}
+        self._adopting = False
+        self._unsettled = pipeline.durable.fetching is not None
+
+    @property
+    def source(self) -> DeviceId | None:
+        """The peer that snapshots are fetched from just now."""
+        return self._request.link.device if self._request is not None else None
+
+    # What peers say ----------------------------------------------------------------------
+
+    def heard_behind(self, link: Link, body: bytes) -> list[Effect]:
+        """Take in what a peer holds and does not keep; ask for it, unless another one was asked.
+
+        Raises:
+            RemoteProtocolError, UnknownDevice, RevokedDevice: It is no cut of this vault.
+        """
+        cut = decode_cut(body)
+        self._check(cut)
+        link.cuts += 1
+        if link.cuts > CUTS_PER_LINK_MAX:
+            raise UnexpectedMessage("a peer that says again and again what it does not keep")
+        self._offers[link.id] = link, cut
+        if self._request is not None and self._request.link is link and not self._adopting:
+            # It cannot supply what it was asked for.
+            return self._ask(link, cut, None)
+        return self._ask_next()
+
+    def heard_snapshots(self, link: Link, body: bytes) -> SnapshotsJob | list[Effect]:
+        """Read records that were asked for, and count them until they are durable.
+
+        Raises:
+            RemoteProtocolError, ChangeRefused: They were not asked for, are out of order, or no
+                snapshots.
+        """
+        request = self._current(link)
+        if request is None:
+            return []
+        arrived = request.assembly.take(body)
+        if not arrived:
+            return self._taken(request, len(body))
+        ids, after = [each.record for each in arrived], request.last
+        if ids != sorted(set(ids)) or (after is not None and ids[0] <= after):
+            raise UnexpectedMessage("snapshots out of order")
+        records = tuple((each.record, inspect_snapshot(each.data, each.heads)) for each in arrived)
+        self._check_authors(request.cut, records)
+        link.take_in(len(body))
+        request.last = ids[-1]
+        assert link.device is not None, "only members are listened to"
+        begins = Fetching(request.cut, after)
+        return SnapshotsJob(link.id, link.device, records, len(body), begins)
+
+    def heard_end(self, link: Link, body: bytes) -> list[Effect]:
+        """Take note that everything has arrived.
+
+        Raises:
+            RemoteProtocolError: It was not asked for, or not everything has.
+        """
+        decode_end(body)
+        request = self._current(link)
+        if request is None:
+            return []
+        if request.assembly.pending is not None:
+            raise UnexpectedMessage("an end of snapshots inside of one")
+        request.ended = True
+        return self._adopt_if_complete()
+
+    def lost(self, link: LinkId) -> list[Effect]:
+        """Take note that a link is gone; go on with another peer, if one offered."""
+        self._offers.pop(link, None)
+        if self._request is not None and self._request.link.id == link:
+            self._request = None
+        return self._ask_next()
+
+    def _current(self, link: Link) -> Request | None:
+        """Return the request that a link answers; None where it was overtaken by entries."""
+        if not link.source:
+            raise UnexpectedMessage("snapshots that were not asked for")
+        request = self._request
+        if request is None or request.link is not link:
+            return None
+        if request.ended:
+            raise UnexpectedMessage("snapshots behind their end")
+        return request
+
+    # What becomes durable ----------------------------------------------------------------
+
+    def done(self, now: Instant, done: Done) -> list[Effect]:
+        """Take note of a durable batch: acknowledge snapshots, and see whether all are here."""
+        effects: list[Effect] = []
+        unsettled = self._pipeline.durable.fetching is not None
+        if unsettled and not self._unsettled:
+            effects += self._restate(now)
+        self._unsettled = unsettled
+        request = self._request
+        if request is not None and done.link == request.link.id and done.snapshot_bytes:
+            if request.link.phase is Phase.UP:
+                effects += self._taken(request, done.snapshot_bytes)
+            effects += self._adopt_if_complete()
+        elif done.staged.entries and unsettled:
+            effects += self._adopt_if_reached()
+        return effects
+
+    def _taken(self, request: Request, size: int) -> list[Effect]:
+        request.taken_bytes += size
+        wanted = encode_wanted(Wanted(request.taken_bytes, None, ()))
+        link = request.link
+        return [Write(link.id, link.seal(Kind.SNAPSHOTS_WANTED, wanted))]
+
+    def _adopt_if_complete(self) -> list[Effect]:
+        request = self._request
+        if request is None or not request.ended or self._adopting:
+            return []
+        fetching = self._pipeline.durable.fetching
+        if request.last is not None and fetching != Fetching(request.cut, request.last):
+            return []
+        return self._adopt(request.cut)
+
+    def _adopt_if_reached(self) -> list[Effect]:
+        """Be done with a cut whose entries came from somewhere else in the meantime."""
+        content = self._pipeline.durable
+        if content.fetching is None or self._adopting:
+            return []
+        if not _reached(content, content.fetching.cut):
+            return []
+        return self._adopt(content.fetching.cut)
+
+    def _adopt(self, cut: Cut) -> list[Effect]:
+        self._adopting = True
+        meta: dict[str, bytes | None] = {
+            JOURNAL_OWNER + each.author.hex(): each.device for each in cut
+        }
+        batch = Batch(adopted=tuple(each.head for each in cut), meta={**meta, FETCHING: None})
+        return self._save(batch, self._adopted)
+
+    def _adopted(self, now: Instant) -> list[Effect]:
+        self._adopting, self._request, self._unsettled = False, None, False
+        report = Report("info", "snapshots_fetched", {"records": self._pipeline.durable.records})
+        return [report, StatusChanged(), *self._restate(now), *self._ask_next()]
+
+    def _restate(self, now: Instant) -> list[Effect]:
+        """Say anew on every link what this device holds, since that is not what it was."""
+        content, say = self._pipeline.durable, self._replication.restate
+        return [effect for link in self._links.up() for effect in say(now, link, content)]
+
+    # Asking ------------------------------------------------------------------------------
+
+    def _ask_next(self) -> list[Effect]:
+        content = self._pipeline.durable
+        self._offers = {
+            link: offer for link, offer in self._offers.items() if not _reached(content, offer[1])
+        }
+        if self._request is not None or self._adopting:
+            return []
+        for link, cut in self._offers.values():
+            if link.phase is Phase.UP:
+                fetching = content.fetching or Fetching(cut, None)
+                return self._ask(link, fetching.cut, fetching.after)
+        return []
+
+    def _ask(self, link: Link, cut: Cut, after: RecordId | None) -> list[Effect]:
+        self._request = Request(link, cut, after)
+        link.source = True
+        assert link.device is not None, "only members are asked"
+        report = Report("info", "snapshots_wanted", {"device": link.device.hex()})
+        body = encode_wanted(Wanted(0, after, cut))
+        return [report, Write(link.id, link.seal(Kind.SNAPSHOTS_WANTED, body)), StatusChanged()]
+
+    # Checks ------------------------------------------------------------------------------
+
+    def _check(self, cut: Cut) -> None:
+        """Insist on journals of devices of this vault, none further than they may be."""
+        membership, owners = self._members.membership, self._pipeline.newest.devices
+        for each in cut:
+            if membership.keys_of(each.device) is None:
+                raise UnknownDevice("a journal by a device that the vault does not know")
+            if owners.get(each.author, each.device) != each.device:
+                raise UnexpectedMessage("a journal that is another device's")
+            last = membership.acceptance(each.device, each.author)
+            if last is not None and each.n > last:
+                raise RevokedDevice("entries by a device that was removed before")
+        journals = {**owners, **{each.author: each.device for each in cut}}
+        if any(count > JOURNALS_PER_DEVICE_MAX for count in Counter(journals.values()).values()):
+            raise LimitExceeded(f"more than {JOURNALS_PER_DEVICE_MAX} journals of one device")
+
+    def _check_authors(self, cut: Cut, records: Iterable[tuple[RecordId, Snapshot]]) -> None:
+        """Insist that whoever wrote in a record has a journal that is held, or will be."""
+        known = {each.author for each in cut} | self._pipeline.newest.journals.keys()
+        if any(not snapshot.authors <= known for _, snapshot in records):
+            raise UnexpectedMessage("a snapshot by an author that the cut does not name")
+
+
+def _reached(content: Content, cut: Cut) -> bool:
+    return all(content.reaches(each.head) for each in cut)

@@ -1,0 +1,28 @@
+"""Folding: one snapshot in the place of a record's many chunks, proved to be the same."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from p2pvault.core.lookup import Lookup
+from p2pvault.core.staging import Staging
+from p2pvault.types import RecordId
+
+
+@dataclass(frozen=True, slots=True)
+class FoldJob:
+    """Records whose chunks become one; nothing that they hold changes."""
+
+    records: tuple[RecordId, ...]
+    alone: bool = True
+
+
+def fold(records: Sequence[RecordId], staging: Staging, lookup: Lookup) -> None:
+    """Fold records in a staging.
+
+    Raises:
+        CrdtError: One of them is damaged, or its snapshot cannot be proved; the staging is spoiled.
+    """
+    for record in records:
+        replica = lookup.replica(record)
+        assert replica is not None, "a record that was there once stays"
+        staging.fold(replica)

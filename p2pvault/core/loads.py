@@ -1,0 +1,79 @@
+"""Inputs and effects about the store as a whole: all records in order, and what could go.
+
+`io` has them in its two unions, with all others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from p2pvault.errors import VaultError
+from p2pvault.protocol.snapshot import RecordSnapshot
+from p2pvault.types import AuthorId, LinkId, RecordId, Surplus
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotsLoaded:
+    """The answer to LoadSnapshots.
+
+    Attributes:
+        link: The link they are for.
+        after: The last record that was looked at; None when none is left.
+        snapshots: Records as of the cut, by id.
+    """
+
+    link: LinkId
+    after: RecordId | None
+    snapshots: Sequence[RecordSnapshot]
+
+
+@dataclass(frozen=True, slots=True)
+class SurplusLoaded:
+    """The answer to LoadSurplus."""
+
+    surplus: Surplus
+
+
+@dataclass(frozen=True, slots=True)
+class SurplusUnknown:
+    """The store could not answer LoadSurplus."""
+
+    error: VaultError
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSnapshots:
+    """Read records for a link, as they were as of a cut, then say SnapshotsLoaded.
+
+    Attributes:
+        link: The link they are for.
+        upto: How far each journal counts; a journal that is not named does not.
+        last_arrival: The last entry that is known to be durable.
+        after: The last record that is not wanted, or None to start with the first.
+        bytes_max: Read about this much, at least one record.
+    """
+
+    link: LinkId
+    upto: tuple[tuple[AuthorId, int], ...]
+    last_arrival: int
+    after: RecordId | None
+    bytes_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSurplus:
+    """Look for what the store could do without, then say SurplusLoaded.
+
+    Attributes:
+        upto: For each journal, the number up to which its entries are not needed.
+        chunks_min: Also look for records of so many chunks, all over the store.
+    """
+
+    upto: tuple[tuple[AuthorId, int], ...]
+    chunks_min: int | None
+
+
+Load = LoadSnapshots | LoadSurplus
+"""What can be asked."""
+
+Loaded = SnapshotsLoaded | SurplusLoaded | SurplusUnknown
+"""What can be answered."""

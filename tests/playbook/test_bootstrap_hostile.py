@@ -1,0 +1,268 @@
+"""What a member may say about snapshots and must not: its link ends, and nothing else does."""
+
+from collections.abc import Callable
+
+import pytest
+
+from harness.batches import author, digest
+from harness.entropy import seeded
+from harness.pairs import is_gone, link_of, only, say, world_of
+from harness.world import Party, World, assert_proved
+from p2pvault.core.io import RevokeRequested, Write
+from p2pvault.core.kinds import Kind
+from p2pvault.core.link import Link, Supply
+from p2pvault.limits import CUTS_PER_LINK_MAX, INBOUND_BYTES_MAX, JOURNALS_PER_DEVICE_MAX, KIB
+from p2pvault.protocol.bootstrap import (
+    CutHead,
+    Wanted,
+    encode_cut,
+    encode_end,
+    encode_wanted,
+)
+from p2pvault.protocol.snapshot import RecordSnapshot, encode_snapshots
+from p2pvault.types import AuthorId, EntryHash, RecordId
+
+
+def head(party: Party, n: int = 9, by: AuthorId | None = None) -> CutHead:
+    """Return a head that nobody holds, of a journal of a party's device."""
+    return CutHead(by or author(1), party.id, n, EntryHash(digest(n)))
+
+
+def behind(*heads: CutHead) -> tuple[Kind, bytes]:
+    return Kind.BEHIND, encode_cut(tuple(sorted(heads, key=lambda each: each.author)))
+
+
+def snapshots(*records: RecordSnapshot) -> tuple[Kind, bytes]:
+    (body,) = encode_snapshots(records)
+    return Kind.SNAPSHOTS, body
+
+
+def held(party: Party, path: str) -> RecordSnapshot:
+    (row,) = party.store.find(*path.split("/"))
+    (record,) = party.store.records([row.id])
+    return RecordSnapshot(row.id, row.heads, b"".join(record.chunks))
+
+
+def asked() -> tuple[World, Party, Party, Link]:
+    """Return a world in which bob has asked ada for snapshots; ada's own device stays silent."""
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", n=1)
+    link_of(ada, bob).supply = Supply(withdrawn=True)
+    link = say(world, ada, bob, behind(head(ada)))
+    world.run()
+    assert link.source
+    assert not is_gone(link)
+    return world, ada, bob, link
+
+
+def check_alive(world: World, ada: Party, bob: Party) -> None:
+    """Check that nothing came of it, and that the two go on on another link."""
+    values = world.values(ada)
+    assert world.values(bob) == values
+    world.restart(ada)
+    world.pass_time(20)
+    world.put(ada, "notes/alive", n=1)
+    assert_proved(world)
+    assert bob.device.pipeline.durable.fetching is None
+    assert bob.device.pipeline.durable.bases == {}
+
+
+def test_snapshots_that_were_not_asked_for_end_the_link() -> None:
+    for message in (lambda ada: snapshots(held(ada, "notes/one")), lambda _: end()):
+        world, (ada, bob) = world_of(2)
+        world.put(ada, "notes/one", n=1)
+        link = say(world, ada, bob, message(ada))
+        world.run()
+        assert is_gone(link)
+        check_alive(world, ada, bob)
+
+
+def end() -> tuple[Kind, bytes]:
+    return Kind.SNAPSHOTS_END, encode_end()
+
+
+def forged(ada: Party) -> RecordSnapshot:
+    """Return a record that does not lead to the heads that it is said to."""
+    good = held(ada, "notes/one")
+    return RecordSnapshot(RecordId(b"f" * 16), (digest("other"),), good.data)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        pytest.param(
+            lambda ada: [snapshots(held(ada, "notes/one"), held(ada, "notes/one"))], id="twice"
+        ),
+        pytest.param(
+            lambda ada: [snapshots(held(ada, "notes/one")), snapshots(held(ada, "notes/one"))],
+            id="again",
+        ),
+        pytest.param(lambda ada: [snapshots(forged(ada))], id="other heads"),
+        pytest.param(
+            lambda ada: [snapshots(RecordSnapshot(RecordId(b"x" * 16), (digest(1),), b"no chunk"))],
+            id="no chunk",
+        ),
+        pytest.param(lambda ada: [(Kind.SNAPSHOTS, b"\xc1")], id="no message"),
+        pytest.param(lambda ada: [(Kind.SNAPSHOTS_END, b"\xc1")], id="no end"),
+        pytest.param(lambda ada: [end(), snapshots(held(ada, "notes/one"))], id="behind the end"),
+        pytest.param(lambda ada: [(Kind.SNAPSHOTS, piece()), end()], id="an end inside"),
+        pytest.param(lambda ada: [(Kind.BEHIND, b"\xc1")], id="no cut"),
+    ],
+)
+def test_snapshots_that_break_a_rule_end_the_link(
+    messages: Callable[[Party], list[tuple[Kind, bytes]]],
+) -> None:
+    world, ada, bob, link = asked()
+    say(world, ada, bob, *messages(ada))
+    world.run()
+    assert is_gone(link)
+    assert bob.reported("link_failed")
+    assert ada.reported("link_failed") == []
+    assert world.values(bob) == world.values(ada)
+
+
+def piece() -> bytes:
+    """Return a message that does not complete its record."""
+    large = RecordSnapshot(RecordId(b"l" * 16), (digest(1),), seeded(1)(800 * KIB))
+    return next(iter(encode_snapshots([large])))
+
+
+def test_a_record_by_an_author_that_the_cut_does_not_name_ends_the_link() -> None:
+    world, ada, bob, link = asked()
+    elsewhere = World("elsewhere")
+    eve = elsewhere.found("eve")
+    elsewhere.put(eve, "notes/evil", n=1)
+    say(world, ada, bob, snapshots(held(eve, "notes/evil")))
+    world.run()
+    assert is_gone(link)
+    assert bob.reported("link_failed")
+    assert world.values(bob) == world.values(ada)
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        pytest.param(
+            lambda ada, bob: [CutHead(author(1), bytes(32), 9, EntryHash(digest(9)))], id="stranger"
+        ),
+        pytest.param(lambda ada, bob: [head(bob, by=ada.device.pipeline.author)], id="other's"),
+        pytest.param(
+            lambda ada, bob: [head(ada, by=author(n)) for n in range(JOURNALS_PER_DEVICE_MAX + 1)],
+            id="too many",
+        ),
+    ],
+)
+def test_a_cut_that_cannot_be_is_refused(cut: Callable) -> None:
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", n=1)
+    link = say(world, ada, bob, behind(*cut(ada, bob)))
+    world.run()
+    assert is_gone(link)
+    assert bob.reported("link_failed")
+    assert bob.device.pipeline.durable.bases == {}
+
+
+def test_a_cut_of_what_a_removed_device_wrote_too_late_is_refused() -> None:
+    world, (ada, bob, cyd) = world_of(3)
+    world.put(cyd, "notes/cyd", n=1)
+    world.ask(ada, lambda request: RevokeRequested(request, "cyd"))
+    world.pass_time(5)
+    late = head(cyd, n=2, by=cyd.device.pipeline.author)
+    link = say(world, ada, bob, behind(late))
+    world.run()
+    assert is_gone(link)
+    assert [r.fields["reason"] for r in bob.reported("link_failed")] == ["revoked_device"]
+
+
+def test_a_peer_cannot_say_for_ever_what_it_does_not_keep() -> None:
+    world, ada, bob, link = asked()
+    for n in range(CUTS_PER_LINK_MAX - 1):
+        say(world, ada, bob, behind(head(ada, n=n + 1)))
+        world.run()
+        assert not is_gone(link)
+    say(world, ada, bob, behind(head(ada, n=99)))
+    world.run()
+    assert is_gone(link)
+    assert bob.reported("link_failed")
+
+
+def test_a_cut_that_is_held_already_is_not_asked_for() -> None:
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", n=1)
+    bob.trace.clear()
+    say(world, ada, bob, (Kind.BEHIND, encode_cut(ada.device.pipeline.durable.cut)))
+    world.run()
+    assert only(Write, bob.trace) == []
+    assert not link_of(bob, ada).source
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        pytest.param(lambda bob: Wanted(0, None, bob.device.pipeline.durable.cut), id="request"),
+        pytest.param(lambda _: Wanted(9, None, ()), id="acknowledgement"),
+    ],
+)
+def test_snapshots_that_were_not_offered_are_not_handed_out(wanted: Callable) -> None:
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", n=1)
+    link = say(world, ada, bob, (Kind.SNAPSHOTS_WANTED, encode_wanted(wanted(bob))))
+    world.run()
+    assert is_gone(link)
+    assert bob.reported("link_failed")
+    check_alive(world, ada, bob)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        pytest.param(lambda cut: [Wanted(0, None, cut), Wanted(1 << 30, None, ())], id="too much"),
+        pytest.param(lambda cut: [Wanted(0, None, cut), Wanted(0, None, cut)], id="twice"),
+    ],
+)
+def test_who_asks_for_more_than_was_offered_ends_its_link(messages: Callable) -> None:
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", n=1)
+    link_of(bob, ada).supply = Supply()
+    cut = bob.device.pipeline.durable.cut
+    said = [(Kind.SNAPSHOTS_WANTED, encode_wanted(each)) for each in messages(cut)]
+    link = say(world, ada, bob, *said)
+    world.run()
+    assert is_gone(link)
+    assert bob.reported("link_failed")
+
+
+def test_a_request_that_crossed_its_withdrawal_is_passed_over() -> None:
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", n=1)
+    link_of(bob, ada).supply = Supply(withdrawn=True)
+    wanted = encode_wanted(Wanted(0, None, bob.device.pipeline.durable.cut))
+    link = say(world, ada, bob, (Kind.SNAPSHOTS_WANTED, wanted))
+    world.run()
+    assert not is_gone(link)
+
+
+def test_more_records_than_may_be_under_way_end_the_link() -> None:
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "large/one", blob=seeded(1)(240 * KIB))
+    link_of(ada, bob).supply = Supply(withdrawn=True)
+    link = say(world, ada, bob, behind(head(ada), *ada.device.pipeline.durable.cut))
+    world.run()
+    good = held(ada, "large/one")
+    count = INBOUND_BYTES_MAX // len(good.data) + 1
+    copies = [
+        RecordSnapshot(RecordId(bytes([n]) * 16), good.heads, good.data) for n in range(count)
+    ]
+    say(world, ada, bob, *[(Kind.SNAPSHOTS, body) for body in encode_snapshots(copies)])
+    world.run()
+    assert is_gone(link)
+    assert [r.fields["reason"] for r in bob.reported("link_failed")] == ["limit"]
+
+
+def test_what_arrives_behind_a_fetch_that_entries_have_overtaken_does_nothing() -> None:
+    world, ada, bob, link = asked()
+    bob.device.fetch._request = None
+    say(world, ada, bob, snapshots(held(ada, "notes/one")), end())
+    world.run()
+    assert not is_gone(link)
+    assert world.values(bob) == world.values(ada)
