@@ -148,10 +148,10 @@ class Staging:
                 because a batch in between has failed.
         """
         current = self._fetching
-        if current is None or current.cut != begins.cut:
-            current = Fetching(begins.cut, None)
+        if current is None or (current.cut != begins.cut and begins.after is None):
+            self._fetching = current = Fetching(begins.cut, None)
         reached = current.after or RecordId(b"")
-        if (begins.after or b"") <= reached:
+        if current.cut == begins.cut and (begins.after or b"") <= reached:
             self._fetching = Fetching(begins.cut, max(reached, last))
 
     def finish(self, *, watched: bool) -> Staged:

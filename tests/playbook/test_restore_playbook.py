@@ -211,13 +211,16 @@ def test_how_far_a_cut_has_come_is_in_the_same_batch_as_its_records():
 
 def test_records_behind_a_batch_that_failed_do_not_count_as_progress():
     here, (one_, two) = Bench(), two_records()
-    first = one(here.load(one(here.pipeline.submit(portion(None, one_)), LoadRecords)), Persist)
+    load = one(here.pipeline.submit(portion(None, one_)), LoadRecords)
     here.pipeline.submit(portion(one_[0], two))
+    first, load = here.load(load).effects
     failed = here.fail(first)
-    assert [each.job.records for each in failed.failed if isinstance(each.job, SnapshotsJob)]
-    here.run(failed)
-    assert here.pipeline.durable.fetching is None
-    assert content_of(here.store.state()).fetching is None
+    assert [each.job.records for each in failed.failed] == [(one_,)]
+    here.run(here.load(load))
+    assert [stored.row.id for stored in here.store.records_behind(None, 1 << 20)] == [two[0]]
+    unsettled = Fetching(CUT, None)
+    assert here.pipeline.durable.fetching == unsettled, "a record is ahead of its journals"
+    assert content_of(here.store.state()).fetching == unsettled
 
 
 def test_a_portion_that_comes_again_does_not_take_progress_back():
