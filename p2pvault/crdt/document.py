@@ -267,25 +267,32 @@ def _rows(column: bytes, read: Read = unsigned) -> int:
 
 def _check_rows(column: bytes, rows: int, read: Read = unsigned) -> None:
     """Insist on as many rows as there are; a column that is not there is all nulls."""
-    if column and _rows(column, read) != rows:
+    _check_total(column, _rows(column, read), rows)
+
+
+def _check_total(column: bytes, total: int, rows: int) -> None:
+    if column and total != rows:
         raise ChangeRefused("a document whose columns differ in length")
 
 
 def _check_actors(column: bytes, rows: int, actors: int) -> None:
-    _check_rows(column, rows)
-    for _, actor in _runs(column):
+    total = 0
+    for count, actor in _runs(column):
+        total += count
         if actor is not None and actor >= actors:
             raise ChangeRefused(f"actor {actor} of {actors}")
+    _check_total(column, total, rows)
 
 
 def _check_deltas(column: bytes, rows: int, maximum: int = OPERATION_COUNTER_MAX) -> None:
     """Follow a column of differences: within a run it only grows or only shrinks."""
-    _check_rows(column, rows, signed)
-    counter = 0
+    total = counter = 0
     for count, delta in _runs(column, signed):
+        total += count
         counter += count * (delta or 0)
         if not 0 <= counter <= maximum:
             raise ChangeRefused(f"a number {counter} in a document, at most {maximum}")
+    _check_total(column, total, rows)
 
 
 def _check_changes(columns: Columns, actors: int) -> int:

@@ -232,7 +232,7 @@ SNAPSHOT = next(encode_snapshots([RecordSnapshot(record(1), HEADS, b"garbage")])
         (Kind.RANGES, b"\xc0", MalformedMessage),
     ],
 )
-def test_what_nobody_asked_for_or_makes_no_sense_is_refused(
+def test_a15_what_nobody_asked_for_or_makes_no_sense_is_refused(
     kind: Kind, body: bytes, error: type[RemoteProtocolError]
 ):
     with pytest.raises(error):

@@ -163,7 +163,7 @@ def a_record_body() -> bytearray:
 
 
 @pytest.mark.parametrize("column", sorted(parts().operations))
-def test_a_bomb_in_any_column_of_operations_is_refused(column: int):
+def test_a13_a_bomb_in_any_column_of_operations_is_refused(column: int):
     taken = parts()
     key = b"\x01k" if column == 0x15 else b"\x01"
     if column == 0x34:
@@ -193,7 +193,7 @@ def test_a_few_rows_that_refer_to_very_many_are_refused():
     refused(taken.chunk(), "references")
 
 
-def test_columns_that_inflate_without_end_are_refused():
+def test_a14_columns_that_inflate_without_end_are_refused():
     for size in (SNAPSHOT_INFLATED_BYTES_MAX + 1, 512 * MIB):
         taken = parts()
         taken.operations[0x57] = bytes(size)
@@ -299,7 +299,7 @@ def test_content_that_no_record_has_is_refused():
     refused(taken.chunk(), "a number")
 
 
-def test_the_frame_is_checked():
+def test_a16_the_frame_is_checked():
     chunk = a_record().snapshot()
     refused(chunk + b"x", "behind it")
     refused(chunk[:-1], "shorter")
