@@ -27,12 +27,16 @@ def verify(session: Session, repair: bool) -> None:  # click passes by name
     Where the daemon runs, nothing waits for this, and --repair fetches damaged records. Where it
     does not run, or cannot, --repair puts flipped bits back in the files themselves.
     """
+    first = f"Repair it with {session.command('verify', '--repair')}."
+    then = f"Stop the daemon and run {session.command('verify', '--repair')} for the rest."
     try:
         with session.connect(patience_s=0.0) as caller:
             sound = show(session.report, caller.stream("verify", repair=repair))
     except DaemonUnreachable:
         sound = show(session.report, _without_daemon(session, repair=repair))
+        then = "Copy the directory aside, then pair this device anew."
     if not sound:
+        session.report.note(then if repair else first)
         raise click.exceptions.Exit(DAMAGED)
 
 

@@ -30,6 +30,8 @@ def test_what_is_wrong_is_named_and_the_code_says_so(tmp_path: Path) -> None:
             "! entry aa 2: its signature is wrong",
             "2 findings. Looked at 0 records, 0 commits.",
         ]
+        assert "p2pvault" in done.messages
+        assert "verify --repair" in done.messages
 
 
 def test_what_is_repaired_is_said_and_counts_as_sound(tmp_path: Path) -> None:
@@ -41,7 +43,9 @@ def test_what_is_repaired_is_said_and_counts_as_sound(tmp_path: Path) -> None:
         assert "notes/one (id:00): repaired" in done.text
         assert "1 finding, 1 of them repaired." in done.text
         state.findings.append(ENTRY)
-        assert run(tmp_path, "verify", "--repair").code == 1
+        still = run(tmp_path, "verify", "--repair")
+        assert still.code == 1
+        assert still.messages.startswith("Stop the daemon and run")
 
 
 def test_json_is_one_event_a_line(tmp_path: Path) -> None:
