@@ -14,7 +14,14 @@ from p2pvault.crypto.schedule import fingerprint_key
 from p2pvault.errors import CryptoError, MalformedMessage, RemoteProtocolError, StoreCorrupt
 from p2pvault.protocol.handover import decode_handover
 from p2pvault.protocol.journal import Journal, Writer
-from p2pvault.protocol.membership import Author, MembershipLog, epoch_id, evaluate, found
+from p2pvault.protocol.membership import (
+    Author,
+    MembershipLog,
+    RecoveryKey,
+    epoch_id,
+    evaluate,
+    found,
+)
 from p2pvault.protocol.pairing import Received
 from p2pvault.types import (
     Batch,
@@ -52,7 +59,9 @@ def found_vault(
         BadValue: A name that cannot be used.
     """
     keys = DeviceKeys.generate(entropy)
-    written = found(Author(keys, entropy, now.wall_ms), vault_name, device_name, kind)
+    author = Author(keys, entropy, now.wall_ms)
+    recovery = RecoveryKey.draw(entropy)
+    written = found(author, vault_name, device_name, kind, recovery.public)
     return _new_vault(keys, entropy, written.log, written.secrets, ())
 
 
