@@ -7,6 +7,7 @@ from functools import cached_property
 from hypothesis import strategies as st
 
 from harness.entropy import seeded
+from p2pvault.crypto.hashing import digest
 from p2pvault.crypto.keys import DeviceKeys, PublicKeys, device_id
 from p2pvault.crypto.seal import SEAL_OVERHEAD_BYTES
 from p2pvault.errors import MalformedMessage
@@ -64,6 +65,15 @@ class Actor:
     @property
     def author(self) -> Author:
         return Author(self.keys, seeded(self.name), NOW_MS)
+
+    def append(self, log: MembershipLog, content: Content) -> MembershipLog:
+        """Write, unsigned, on top of a log that was not signed either."""
+        header = log.header(self.id, NOW_MS)
+        ledger = log.ledger.copy()
+        name = OperationHash(digest(b"p2pv-test", *header.prev, self.id, repr(content).encode()))
+        place = (header.vault, header.prev, header.author, header.n, header.wall_ms)
+        ledger.record(Operation(name, *place, content, b""))
+        return MembershipLog(ledger)
 
     def write(self, log: MembershipLog, content: Content) -> MembershipLog:
         """Write without asking whether the rules allow it, as a hostile device would."""
