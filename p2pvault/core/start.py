@@ -1,13 +1,14 @@
 """How a device begins: from what its store holds, or with the first batch of a new store."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from p2pvault.core.book import Book
 from p2pvault.core.content import content_of
 from p2pvault.core.device import Device
 from p2pvault.core.members import EPOCH_SECRET, members_of
 from p2pvault.core.pipeline import Pipeline
+from p2pvault.core.recovering import RECOVERY_SEED
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.crypto.schedule import fingerprint_key
@@ -41,13 +42,18 @@ _JOURNAL_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class NewVault:
-    """A vault that is about to be on this device, and the batch that puts it there."""
+    """A vault that is about to be on this device, and the batch that puts it there.
+
+    Attributes:
+        recovery: The recovery key of a vault that was just made; None for one that was joined.
+    """
 
     vault: VaultId
     vault_name: str
     device: DeviceId
     device_name: str
     batch: Batch
+    recovery: RecoveryKey | None = None
 
 
 def found_vault(
@@ -62,7 +68,9 @@ def found_vault(
     author = Author(keys, entropy, now.wall_ms)
     recovery = RecoveryKey.draw(entropy)
     written = found(author, vault_name, device_name, kind, recovery.public)
-    return _new_vault(keys, entropy, written.log, written.secrets, ())
+    made = _new_vault(keys, entropy, written.log, written.secrets, ())
+    meta = {**made.batch.meta, RECOVERY_SEED: recovery.seed}
+    return replace(made, batch=replace(made.batch, meta=meta), recovery=recovery)
 
 
 def join_vault(keys: DeviceKeys, entropy: Entropy, received: Received) -> NewVault:

@@ -203,7 +203,13 @@ class Model:
         return None if self._forked(scope, past, device) else self._rank(scope, past, device)
 
     def _forked(self, scope: Set, past: Set, device: DeviceId) -> bool:
-        written = [self._all[hash_] for hash_ in past if self._all[hash_].author == device]
+        namings = self._namings(scope, past, device)[-1:]
+        written = [
+            self._all[hash_]
+            for hash_ in past
+            if self._all[hash_].author == device
+            and all(last in self.past(hash_) for last in namings)
+        ]
         for one in written:
             arms = {other.hash for other in written if other.n == one.n}
             excused = any(

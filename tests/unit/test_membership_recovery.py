@@ -213,6 +213,13 @@ def test_r7_an_admin_or_the_key_lets_it_in_again(judge: Actor | Keeper) -> None:
     assert evaluate(judge.write(log, SetRole(BOB.id, ADMIN))).is_admin(BOB.id)
 
 
+def test_r7_what_does_not_follow_the_word_of_the_key_is_no_evidence() -> None:
+    log = founded(ALICE, BOB)
+    named = merged(forked(log, BOB), KEEPER.write(log, SetRole(BOB.id, ADMIN)))
+    assert evaluate(named).suspended == {}
+    assert evaluate(forked(named, BOB)).suspended.keys() == {BOB.id}
+
+
 def test_r7_whoever_did_not_know_the_evidence_excuses_nothing() -> None:
     log = founded(ALICE, BOB)
     blind = ALICE.write(log, SetRole(BOB.id, ADMIN))

@@ -18,6 +18,7 @@ from p2pvault.protocol.membership.recovery import (
     Decision,
     RecoveryKey,
     admit_by_key,
+    check_key,
     recover,
 )
 from p2pvault.protocol.membership.state import Epoch, Member, Membership, Removal, Suspension
@@ -51,6 +52,7 @@ __all__ = [
     "admit",
     "admit_by_key",
     "change_role",
+    "check_key",
     "epoch_id",
     "evaluate",
     "found",

@@ -87,11 +87,13 @@ class Authority:
         """R7: the operations for which a device is suspended; none if it is not.
 
         An operation that gives it a role again ends the suspension, if somebody else wrote it who
-        knew all that the device had written under that number.
+        knew all that the device had written under that number. The recovery key need not know
+        it: what does not follow its last word on the device is no evidence.
         """
         evidence = EMPTY
+        naming = self._namings(device, past)
         for arms in self._rulings.arms(device):
-            seen = arms & past
+            seen = self._since(naming, arms & past)
             if seen & (seen - 1) and not self._is_excused(device, seen, past):
                 evidence |= seen
         return evidence
@@ -107,12 +109,18 @@ class Authority:
     def _settings(self, device: DeviceId, past: Mask) -> Mask:
         """The valid operations that set a role; of those beside or before a naming, only that."""
         settings = self._rulings.settings.get(device, EMPTY) & self._valid & past
-        naming = settings & self.reign.line
-        if not naming:
-            return settings
-        last = naming.bit_length() - 1
-        later = (n for n in positions(settings) if self._history.past(n) >> last & 1)
-        return sum((1 << number for number in later), 1 << last)
+        return self._since(self._namings(device, past), settings)
+
+    def _namings(self, device: DeviceId, past: Mask) -> Mask:
+        return self._rulings.settings.get(device, EMPTY) & self.reign.line & past
+
+    def _since(self, namings: Mask, mask: Mask) -> Mask:
+        """The last of some namings, if it is in the mask, and what follows it; all without one."""
+        if not namings:
+            return mask
+        last = namings.bit_length() - 1
+        later = (number for number in positions(mask) if self._history.past(number) >> last & 1)
+        return sum((1 << number for number in later), mask & 1 << last)
 
     def _has_right(self, operation: Operation, past: Mask) -> bool:
         """R1, in the author's own past."""
@@ -149,8 +157,8 @@ class Authority:
         )
 
     def _is_lifted(self, device: DeviceId, removal: int, past: Mask) -> bool:
-        naming = self._rulings.settings.get(device, EMPTY) & self.reign.line & past
-        return any(self._history.past(each) >> removal & 1 for each in positions(naming))
+        namings = positions(self._namings(device, past))
+        return any(self._history.past(each) >> removal & 1 for each in namings)
 
     def _is_excused(self, device: DeviceId, seen: Mask, past: Mask) -> bool:
         settings = self._rulings.settings.get(device, EMPTY) & self._valid & past

@@ -49,7 +49,12 @@ def evaluate(log: MembershipLog) -> Membership:
         removed=removed,
         suspended=suspended,
         fallen=_fallen(ledger, {*members, *suspended, *removed}),
-        epochs=ranked_epochs(ledger, effects.epochs, effects.removals, _boxed(authority, members)),
+        epochs=ranked_epochs(
+            ledger,
+            effects.epochs,
+            effects.removals | _evidence(ledger, suspended),
+            _boxed(authority, members),
+        ),
         bounds=_bounds(ledger),
         owing=_owing(ledger, effects, members),
         statics=_statics([*members.values(), *suspended.values(), *removed.values()]),
@@ -132,6 +137,14 @@ def _suspended(
             hashes = sorted(ledger.history[number].hash for number in positions(evidence))
             name = _name(ledger, device, effects)
             found[device] = Suspension(device, name, card.public, role, tuple(hashes))
+    return found
+
+
+def _evidence(ledger: Ledger, suspended: Mapping[DeviceId, Suspension]) -> Mask:
+    history, found = ledger.history, EMPTY
+    for suspension in suspended.values():
+        for hash_ in suspension.evidence:
+            found |= 1 << history.number(hash_)
     return found
 
 

@@ -20,7 +20,7 @@ def ranked_epochs(
     Args:
         ledger: All operations.
         valid: The numbers of the valid epoch operations.
-        removals: All removals that keep somebody out.
+        removals: The operations that keep somebody out.
         may_open: Whether somebody may hold the secret: the members, and the recovery key.
     """
     depths = _depths(ledger)

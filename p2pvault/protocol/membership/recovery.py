@@ -108,7 +108,7 @@ def recover(log: MembershipLog, author: Author, key: RecoveryKey, decision: Deci
         LimitExceeded: The log has no room for what the key would have to sign.
     """
     membership = evaluate(log)
-    _check_key(membership, key)
+    check_key(membership, key)
     _check_decision(membership, author.device, decision)
     named = _named(membership, author.device, decision)
     contents: list[Content] = [
@@ -133,12 +133,17 @@ def admit_by_key(
         MembershipError: It is not the recovery key of this vault; and what `write.admit` raises.
     """
     membership = evaluate(log)
-    _check_key(membership, key)
+    check_key(membership, key)
     content = admission(log, membership, card, Role.ADMIN, secrets)
     return Written(*_sign(log, key, wall_ms, [content]))
 
 
-def _check_key(membership: Membership, key: RecoveryKey) -> None:
+def check_key(membership: Membership, key: RecoveryKey) -> None:
+    """Check that a recovery key is this vault's.
+
+    Raises:
+        MembershipError: It is not, or the vault has none.
+    """
     if membership.recovery is None:
         raise MembershipError(
             "this vault was made without a recovery key",
