@@ -35,6 +35,7 @@ VaultError
 │   ├── BadValue                  a value that a record cannot hold
 │   ├── BadCode                   text that is no pairing code and no pairing address
 │   ├── BadRecoveryWords          text that is no recovery key
+│   ├── NoRecoveryWords           this device does not keep the recovery key
 │   ├── AmbiguousPath             several records have this path
 │   ├── NoSuchRecord              none has
 │   ├── NoSuchDevice              no member goes by that name or id
@@ -300,6 +301,17 @@ class BadRecoveryWords(RequestError):
 
     code = "bad_recovery_words"
     hint = "Type the 24 words in their order; four letters of each are enough."
+
+
+class NoRecoveryWords(RequestError):
+    """The recovery key is not kept on this device."""
+
+    code = "no_recovery_words"
+    exit_code = 5
+    hint = (
+        "Only the device that made the vault keeps them, until `p2pvault recovery forget` there. "
+        "Look for the paper."
+    )
 
 
 class AmbiguousPath(RequestError):
