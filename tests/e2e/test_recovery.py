@@ -1,12 +1,11 @@
 """The recovery key with real daemons: the only admin is lost, and a thief removes everybody."""
 
-import subprocess
-import sys
+import json
 from pathlib import Path
 
 import pytest
 
-from harness.command_line import environment
+from harness.command_line import start
 from harness.daemons import Conversation, Device, Fleet, wait_synced
 from harness.waiting import is_alone, names, wait_until
 
@@ -134,19 +133,12 @@ def test_the_words_are_on_one_device_until_it_forgets_them(fleet: Fleet) -> None
 
 def shown(device: Device) -> str:
     """Return the words that a device shows to whoever reads its question."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "p2pvault", "recovery", "show", "--stdin", "--json"],
-        env=environment(device.home),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stderr is not None
-        question = process.stderr.read(len("Type 0000 to see the recovery key: "))
-        out, _ = process.communicate(question.split()[1] + "\n")
-    assert process.returncode == 0
-    return str(out.split('"words":')[1].split('"')[1])
+    with start(device.home, "recovery", "show", "--stdin", "--json") as showing:
+        assert showing.stderr is not None
+        question = showing.stderr.read(len("Type 0000 to see the recovery key: ")).decode()
+        out, _ = showing.communicate(question.split()[1].encode() + b"\n")
+    assert showing.returncode == 0
+    return str(json.loads(out)["words"])
 
 
 def test_the_words_are_in_no_arguments_while_they_are_used(fleet: Fleet) -> None:
