@@ -12,9 +12,9 @@ from p2pvault.cli.session import Session
 _COLUMNS: Final = 4
 
 
-def show_words(session: Session, words: str) -> None:
+def show_words(session: Session, words: str, *, no_qr: bool = False) -> None:
     """Print the words for a person, and as a QR code where a camera can see the terminal."""
-    session.report.show({}, *_lines(session, words))
+    session.report.show({}, *_lines(session, words, no_qr=no_qr))
 
 
 def read_words(session: Session) -> str:
@@ -29,13 +29,13 @@ def read_words(session: Session) -> str:
     return words
 
 
-def _lines(session: Session, words: str) -> Iterator[str]:
+def _lines(session: Session, words: str, *, no_qr: bool) -> Iterator[str]:
     yield "\nRecovery key: write these words on paper, in this order, and keep it away from here."
     yield "Whoever has them can take the vault over, also when every admin device is lost.\n"
     numbered = [f"{place:2} {word:<9}" for place, word in enumerate(words.split(), start=1)]
     for row in range(0, len(numbered), _COLUMNS):
         yield "  " + " ".join(numbered[row : row + _COLUMNS]).rstrip()
-    if session.report.unicode and sys.stdout.isatty():
+    if not no_qr and session.report.unicode and sys.stdout.isatty():
         yield "\nThe same, for a camera that keeps no copy elsewhere:\n"
         yield from qr_lines(words)
     yield ""

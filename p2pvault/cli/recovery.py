@@ -25,8 +25,9 @@ def recovery() -> None:
 
 @recovery.command()
 @click.option("--stdin", "from_stdin", is_flag=True, help="Read the answer from stdin.")
+@click.option("--no-qr", is_flag=True, help="Print no QR code.")
 @pass_session
-def show(session: Session, from_stdin: bool) -> None:
+def show(session: Session, from_stdin: bool, no_qr: bool) -> None:
     """Show the words again, on the device that made the vault.
 
     Asks for a number that it shows, so that nothing that merely runs commands gets them. The
@@ -38,7 +39,7 @@ def show(session: Session, from_stdin: bool) -> None:
     if session.as_json:
         session.report.show(answer)
     else:
-        show_words(session, str(answer["words"]))
+        show_words(session, str(answer["words"]), no_qr=no_qr)
 
 
 def _prove_presence(session: Session, *, from_stdin: bool) -> None:

@@ -36,8 +36,9 @@ def host_name() -> str:
 @click.option(
     "--vault-name", metavar="NAME", default=_DEFAULT_VAULT, help="What the vault is called (home)."
 )
+@click.option("--no-qr", is_flag=True, help="Print no QR code of the recovery key.")
 @pass_session
-def init(session: Session, name: str | None, vault_name: str) -> None:
+def init(session: Session, name: str | None, vault_name: str, no_qr: bool) -> None:
     """Make a vault on this device.
 
     Works with and without a running daemon. To have the vault of another device here, use
@@ -50,7 +51,7 @@ def init(session: Session, name: str | None, vault_name: str) -> None:
     quoted = report.quote(str(vault["name"])), report.quote(str(device["name"]))
     report.show(made, f"Made the vault {quoted[0]} on this device, {quoted[1]}.")
     if not session.as_json:
-        show_words(session, str(made["recovery_words"]))
+        show_words(session, str(made["recovery_words"]), no_qr=no_qr)
     report.note(_next_steps(session, running=running))
 
 

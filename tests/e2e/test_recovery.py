@@ -66,7 +66,7 @@ def test_the_only_admin_is_lost_and_the_phone_takes_over(fleet: Fleet) -> None:
     check_nothing_shows(fleet, words)
 
 
-def test_a_thief_removes_all_others_and_the_key_undoes_it(fleet: Fleet) -> None:
+def test_a32_a_thief_removes_all_others_and_the_key_undoes_it(fleet: Fleet) -> None:
     laptop, words = founder(fleet)
     thief = fleet.member(laptop, "thief", admin=True)
     phone = fleet.member(laptop, "phone")
@@ -141,7 +141,7 @@ def shown(device: Device) -> str:
     return str(json.loads(out)["words"])
 
 
-def test_the_words_are_in_no_arguments_while_they_are_used(fleet: Fleet) -> None:
+def test_p21_the_words_are_in_no_arguments_while_they_are_used(fleet: Fleet) -> None:
     laptop, words = founder(fleet)
     phone = fleet.member(laptop, "phone")
     wait_synced(laptop, phone)

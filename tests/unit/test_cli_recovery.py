@@ -9,7 +9,7 @@ import pytest
 
 from harness.cli_fixtures import served
 from harness.command_line import run, run_on_terminal, start
-from harness.fake_daemon import WORDS, FakeDaemon, fake_id, with_vault
+from harness.fake_daemon import WORDS, FakeDaemon, FakeState, fake_id, with_vault
 from harness.fake_recovery import RECOVERY_WORDS
 
 TYPED = RECOVERY_WORDS.encode() + b"\n"
@@ -38,6 +38,17 @@ def test_a_wrong_answer_shows_nothing(home: Path, daemon: FakeDaemon) -> None:
     assert shown.code == 8
     assert b"abandon" not in shown.out
     assert not [one for one in daemon.state.requests if one.method == "recovery_show"]
+
+
+@pytest.mark.parametrize(("options", "picture"), [((), True), (("--no-qr",), False)])
+def test_init_shows_a_person_the_words_and_a_picture_of_them(
+    home: Path, options: tuple[str, ...], *, picture: bool
+) -> None:
+    with served(home, FakeState()):
+        shown = run_on_terminal(home, "init", *options)
+    assert shown.code == 0
+    assert "24 art" in shown.out.decode()
+    assert ("▀▀▀▀▀" in shown.out.decode()) is picture
 
 
 @pytest.mark.parametrize("as_json", [False, True])
