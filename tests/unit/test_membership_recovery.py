@@ -358,3 +358,41 @@ def test_a_seed_makes_one_key_and_shows_in_no_representation() -> None:
     assert key.public != RecoveryKey(bytes(32)).public
     assert len({key.seed, key.signing, key.box[:32], key.box[32:64], key.box[64:]}) == 5
     assert "010203" not in repr(key).replace("\\x", "")
+
+
+# What only looks like a detail ---------------------------------------------------------------
+
+
+def test_r4_what_a_device_did_beside_a_removal_that_is_void_counts() -> None:
+    log = founded(ALICE, BOB)
+    removed, named = ALICE.write(log, remove(BOB)), KEEPER.write(log, SetRole(BOB.id, ADMIN))
+    assert "carol" in roles(merged(removed, named, BOB.write(log, add(CAROL))))
+
+
+def test_r4_a_removal_by_a_replaced_key_states_no_bounds() -> None:
+    log = KEEPER.write(member(BOB), Recovery(SUCCESSOR.key.public))
+    assert evaluate(KEEPER.write(log, remove(BOB, seen=9))).bounds == {}
+    assert evaluate(SUCCESSOR.write(log, remove(BOB, seen=9))).bounds == {JOURNALS[BOB]: 9}
+
+
+def test_r4_of_two_namings_that_do_not_know_each_other_one_counts() -> None:
+    log = ALICE.write(member(BOB), add(CAROL, MEMBER))
+    uses = [KEEPER.write(log, SetRole(actor.id, ADMIN)) for actor in (BOB, CAROL)]
+    found = roles(merged(*uses))
+    assert [found["bob"], found["carol"]].count(ADMIN) == 1
+    assert found == roles(min(uses, key=last))
+
+
+def test_r7_an_epoch_that_does_not_know_the_evidence_is_open_whoever_has_its_boxes() -> None:
+    log = ALICE.write(founded(ALICE), epoch(founded(ALICE), 1, [ALICE]))
+    log = ALICE.write(log, add(BOB))
+    assert not evaluate(log).needs_epoch
+    assert evaluate(forked(log, BOB)).needs_epoch
+
+
+def test_a_use_of_the_key_keeps_everybody_else_in_against_what_is_backdated() -> None:
+    log = ALICE.write(member(BOB), add(CAROL, MEMBER))
+    puppet = ALICE.write(log, add(DAVE))
+    purge = DAVE.write(puppet, remove(CAROL))
+    written = recover(log, BOB.author, KEEPER.key, Decision({ALICE.id: {}}))
+    assert roles(merged(purge, written.log)) == {"bob": ADMIN, "carol": MEMBER}

@@ -86,9 +86,9 @@ class Authority:
     def forked(self, device: DeviceId, past: Mask) -> Mask:
         """R7: the operations for which a device is suspended; none if it is not.
 
-        An operation that gives it a role again ends the suspension, if somebody else wrote it who
-        knew all that the device had written under that number. The recovery key need not know
-        it: what does not follow its last word on the device is no evidence.
+        An operation that gives it a role again ends the suspension, if its author knew all that
+        the device had written under that number (so the device itself has no right to it). The
+        recovery key need not know it: what does not follow its last word is no evidence.
         """
         evidence = EMPTY
         naming = self._namings(device, past)
@@ -162,10 +162,7 @@ class Authority:
 
     def _is_excused(self, device: DeviceId, seen: Mask, past: Mask) -> bool:
         settings = self._rulings.settings.get(device, EMPTY) & self._valid & past
-        return any(
-            self._history[number].author != device and not seen & ~self._history.past(number)
-            for number in positions(settings)
-        )
+        return any(not seen & ~self._history.past(number) for number in positions(settings))
 
     def _concurrent(self, one: int, other: int) -> bool:
         past = self._history.past
