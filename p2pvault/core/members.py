@@ -141,7 +141,7 @@ class Members:
     @property
     def may_return(self) -> bool:
         """Whether a device that is outside can be let in again: then it has to be heard out."""
-        return self.membership.recovery is not None
+        return self.membership.recovery is not None or self.is_suspended
 
     @property
     def others(self) -> tuple[DeviceId, ...]:

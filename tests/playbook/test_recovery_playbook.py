@@ -2,11 +2,14 @@
 
 import pytest
 
-from harness.pairs import say, world_of
+from harness.entropy import seeded
+from harness.pairs import effects_of, say, world_of
 from harness.world import Party, World
 from p2pvault.core import io
 from p2pvault.core.kinds import Kind
 from p2pvault.core.recovering import RECOVERY_SEED
+from p2pvault.core.start import _new_vault
+from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.errors import (
     MembershipError,
     NoSuchDevice,
@@ -14,10 +17,26 @@ from p2pvault.errors import (
     RevokedDevice,
     SuspendedDevice,
 )
+from p2pvault.node.status import problems
 from p2pvault.protocol.introduction import encode_operations
-from p2pvault.protocol.membership import RecoveryKey
-from p2pvault.protocol.membership.operation import Rename, sign_operation
-from p2pvault.types import Role
+from p2pvault.protocol.membership import (
+    Author,
+    DeviceCard,
+    MembershipLog,
+    RecoveryKey,
+    start_epoch,
+)
+from p2pvault.protocol.membership.operation import (
+    Genesis,
+    Rename,
+    sign_genesis,
+    sign_operation,
+)
+from p2pvault.types import LinkId, Role
+
+
+def problems_of(party: Party) -> list[str]:
+    return [one.code for one in problems(party.device)]
 
 
 def seed_of(founder: Party) -> bytes:
@@ -79,11 +98,13 @@ def test_a_thief_that_removed_everybody_is_undone_on_a_device_that_knows_it() ->
     purged(world, bob, cyd, ada)
     assert not ada.device.members.is_member
     assert not cyd.device.members.is_member
+    assert problems_of(ada) == problems_of(cyd) == ["removed"]
     with pytest.raises(RevokedDevice):
         world.put(ada, "notes/one", text="refused")
     recover(world, ada, seed_of(ada), "bob", restored=("cyd",))
     world.pass_time(300)
     assert members(ada) == members(cyd) == {"ada": Role.ADMIN, "cyd": Role.MEMBER}
+    assert problems_of(ada) == problems_of(cyd) == []
     assert ada.linked(cyd)
     assert current(ada) in cyd.device.members.secrets
     world.put(cyd, "notes/one", text="back")
@@ -92,6 +113,19 @@ def test_a_thief_that_removed_everybody_is_undone_on_a_device_that_knows_it() ->
     assert world.value(bob, "notes/one") is None
     assert not bob.linked(ada)
     assert not bob.linked(cyd)
+
+
+def test_what_a_device_wrote_before_it_heard_of_its_removal_comes_in_when_it_is_restored() -> None:
+    world, (ada, bob, cyd) = world_of(3)
+    world.offline(cyd)
+    world.ask(bob, lambda r: io.RevokeRequested(r, "cyd"))
+    world.put(cyd, "notes/alone", text="written in good faith")
+    world.pass_time(5)
+    recover(world, ada, seed_of(ada), "bob", restored=("cyd",))
+    world.online(cyd)
+    world.pass_time(300)
+    assert world.value(ada, "notes/alone") is not None
+    assert ada.linked(cyd)
 
 
 def test_a_removal_that_the_key_did_not_know_is_undone_without_being_named() -> None:
@@ -157,6 +191,7 @@ def test_two_uses_that_did_not_know_each_other_are_settled_and_reported() -> Non
     for party in (bob, cyd):
         assert party.device.members.membership.contested
         assert len(party.reported("recovery_contested")) == 1
+        assert problems_of(party) == ["recovery_contested"]
 
 
 def test_the_seed_is_kept_until_it_is_forgotten() -> None:
@@ -203,6 +238,7 @@ def test_a_device_that_contradicts_itself_is_cut_off_and_keeps_no_epoch() -> Non
         assert members(party).keys() == {"ada", "cyd"}
         assert not party.linked(bob)
         assert len(party.reported("device_suspended")) == 1
+        assert problems_of(party) == ["device_suspended"]
         assert current(party) != before
         assert current(party) in party.device.members.secrets
     world.pass_time(600)
@@ -230,6 +266,7 @@ def test_a_suspended_device_knows_it_and_writes_nothing() -> None:
     world, (_, bob) = world_of(2)
     bob.device.members.learn(forked(bob))
     assert bob.device.members.is_suspended
+    assert problems_of(bob) == ["suspended"]
     with pytest.raises(SuspendedDevice):
         world.put(bob, "notes/one", text="refused")
     with pytest.raises(MembershipError, match="not an admin"):
@@ -264,3 +301,54 @@ def test_a_suspended_device_can_be_removed() -> None:
     world.pass_time(5)
     assert not ada.device.members.membership.suspended
     assert bob.id in cyd.device.members.membership.removed
+
+
+# Vaults without a recovery key, as earlier versions made them ------------------------------------
+
+
+def old_world() -> tuple[World, Party, Party, Party]:
+    """Three admins in a vault whose genesis names no recovery key."""
+    world, entropy = World(), seeded("old")
+    keys = DeviceKeys.generate(entropy)
+    card = DeviceCard(keys.public, "ada", "computer")
+    genesis = sign_genesis(Genesis("home", card, None, bytes(16)), keys, 0)
+    written = start_epoch(MembershipLog.load([genesis]), Author(keys, entropy, 0))
+    ada = world._party("ada", _new_vault(keys, entropy, written.log, written.secrets, ()))
+    bob, cyd = (world.join(name, ada, Role.ADMIN) for name in ("bob", "cyd"))
+    world.pass_time(5)
+    return world, ada, bob, cyd
+
+
+def test_a_vault_without_a_key_refuses_whom_it_removed_before_hearing_anything() -> None:
+    world, ada, bob, cyd = old_world()
+    world.offline(cyd)
+    world.ask(ada, lambda r: io.RevokeRequested(r, "cyd"))
+    world.online(cyd)
+    world.pass_time(300)
+    refused = {one.fields["reason"] for one in ada.reported("link_failed")}
+    assert refused == {"revoked_device"}
+    with pytest.raises(MembershipError, match="without a recovery key"):
+        recover(world, bob, bytes(32), "ada")
+
+
+def test_a_removed_device_of_such_a_vault_hangs_up_on_everybody() -> None:
+    world, ada, bob, cyd = old_world()
+    world.part(ada, bob)
+    world.ask(ada, lambda r: io.RevokeRequested(r, "cyd"))
+    world.pass_time(5)
+    assert not cyd.device.members.is_member
+    cyd.trace.clear()
+    world.give(cyd, io.LinkUp(LinkId(999), None, bob.address))
+    world.step()
+    assert io.Hangup(LinkId(999)) in effects_of(cyd)
+
+
+def test_an_admin_lets_a_suspended_device_of_such_a_vault_in_again() -> None:
+    world, ada, bob, cyd = old_world()
+    suspended(world, ada, bob)
+    assert members(cyd).keys() == {"ada", "cyd"}
+    (name,) = [one.name for one in ada.device.members.membership.suspended.values()]
+    world.ask(ada, lambda r: io.ReinstateRequested(r, name))
+    world.pass_time(300)
+    assert bob.linked(ada)
+    assert bob.linked(cyd)
