@@ -11,7 +11,8 @@ VaultError
 ├── AuthenticationError           the peer is not who it must be
 │   ├── HandshakeFailed           wrong key, wrong vault, or bytes changed on the way
 │   ├── UnknownDevice             keys that the membership log does not know
-│   └── RevokedDevice             keys that were removed from the vault
+│   ├── RevokedDevice             keys that were removed from the vault
+│   └── SuspendedDevice           keys that signed two operations with one number
 ├── PairingError
 │   ├── WrongCode                 the code, or the two words, did not match
 │   ├── CodeExpired               the window closed, or too many guesses
@@ -34,6 +35,8 @@ VaultError
 │   ├── BadPath                   not of the form COLLECTION/NAME
 │   ├── BadValue                  a value that a record cannot hold
 │   ├── BadCode                   text that is no pairing code and no pairing address
+│   ├── BadRecoveryWords          text that is no recovery key
+│   ├── NoRecoveryWords           this device does not keep the recovery key
 │   ├── AmbiguousPath             several records have this path
 │   ├── NoSuchRecord              none has
 │   ├── NoSuchDevice              no member goes by that name or id
@@ -123,6 +126,16 @@ class RevokedDevice(AuthenticationError):
 
     code = "revoked_device"
     hint = "To use this device again, pair it anew from a device that still has the vault."
+
+
+class SuspendedDevice(AuthenticationError):
+    """The peer, or this device, contradicted itself in the membership log."""
+
+    code = "suspended_device"
+    hint = (
+        "An admin device lets it in again with `p2pvault devices reinstate`, or removes it. Where "
+        "there is no other admin, use the recovery key: `p2pvault recovery use`."
+    )
 
 
 class PairingError(VaultError):
@@ -288,6 +301,24 @@ class BadCode(RequestError):
 
     code = "bad_code"
     hint = "A code looks like 42-lantern-tulip-violin; three letters of each word are enough."
+
+
+class BadRecoveryWords(RequestError):
+    """Text that is no recovery key."""
+
+    code = "bad_recovery_words"
+    hint = "Type the 24 words in their order; four letters of each are enough."
+
+
+class NoRecoveryWords(RequestError):
+    """The recovery key is not kept on this device."""
+
+    code = "no_recovery_words"
+    exit_code = 5
+    hint = (
+        "Only the device that made the vault keeps them, until `p2pvault recovery forget` there. "
+        "Look for the paper."
+    )
 
 
 class AmbiguousPath(RequestError):

@@ -513,6 +513,9 @@ INVITATION_CHARACTERS_MAX: Final = 1_024
 CODE_CHARACTERS_MAX: Final = 64
 """A typed code: three words of at most 10 letters and two digits, spaced generously."""
 
+RECOVERY_TEXT_CHARACTERS_MAX: Final = 1_024
+"""A typed recovery key: 24 words of at most 8 letters, numbered and spaced generously."""
+
 # Discovery ---------------------------------------------------------------------------------
 
 DISCOVERY_SLOT_S: Final = 900

@@ -59,7 +59,7 @@ def play(transcript: Transcript, laptop: Device, phone: Device) -> None:
 
 def start(laptop: Device, phone: Device) -> None:
     """Make a vault with two records on the laptop, and run both daemons."""
-    laptop.run("p2pvault", "init", "--name", "laptop")
+    laptop.run("p2pvault", "init", "--name", "laptop", "--no-qr")
     laptop.start()
     laptop.run("p2pvault", "set", "contacts/ada", "name=Ada Lovelace", "email=ada@example.org")
     laptop.run("p2pvault", "set", "notes/shopping", "body=Milk and bread")

@@ -18,7 +18,7 @@ _ID_CHARACTERS: Final = 8
 @click.group(cls=VaultGroup, invoke_without_command=True)
 @click.pass_context
 def devices(context: click.Context) -> None:
-    """List, rename or revoke the devices of the vault.
+    """List, rename, revoke or reinstate the devices of the vault.
 
     DEVICE is a name, an id, or the first four or more characters of an id.
     """
@@ -32,10 +32,15 @@ def list_devices(session: Session) -> None:
     """List the devices of the vault."""
     with session.connect() as caller:
         answer = caller.call("devices")
-    members, removed = _objects(answer["devices"]), _objects(answer["removed"])
+    members = _objects(answer["devices"])
     lines = columns([("DEVICE", "ROLE", "KIND", "LINK", "ADDED BY", "ID"), *map(_row, members)])
-    gone = ", ".join(one_line(str(device["name"])) for device in removed)
-    session.report.show(answer, *lines, *([f"\nRevoked: {gone}"] if gone else []))
+    outside = [("Revoked", answer["removed"]), ("Suspended", answer["suspended"])]
+    session.report.show(answer, *lines, *(_outside(word, each) for word, each in outside if each))
+
+
+def _outside(word: str, devices: Json) -> str:
+    names = ", ".join(one_line(str(device["name"])) for device in _objects(devices))
+    return f"\n{word}: {names}"
 
 
 def _row(device: JsonObject) -> tuple[str, ...]:
@@ -89,6 +94,22 @@ def revoke(session: Session, device: str, yes: bool) -> None:
         "It keeps what it has. If it is lost, change the secrets that the vault holds.\n"
         f"Bring it back as a new device: {session.command('pair')}"
     )
+
+
+@devices.command()
+@click.argument("device")
+@pass_session
+def reinstate(session: Session, device: str) -> None:
+    """Let a suspended DEVICE in again.
+
+    A device is suspended when two contradicting changes of the membership carry its signature.
+    Do this if you restored it from a copy; if not, somebody has its keys: revoke it.
+    """
+    with session.connect() as caller:
+        back = caller.call("device_reinstate", device=device)
+    name = str(cast("JsonObject", back["device"])["name"])
+    session.report.show(back, f"{session.report.quote(name)} is in the vault again.")
+    session.report.note(f"Take it back: {session.command('devices', 'revoke', name)}")
 
 
 @click.group(cls=VaultGroup, invoke_without_command=True)

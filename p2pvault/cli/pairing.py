@@ -7,12 +7,13 @@ from typing import Final, cast
 import click
 
 from p2pvault.cli.command import VaultCommand
+from p2pvault.cli.paper import read_words
 from p2pvault.cli.qr import qr_lines
 from p2pvault.cli.session import Session, pass_session
 from p2pvault.cli.vault import host_name
 from p2pvault.cli.wording import count, span
 from p2pvault.control.caller import Caller
-from p2pvault.control.messages import JsonObject
+from p2pvault.control.messages import Json, JsonObject
 from p2pvault.errors import PairingRefused
 from p2pvault.limits import CONTROL_JOIN_START_S
 
@@ -22,15 +23,20 @@ _YES: Final = frozenset({"y", "yes"})
 @click.command(cls=VaultCommand)
 @click.option("--admin", is_flag=True, help="Let the new device add and remove devices too.")
 @click.option("--no-qr", is_flag=True, help="Print no QR code.")
+@click.option("--recovery", is_flag=True, help="With the recovery key, where no admin is left.")
 @pass_session
-def pair(session: Session, admin: bool, no_qr: bool) -> None:
+def pair(session: Session, admin: bool, no_qr: bool, recovery: bool) -> None:
     """Add another of your devices to this vault.
 
     Shows a code for `p2pvault join` on the other device, which must be on the same network. Then
     both show that they mean each other: you type here the two words that the other one shows.
+
+    With --recovery it first reads the 24 words of the recovery key, and the new device becomes an
+    admin, even if this one is none.
     """
+    wanted: dict[str, Json] = {"recovery_words": read_words(session)} if recovery else {}
     with session.connect() as caller:
-        events = caller.stream("pair", admin=admin)
+        events = caller.stream("pair", admin=admin or recovery, **wanted)
         for event in events:
             _show_pair(session, event, no_qr=no_qr)
             if event["event"] == "confirm":

@@ -38,12 +38,16 @@ _SECTIONS: Final = {
     },
     "Devices": {
         "status": ("state:status", "Show the devices, the proof of equality, and what is wrong."),
-        "devices": ("devices:devices", "List, rename or revoke the devices of the vault."),
+        "devices": (
+            "devices:devices",
+            "List, rename, revoke or reinstate the devices of the vault.",
+        ),
         "quarantine": (
             "quarantine:quarantine",
             "Look at what revoked devices wrote too late, and settle it.",
         ),
         "address": ("devices:address", "Say where a device is, where they do not find each other."),
+        "recovery": ("recovery:recovery", "Use the recovery key, or see it again."),
         "wait": ("state:wait", "Wait for something, for scripts."),
         "verify": ("verify:verify", "Check everything that this device holds; repair it."),
     },

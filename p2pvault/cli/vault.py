@@ -11,6 +11,7 @@ from typing import Final, cast
 import click
 
 from p2pvault.cli.command import VaultCommand
+from p2pvault.cli.paper import show_words
 from p2pvault.cli.records import plain_text, raw_bytes, record_lines
 from p2pvault.cli.session import Session, pass_session
 from p2pvault.cli.values import read_edits
@@ -35,18 +36,22 @@ def host_name() -> str:
 @click.option(
     "--vault-name", metavar="NAME", default=_DEFAULT_VAULT, help="What the vault is called (home)."
 )
+@click.option("--no-qr", is_flag=True, help="Print no QR code of the recovery key.")
 @pass_session
-def init(session: Session, name: str | None, vault_name: str) -> None:
+def init(session: Session, name: str | None, vault_name: str, no_qr: bool) -> None:
     """Make a vault on this device.
 
     Works with and without a running daemon. To have the vault of another device here, use
-    `p2pvault join` instead.
+    `p2pvault join` instead. Shows the recovery key, 24 words for paper, which outranks every
+    device; with --json it is the member `recovery_words`.
     """
     made, running = _make_vault(session, name or host_name(), vault_name)
     report = session.report
     vault, device = cast("JsonObject", made["vault"]), cast("JsonObject", made["device"])
     quoted = report.quote(str(vault["name"])), report.quote(str(device["name"]))
     report.show(made, f"Made the vault {quoted[0]} on this device, {quoted[1]}.")
+    if not session.as_json:
+        show_words(session, str(made["recovery_words"]), no_qr=no_qr)
     report.note(_next_steps(session, running=running))
 
 
@@ -62,6 +67,7 @@ def _make_vault(session: Session, name: str, vault_name: str) -> tuple[JsonObjec
         return {
             "vault": {"id": made.vault_id.hex(), "name": made.vault_name},
             "device": {"id": made.device_id.hex(), "name": made.device_name},
+            "recovery_words": made.recovery_words,
         }, False
 
 

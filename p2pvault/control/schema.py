@@ -36,6 +36,7 @@ from p2pvault.limits import (
     NAME_CHARACTERS_MAX,
     PAIRING_S,
     QUARANTINE_PATHS_MAX,
+    RECOVERY_TEXT_CHARACTERS_MAX,
     SUBSCRIPTION_EVENTS_MAX,
     VALUE_DEPTH_MAX,
     VALUE_ITEMS_MAX,
@@ -49,6 +50,8 @@ _ID: Final = Text(64, 32)
 """Hex: 32 characters for a record, 64 for a device or a vault."""
 _LINE: Final = Text(4_096, 0)
 """A message for people, an address or a code; no bound of its own in the vault."""
+_WORDS: Final = Text(RECOVERY_TEXT_CHARACTERS_MAX)
+"""A recovery key; never in a log, nor among the arguments of a program."""
 _NAME: Final = Text(DEVICE_NAME_CHARACTERS_MAX)
 _PATH: Final = Text(COLLECTION_CHARACTERS_MAX + 1 + NAME_CHARACTERS_MAX)
 _COLLECTION: Final = Text(COLLECTION_CHARACTERS_MAX)
@@ -136,7 +139,7 @@ METHODS: Final[dict[str, Method]] = {
     "init": _call(
         "Make a vault with this device as its first member. Errors: vault_exists.",
         members({"vault_name": _NAME}, name=_NAME),
-        members(vault=_NAMED, device=_NAMED),
+        members(vault=_NAMED, device=_NAMED, recovery_words=_WORDS),
     ),
     "status": _call(
         "This device, its vault, its peers with the proof of equality, and what is wrong.",
@@ -197,10 +200,12 @@ METHODS: Final[dict[str, Method]] = {
         missed=members(event=Words(("missed",)), count=_COUNT),
     ),
     "devices": _call(
-        "The members of the vault, and who was removed.",
+        "The members of the vault, who was removed, and who is suspended.",
         _NOTHING,
         members(
-            devices=Items(_DEVICE, DEVICES_MAX), removed=Items(_NAMED, SUBSCRIPTION_EVENTS_MAX)
+            devices=Items(_DEVICE, DEVICES_MAX),
+            removed=Items(_NAMED, SUBSCRIPTION_EVENTS_MAX),
+            suspended=Items(_NAMED, SUBSCRIPTION_EVENTS_MAX),
         ),
     ),
     "device_rename": _call(
@@ -211,6 +216,32 @@ METHODS: Final[dict[str, Method]] = {
     "device_revoke": _call(
         "Remove a device from the vault, for good. Errors: no_such_device, refused.",
         members(device=_SELECTOR),
+        members(device=_NAMED),
+    ),
+    "device_reinstate": _call(
+        "Let a suspended device in again. Errors: no_such_device, membership.",
+        members(device=_SELECTOR),
+        members(device=_NAMED),
+    ),
+    "recovery_show": _call(
+        "The words of the recovery key, where this device keeps them. Errors: no_recovery_words.",
+        _NOTHING,
+        members(words=_WORDS),
+    ),
+    "recovery_forget": _call(
+        "Keep the words of the recovery key no longer on this device.",
+        _NOTHING,
+        _NOTHING,
+    ),
+    "recovery_use": _call(
+        "Make this device an admin, remove lost devices, bring others back, start new keys. "
+        "Errors: bad_recovery_words, membership, no_such_device, refused.",
+        members(
+            words=_WORDS,
+            lost=Items(_SELECTOR, DEVICES_MAX),
+            all_others=Flag(),
+            restored=Items(_SELECTOR, DEVICES_MAX),
+        ),
         members(device=_NAMED),
     ),
     "address_add": _call(
@@ -254,7 +285,7 @@ METHODS: Final[dict[str, Method]] = {
     ),
     "pair": _stream(
         "Show a code for one new device; ends with the connection. Errors: refused, code_expired.",
-        members(admin=Flag()),
+        members({"recovery_words": _WORDS}, admin=Flag()),
         code=members(event=Words(("code",)), code=_LINE, uri=_LINE, expires_s=Seconds(PAIRING_S)),
         attempt=members(event=Words(("attempt",)), message=_LINE),
         joiner=members(event=Words(("joiner",)), name=_NAME),

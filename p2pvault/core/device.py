@@ -25,6 +25,7 @@ from p2pvault.core.inquiries import CountsLoaded, RangesLoaded, RepairRequested,
 from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect, Input
 from p2pvault.core.jobs import EditJob, EntriesJob, Job, PlainJob, paced
+from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link, Phase
 from p2pvault.core.links import Links
 from p2pvault.core.loads import SnapshotsLoaded, SurplusLoaded, SurplusUnknown
@@ -33,6 +34,7 @@ from p2pvault.core.pairing import AdmitDevice, Outcome, Pairing
 from p2pvault.core.pipeline import Circumstances, Done, Failed, Pipeline, Step
 from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob, find_rows
 from p2pvault.core.recount import RecountJob
+from p2pvault.core.recovering import Alarms, Decided, decide
 from p2pvault.core.repair import Repair, recount_failed
 from p2pvault.core.replication import Replication
 from p2pvault.core.restore import SnapshotsJob
@@ -48,7 +50,6 @@ from p2pvault.errors import (
     CryptoError,
     Refused,
     RemoteProtocolError,
-    RevokedDevice,
     UnknownDevice,
     VaultError,
 )
@@ -81,6 +82,7 @@ class Device:
         self._beacon = Beacon(members, entropy)
         self._pairing = Pairing(members, entropy)
         self._upkeep = Upkeep(members, pipeline, book.acknowledged, self._save)
+        self._alarms = Alarms()
         self._wake_at: float | None = None
         self._stopping = False
 
@@ -150,6 +152,8 @@ class Device:
                 return self._asked(given.request, lambda: self._rename(now, given))
             case io.RevokeRequested():
                 return self._asked(given.request, lambda: self._revoke(now, given))
+            case io.ReinstateRequested() | io.RecoveryRequested() | io.RecoveryForgotten():
+                return self._asked(given.request, lambda: self._decide(now, given), outside=True)
             case io.AddressGiven():
                 return self._asked(given.request, lambda: self._address(now, given))
             case io.SettleQuarantine():
@@ -211,6 +215,8 @@ class Device:
     def _hear(self, now: Instant, message: Message, link: Link) -> list[Effect]:
         if link.phase is Phase.INTRODUCING:
             learned = self._conversation.hear_stranger(link, message)
+            if message.kind == Kind.OPERATIONS and not learned.operations:
+                self.links.refuse_outsider(link)
             return self._learn(now, learned)
         heard = self._conversation.hear(now, link, message)
         match heard:
@@ -366,6 +372,7 @@ class Device:
         settled = self.members.settle(now, self._entropy, self.pipeline.newest)
         if not settled.is_nothing:
             effects += self._errands.save(settled.batch, Errand(settled, self.members.log))
+        effects += self._alarms.news(self.members)
         effects += self._say_farewell(learned) + self.links.end_removed(now)
         for link in self.links:
             if link.phase is Phase.INTRODUCING:
@@ -388,10 +395,15 @@ class Device:
         return self._learn(now, learned, io.Answer(asked.request, (member.device, name)))
 
     def _revoke(self, now: Instant, asked: io.RevokeRequested) -> list[Effect]:
-        member = self.members.find(asked.device)
+        member = self.members.find_inside(asked.device)
         content = self.pipeline.newest
         learned = self.members.revoke(now, self._entropy, member.device, content)
         return self._learn(now, learned, io.Answer(asked.request, (member.device, member.name)))
+
+    def _decide(self, now: Instant, asked: Decided) -> list[Effect]:
+        learned, about = decide(self.members, now, self._entropy, asked, self.pipeline.newest)
+        answer = io.Answer(asked.request, (about, self.members.name_of(about)))
+        return self._learn(now, learned, answer)
 
     def _paired(self, now: Instant, outcomes: Sequence[Outcome]) -> list[Effect]:
         effects: list[Effect] = []
@@ -404,23 +416,22 @@ class Device:
 
     def _admit(self, now: Instant, asked: AdmitDevice) -> list[Effect]:
         try:
-            learned = self.members.admit(now, self._entropy, asked.card, asked.role)
+            learned = self.members.admit(now, self._entropy, asked.card, asked.role, asked.key)
         except VaultError as error:
             return self._paired(now, self._pairing.admission_failed(now, error))
         return self._learn(now, learned, admits=asked.card.id)
 
     # Local requests ----------------------------------------------------------------------
 
-    def _asked(self, request: int, act: Callable[[], list[Effect]]) -> list[Effect]:
+    def _asked(
+        self, request: int, act: Callable[[], list[Effect]], *, outside: bool = False
+    ) -> list[Effect]:
         try:
-            self._check_member()
+            if not outside:
+                self.members.check_inside()
             return act()
         except VaultError as error:
             return [io.Refuse(request, error)]
-
-    def _check_member(self) -> None:
-        if not self.members.is_member:
-            raise RevokedDevice("this device was removed from the vault, which is read-only here")
 
     def _edit(self, now: Instant, asked: io.EditRequested) -> list[Effect]:
         if self.pipeline.backlog >= EDITS_QUEUED_MAX:

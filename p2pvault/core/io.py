@@ -212,11 +212,13 @@ class PairingRequested:
         request: Names the window.
         admin: Whether the new device may change the membership.
         listening: Where the pairing listener accepts.
+        seed: The recovery key's, which admits the new device in place of this one; 32 bytes.
     """
 
     request: int
     admin: bool
     listening: tuple[Address, ...]
+    seed: bytes | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +258,35 @@ class RevokeRequested:
 
     request: int
     device: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReinstateRequested:
+    """A local program lets a suspended device in again."""
+
+    request: int
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryRequested:
+    """A local program takes the vault over with the recovery key (`seed`, 32 bytes).
+
+    It removes the `lost` devices, or all others, and brings `restored` ones back.
+    """
+
+    request: int
+    seed: bytes = field(repr=False)
+    lost: tuple[str, ...] = ()
+    all_others: bool = False
+    restored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryForgotten:
+    """A local program has this device forget the recovery key that it keeps for showing."""
+
+    request: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +350,9 @@ Input = (
     | PairingCancelled
     | RenameRequested
     | RevokeRequested
+    | ReinstateRequested
+    | RecoveryRequested
+    | RecoveryForgotten
     | AddressGiven
     | SettleQuarantine
     | RepairRequested

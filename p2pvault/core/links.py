@@ -7,13 +7,13 @@ to each other on a link is the business of `conversation`.
 from collections.abc import Iterator, Sequence
 
 from p2pvault.core.book import Book, Standing
-from p2pvault.core.dialer import Dialer
+from p2pvault.core.dialer import Attempt, Dialer
 from p2pvault.core.io import Effect, Hangup, LinkUp, Report, StatusChanged, Write
 from p2pvault.core.link import Link, Origin, Phase, survivor
 from p2pvault.core.members import Members
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.envelope import Message
-from p2pvault.errors import RevokedDevice, VaultError
+from p2pvault.errors import RevokedDevice, SuspendedDevice, VaultError
 from p2pvault.limits import LINKS_MAX
 from p2pvault.protocol.handshake import Initiator, Responder
 from p2pvault.types import Address, DeviceId, Instant, LinkId
@@ -75,7 +75,7 @@ class Links:
             attempt = self._dialer.taken(stream.attempt)
         secret = self._members.keys.static
         gates = self._members.gates()
-        if not gates or not self._members.is_member or len(self._links) >= LINKS_MAX:
+        if not gates or not self._may_link(attempt) or len(self._links) >= LINKS_MAX:
             return [Hangup(stream.link)]
         handshake: Initiator | Responder
         if attempt is None:
@@ -97,14 +97,18 @@ class Links:
         was = link.phase
         send, messages = link.receive(now, data)
         effects: list[Effect] = [Write(link.id, send)] if send else []
-        if was is Phase.HANDSHAKE and link.phase is Phase.INTRODUCING:
-            self._refuse_removed(link)
+        established = was is Phase.HANDSHAKE and link.phase is Phase.INTRODUCING
+        if established and not self._members.may_return:
+            self.refuse_outsider(link)
         return effects, messages
 
     def recognise(self, now: Instant, link: Link) -> tuple[list[Effect], list[Message]] | None:
-        """Bring a link up if its peer is a member; return the messages that waited, else None."""
+        """Bring a link up if its peer is a member; return the messages that waited, else None.
+
+        A device that is outside itself only listens, until somebody says that it is let in.
+        """
         member = self._members.membership.member_by_static(link.static)
-        if member is None:
+        if member is None or not self._members.is_member:
             return None
         held = link.come_up(now, member.device, self._entropy)
         effects = self._end_rival(now, link, member.device)
@@ -139,9 +143,27 @@ class Links:
         self._book[origin.dialled].note_not_at(origin.remote)
         self._dialer.misled(origin.dialled, origin.remote)
 
-    def _refuse_removed(self, link: Link) -> None:
-        if self._members.membership.removed_by_static(link.static) is not None:
+    def _may_link(self, attempt: Attempt | None) -> bool:
+        """A device that is outside dials nobody, and listens to who may bring it back."""
+        members = self._members
+        return members.is_member or (attempt is None and members.may_return)
+
+    def refuse_outsider(self, link: Link) -> None:
+        """Refuse a peer that was removed or is suspended.
+
+        In a vault with a recovery key that happens once the peer had nothing new to tell: it may
+        have been let in again by an operation that only it knows.
+
+        Raises:
+            RevokedDevice, SuspendedDevice: It is outside, and this device is not.
+        """
+        membership = self._members.membership
+        if not self._members.is_member:
+            return
+        if membership.removed_by_static(link.static) is not None:
             raise RevokedDevice("a device that was removed from the vault")
+        if membership.suspended_by_static(link.static) is not None:
+            raise SuspendedDevice("a device that contradicted itself")
 
     # Ending ------------------------------------------------------------------------------
 
@@ -177,12 +199,17 @@ class Links:
         return effects
 
     def end_removed(self, now: Instant) -> list[Effect]:
-        """End every link to a device that is no member any more; all, if this one is not."""
+        """End every link to a device that is no member any more; all, if this one is not.
+
+        What is still being introduced may go on, if it may bring somebody back.
+        """
         gone = [link for link in self if not self._may_stay(link)]
         return [effect for link in gone for effect in self.close(now, link)]
 
     def _may_stay(self, link: Link) -> bool:
         membership = self._members.membership
+        if link.device is None and self._members.may_return:
+            return True
         if not self._members.is_member:
             return False
         if link.device is not None:

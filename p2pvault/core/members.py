@@ -5,13 +5,21 @@ safe. It is told to others only when durable. Whatever is learned comes back as 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from p2pvault.core.content import Content
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.crypto.schedule import discovery_key, gate_key
-from p2pvault.errors import AmbiguousDevice, LimitExceeded, MalformedMessage, NoSuchDevice
+from p2pvault.errors import (
+    AmbiguousDevice,
+    LimitExceeded,
+    MalformedMessage,
+    NoSuchDevice,
+    RevokedDevice,
+    SuspendedDevice,
+)
 from p2pvault.limits import DEVICE_PREFIX_DIGITS_MIN, EPOCHS_MAX, MEMBERSHIP_HEADS_MAX
 from p2pvault.protocol.membership import (
     Author,
@@ -19,12 +27,16 @@ from p2pvault.protocol.membership import (
     Member,
     Membership,
     MembershipLog,
+    RecoveryKey,
     Removal,
+    Suspension,
     Written,
     admit,
+    admit_by_key,
     epoch_id,
     evaluate,
     open_epochs,
+    reinstate,
     rename,
     revoke,
     start_epoch,
@@ -42,27 +54,36 @@ from p2pvault.types import (
     VaultId,
 )
 
+Holder = TypeVar("Holder", bound=Member | Suspension | Removal)
+
 EPOCH_SECRET = "epoch/"  # noqa: S105  # a prefix of names, not a secret
 """Prefix of the store's named values that hold epoch secrets; the epoch in hex follows."""
 
 
 @dataclass(frozen=True, slots=True)
 class Learned:
-    """What became known: operations to pass on, and everything to persist."""
+    """What became known: operations to pass on, and everything to persist.
+
+    Attributes:
+        operations: New ones, in a causal order.
+        secrets: New epoch secrets.
+        meta: Other named values of this device's store that change with it.
+    """
 
     operations: tuple[StoredOperation, ...]
     secrets: Mapping[EpochId, bytes]
+    meta: Mapping[str, bytes | None] = field(default_factory=dict)
 
     @property
     def is_nothing(self) -> bool:
         """Whether all of it was known before."""
-        return not self.operations and not self.secrets
+        return not self.operations and not self.secrets and not self.meta
 
     @property
     def batch(self) -> Batch:
         """What makes it durable."""
         meta = {EPOCH_SECRET + epoch.hex(): secret for epoch, secret in self.secrets.items()}
-        return Batch(operations=self.operations, meta=meta)
+        return Batch(operations=self.operations, meta={**meta, **self.meta})
 
 
 class Members:
@@ -102,6 +123,27 @@ class Members:
         return self.membership.is_member(self.device)
 
     @property
+    def is_suspended(self) -> bool:
+        """Whether this device contradicted itself, or somebody else did in its name."""
+        return self.device in self.membership.suspended
+
+    def check_inside(self) -> None:
+        """Check that this device may write.
+
+        Raises:
+            SuspendedDevice, RevokedDevice: It may not.
+        """
+        if self.is_suspended:
+            raise SuspendedDevice("this device is suspended, and the vault is read-only here")
+        if not self.is_member:
+            raise RevokedDevice("this device was removed from the vault, which is read-only here")
+
+    @property
+    def may_return(self) -> bool:
+        """Whether a device that is outside can be let in again: then it has to be heard out."""
+        return self.membership.recovery is not None or self.is_suspended
+
+    @property
     def others(self) -> tuple[DeviceId, ...]:
         """Every member but this device."""
         return tuple(device for device in self.membership.members if device != self.device)
@@ -133,8 +175,13 @@ class Members:
 
     def name_of(self, device: DeviceId) -> str:
         """Return a device's name, also if it was removed."""
-        known = self._holder(device)
-        return known.name if known else device.hex()[:8]
+        known = self.membership.holder(device)
+        return known.name if known else self._nameless(device)
+
+    def _nameless(self, device: DeviceId) -> str:
+        recovery = self.membership.recovery
+        is_key = recovery is not None and recovery.id == device
+        return "the recovery key" if is_key else device.hex()[:8]
 
     def find(self, selector: str) -> Member:
         """Return the member that a person means: by name, id, or the beginning of the id.
@@ -143,20 +190,17 @@ class Members:
             NoSuchDevice: Nobody goes by that.
             AmbiguousDevice: Several do.
         """
-        members = self.membership.members.values()
-        found = [m for m in members if selector in (m.name, m.device.hex())]
-        if not found and len(selector) >= DEVICE_PREFIX_DIGITS_MIN:
-            found = [m for m in members if m.device.hex().startswith(selector.lower())]
-        if not found:
-            raise NoSuchDevice(f"no device of this vault is called “{selector}”")
-        if len(found) > 1:
-            ids = ", ".join(member.device.hex()[:8] for member in found)
-            raise AmbiguousDevice(f"“{selector}” means several devices: {ids}")
-        return found[0]
+        return _the_one(selector, self.membership.members.values())
 
-    def _holder(self, device: DeviceId) -> Member | Removal | None:
-        membership = self.membership
-        return membership.members.get(device) or membership.removed.get(device)
+    def find_inside(self, selector: str) -> Member | Suspension:
+        """Return the member or suspended device that a person means; raises as `find`."""
+        inside: list[Member | Suspension] = [*self.membership.members.values()]
+        return _the_one(selector, [*inside, *self.membership.suspended.values()])
+
+    def find_outside(self, selector: str) -> Suspension | Removal:
+        """Return the removed or suspended device that a person means; raises as `find`."""
+        outside: list[Suspension | Removal] = [*self.membership.suspended.values()]
+        return _the_one(selector, [*outside, *self.membership.removed.values()])
 
     def farewell(self, device: DeviceId, learned: "Learned") -> tuple[StoredOperation, ...]:
         """Return the part of what was learned that tells a device of its removal, and no more."""
@@ -191,19 +235,32 @@ class Members:
 
     # What this device writes -------------------------------------------------------------
 
-    def admit(self, now: Instant, entropy: Entropy, card: DeviceCard, role: Role) -> Learned:
-        """Admit a device; raises what `membership.admit` raises."""
+    def admit(
+        self,
+        now: Instant,
+        entropy: Entropy,
+        card: DeviceCard,
+        role: Role,
+        key: RecoveryKey | None = None,
+    ) -> Learned:
+        """Admit a device, as an admin or with the recovery key; raises as `membership.admit`."""
+        if key is not None:
+            return self.adopt(admit_by_key(self.log, key, now.wall_ms, card, self.secrets))
         author = self._author(now, entropy)
-        return self._written(admit(self.log, author, card, role, self.secrets))
+        return self.adopt(admit(self.log, author, card, role, self.secrets))
+
+    def reinstate(self, now: Instant, entropy: Entropy, device: DeviceId) -> Learned:
+        """Let a suspended device in; raises what `membership.reinstate` raises."""
+        return self.adopt(reinstate(self.log, self._author(now, entropy), device))
 
     def rename(self, now: Instant, entropy: Entropy, device: DeviceId, name: str) -> Learned:
         """Rename a device; raises what `membership.rename` raises."""
-        return self._written(rename(self.log, self._author(now, entropy), device, name))
+        return self.adopt(rename(self.log, self._author(now, entropy), device, name))
 
     def revoke(self, now: Instant, entropy: Entropy, device: DeviceId, content: Content) -> Learned:
         """Remove a device and start an epoch without it; raises what `membership.revoke` does."""
         seen = accepted(content, device)
-        return self._written(revoke(self.log, self._author(now, entropy), device, seen))
+        return self.adopt(revoke(self.log, self._author(now, entropy), device, seen))
 
     def settle(self, now: Instant, entropy: Entropy, content: Content) -> Learned:
         """Write what this device owes after something was learned.
@@ -215,9 +272,9 @@ class Members:
         try:
             for removal in self.membership.owing.get(self.device, ()):
                 written = state_accepted(self.log, author, removal, self._bounds(content))
-                learned = _both(learned, self._written(written))
+                learned = _both(learned, self.adopt(written))
             if self.membership.needs_epoch and self.membership.is_admin(self.device):
-                learned = _both(learned, self._written(start_epoch(self.log, author)))
+                learned = _both(learned, self.adopt(start_epoch(self.log, author)))
         except LimitExceeded:
             # The log has no room for more by this device. What it owes stays unsaid: the removal
             # holds all the same, and other members speak for themselves.
@@ -231,8 +288,10 @@ class Members:
     def _author(self, now: Instant, entropy: Entropy) -> Author:
         return Author(self.keys, entropy, now.wall_ms)
 
-    def _written(self, written: Written) -> Learned:
-        return self._adopt(written.log, written.added, written.secrets)
+    def adopt(self, written: Written, opened: Mapping[EpochId, bytes] | None = None) -> Learned:
+        """Take into force what was written here, and secrets that were opened on the way."""
+        secrets = {**(opened or {}), **written.secrets}
+        return self._adopt(written.log, written.added, secrets)
 
     def _adopt(
         self,
@@ -248,6 +307,19 @@ class Members:
         opened = open_epochs(log, self.membership, self.device, self.keys.box, self.secrets)
         self.secrets |= opened
         return Learned(added, {**secrets, **opened})
+
+
+def _the_one(selector: str, devices: Iterable[Holder]) -> Holder:
+    known = list(devices)
+    found = [one for one in known if selector in (one.name, one.device.hex())]
+    if not found and len(selector) >= DEVICE_PREFIX_DIGITS_MIN:
+        found = [one for one in known if one.device.hex().startswith(selector.lower())]
+    if not found:
+        raise NoSuchDevice(f"no device of this vault is called “{selector}”")
+    if len(found) > 1:
+        ids = ", ".join(one.device.hex()[:8] for one in found)
+        raise AmbiguousDevice(f"“{selector}” means several devices: {ids}")
+    return found[0]
 
 
 def accepted(content: Content, device: DeviceId) -> dict[AuthorId, int]:

@@ -32,7 +32,7 @@ from p2pvault.limits import ADDRESSES_PER_PEER_MAX, PAIRING_ADDRESSES_MAX
 from p2pvault.protocol.code import ENTROPY_BYTES, draw_code
 from p2pvault.protocol.handover import Handover, encode_handover
 from p2pvault.protocol.invitation import SECRET_BYTES, Invitation
-from p2pvault.protocol.membership import DeviceCard
+from p2pvault.protocol.membership import DeviceCard, RecoveryKey, check_key
 from p2pvault.protocol.pairing import (
     Admit,
     AskWords,
@@ -62,10 +62,17 @@ _NEVER = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class AdmitDevice:
-    """For the device itself: make this a member, durably, and say `admitted`."""
+    """For the device itself: make this a member, durably, and say `admitted`.
+
+    Attributes:
+        card: The new device.
+        role: What it may do.
+        key: The recovery key, if that admits it.
+    """
 
     card: DeviceCard
     role: Role
+    key: RecoveryKey | None
 
 
 Outcome = Effect | AdmitDevice
@@ -79,6 +86,7 @@ class _Open:
     role: Role
     shown: Shown
     closes_at: float
+    key: RecoveryKey | None
 
 
 @dataclass(slots=True)
@@ -124,9 +132,11 @@ class Pairing:
 
         Raises:
             Refused: This device may not admit others, or it shows a code already.
+            MembershipError: The recovery key is not this vault's.
             PairingRefused: Pairing is locked, or a session is under way.
         """
-        self._check_may_open()
+        key = None if asked.seed is None else RecoveryKey(asked.seed)
+        self._check_may_open(key)
         self._window.open(now.monotonic)
         expires_s = self._window.expires_s(now.monotonic)
         code, scanned = draw_code(self._entropy(ENTROPY_BYTES)), self._entropy(SECRET_BYTES)
@@ -135,6 +145,7 @@ class Pairing:
             role=Role.ADMIN if asked.admin else Role.MEMBER,
             shown=Shown(code.slot, code.secret, scanned),
             closes_at=now.monotonic + expires_s,
+            key=key,
         )
         invitation = Invitation(
             secret=scanned,
@@ -154,11 +165,14 @@ class Pairing:
         effects = self._carry_out(now, self._session.machine.cancel()) if self._session else ()
         return [*effects, *self._shut()]
 
-    def _check_may_open(self) -> None:
-        if not self._members.membership.is_admin(self._members.device):
+    def _check_may_open(self, key: RecoveryKey | None) -> None:
+        if key is not None:
+            check_key(self._members.membership, key)
+        elif not self._members.membership.is_admin(self._members.device):
             raise Refused(
                 "this device may not admit others: it is not an admin",
-                hint="Pair from an admin device; `p2pvault devices` shows which ones are.",
+                hint="Pair from an admin device; `p2pvault devices` shows which ones are. If none "
+                "is left, use the recovery key: `p2pvault pair --recovery`.",
             )
         if self._open is not None:
             raise Refused("this device shows a pairing code already", hint="Use that one.")
@@ -246,7 +260,7 @@ class Pairing:
             vault=VaultSummary(
                 membership.vault, membership.name, len(membership.members), membership.made_ms
             ),
-            known=membership.members.keys() | membership.removed.keys(),
+            known={*membership.members, *membership.suspended, *membership.removed},
         )
 
     # What the machine asks for -----------------------------------------------------------
@@ -272,7 +286,7 @@ class Pairing:
                 assert session.card is not None, "the device says its name first"
                 return self._news(JoinerNamed(session.card.name, digits))
             case Admit(public, name, kind):
-                return [AdmitDevice(DeviceCard(public, name, kind), self._role)]
+                return [AdmitDevice(DeviceCard(public, name, kind), self._role, self._key)]
             case Paired():
                 return self._paired(now, session)
             case Failed():
@@ -304,6 +318,10 @@ class Pairing:
     @property
     def _role(self) -> Role:
         return self._open.role if self._open is not None else Role.MEMBER
+
+    @property
+    def _key(self) -> RecoveryKey | None:
+        return self._open.key if self._open is not None else None
 
     def _news(self, news: News) -> list[Effect]:
         return [PairingNews(self._open.request, news)] if self._open is not None else []

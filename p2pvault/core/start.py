@@ -1,20 +1,28 @@
 """How a device begins: from what its store holds, or with the first batch of a new store."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from p2pvault.core.book import Book
 from p2pvault.core.content import content_of
 from p2pvault.core.device import Device
 from p2pvault.core.members import EPOCH_SECRET, Members, members_of
 from p2pvault.core.pipeline import Pipeline
+from p2pvault.core.recovering import RECOVERY_SEED
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.crypto.schedule import fingerprint_key
 from p2pvault.errors import CryptoError, MalformedMessage, RemoteProtocolError, StoreCorrupt
 from p2pvault.protocol.handover import decode_handover
 from p2pvault.protocol.journal import Journal, Writer
-from p2pvault.protocol.membership import Author, MembershipLog, epoch_id, evaluate, found
+from p2pvault.protocol.membership import (
+    Author,
+    MembershipLog,
+    RecoveryKey,
+    epoch_id,
+    evaluate,
+    found,
+)
 from p2pvault.protocol.pairing import Received
 from p2pvault.types import (
     Batch,
@@ -34,13 +42,18 @@ _JOURNAL_BYTES = 16
 
 @dataclass(frozen=True, slots=True)
 class NewVault:
-    """A vault that is about to be on this device, and the batch that puts it there."""
+    """A vault that is about to be on this device, and the batch that puts it there.
+
+    Attributes:
+        recovery: The recovery key of a vault that was just made; None for one that was joined.
+    """
 
     vault: VaultId
     vault_name: str
     device: DeviceId
     device_name: str
     batch: Batch
+    recovery: RecoveryKey | None = None
 
 
 def found_vault(
@@ -52,8 +65,12 @@ def found_vault(
         BadValue: A name that cannot be used.
     """
     keys = DeviceKeys.generate(entropy)
-    written = found(Author(keys, entropy, now.wall_ms), vault_name, device_name, kind)
-    return _new_vault(keys, entropy, written.log, written.secrets, ())
+    author = Author(keys, entropy, now.wall_ms)
+    recovery = RecoveryKey.draw(entropy)
+    written = found(author, vault_name, device_name, kind, recovery.public)
+    made = _new_vault(keys, entropy, written.log, written.secrets, ())
+    meta = {**made.batch.meta, RECOVERY_SEED: recovery.seed}
+    return replace(made, batch=replace(made.batch, meta=meta), recovery=recovery)
 
 
 def join_vault(keys: DeviceKeys, entropy: Entropy, received: Received) -> NewVault:

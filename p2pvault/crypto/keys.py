@@ -93,7 +93,7 @@ class DeviceKeys:
     @property
     def public(self) -> PublicKeys:
         """The public halves, computed anew on each call (about 0.1 ms)."""
-        signing, _ = crypto_sign_seed_keypair(self.signing)
+        signing = signing_public(self.signing)
         return PublicKeys(signing, crypto_scalarmult_base(self.static), box_public(self.box))
 
     def to_bytes(self) -> bytes:
@@ -124,6 +124,12 @@ def device_id(public: PublicKeys) -> DeviceId:
 def author_id(device: DeviceId, journal: JournalId) -> AuthorId:
     """Return the 16-byte id of one journal of one device."""
     return AuthorId(digest(b"p2pv-author", device, journal, size=16))
+
+
+def signing_public(seed: bytes) -> bytes:
+    """Return the Ed25519 public key of a seed, 32 bytes each."""
+    public, _ = crypto_sign_seed_keypair(seed)
+    return public
 
 
 def sign(seed: bytes, message: bytes) -> bytes:

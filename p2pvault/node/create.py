@@ -4,7 +4,7 @@ Blocking, and without trio: the command line does it itself when no daemon runs.
 """
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import urandom
 from pathlib import Path
 from time import monotonic, time
@@ -12,6 +12,7 @@ from time import monotonic, time
 from p2pvault.core.start import NewVault, found_vault
 from p2pvault.crypto.schedule import store_key
 from p2pvault.errors import NoVault, StoreInUse, VaultExists
+from p2pvault.protocol.recovery_words import write_words
 from p2pvault.store.home import HomeFiles, make_home
 from p2pvault.store.slots import load_master_key, make_master_key
 from p2pvault.store.sqlite import open_reader, open_store
@@ -23,12 +24,17 @@ DEVICE_KIND = "computer"
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """What was made."""
+    """What was made.
+
+    Attributes:
+        recovery_words: The recovery key on paper: 24 words, which are told to the person.
+    """
 
     vault_id: VaultId
     vault_name: str
     device_id: DeviceId
     device_name: str
+    recovery_words: str = field(repr=False)
 
 
 def has_vault(state: Path) -> bool:
@@ -58,7 +64,9 @@ def create_vault(state: Path, device_name: str, vault_name: str) -> Created:
     now = Instant(monotonic(), int(time() * 1000))
     made = found_vault(now, urandom, vault_name, device_name, DEVICE_KIND)
     store_vault(state, made)
-    return Created(made.vault, made.vault_name, made.device, made.device_name)
+    assert made.recovery is not None, "a vault that was just made has a recovery key"
+    words = write_words(made.recovery.seed)
+    return Created(made.vault, made.vault_name, made.device, made.device_name, words)
 
 
 def prepare_home(state: Path) -> None:

@@ -60,8 +60,12 @@ class Hosting:
         self._sessions: dict[int, HostedPairing] = {}
 
     @asynccontextmanager
-    async def open(self, *, admin: bool) -> AsyncIterator[HostedPairing]:
+    async def open(self, *, admin: bool, seed: bytes | None) -> AsyncIterator[HostedPairing]:
         """Show a code inside the block.
+
+        Args:
+            admin: Whether the new device may change the membership.
+            seed: The recovery key's, where that is to admit it.
 
         Raises:
             ConfigError: Nothing can listen where this node does.
@@ -74,7 +78,7 @@ class Hosting:
                 await nursery.start(self._shell.serve_pairing, listeners)
                 addresses = self.network.reachable_at(port_of(listeners[0]))
                 self._beaconing.pair_on(addresses)
-                self._shell.feed(io.PairingRequested(request, admin, addresses))
+                self._shell.feed(io.PairingRequested(request, admin, addresses, seed))
                 yield session
                 nursery.cancel_scope.cancel()
         finally:

@@ -122,10 +122,20 @@ class MemberView:
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """All members, and the devices that were removed."""
+    """All members, the devices that were removed, and those that are suspended."""
 
     members: Sequence[MemberView]
     removed: Sequence[tuple[DeviceId, str]]
+    suspended: Sequence[tuple[DeviceId, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryDecision:
+    """What is to become of the other devices; see `core.io.RecoveryRequested`."""
+
+    lost: tuple[str, ...]
+    all_others: bool
+    restored: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +364,18 @@ class Node(Protocol):
     async def revoke_device(self, device: str) -> DevicePaired:
         """Remove a device from the vault."""
 
+    async def reinstate_device(self, device: str) -> DevicePaired:
+        """Let a suspended device in again."""
+
+    async def recovery_words(self) -> str:
+        """Return the 24 words of the recovery key, where this device still keeps it."""
+
+    async def forget_recovery(self) -> None:
+        """Keep the recovery key no longer on this device."""
+
+    async def recover(self, words: str, decision: RecoveryDecision) -> DevicePaired:
+        """Take the vault over with the words of the recovery key; returns this device."""
+
     async def addresses(self, device: str | None) -> Sequence[DeviceAddresses]:
         """Read the address book."""
 
@@ -369,8 +391,13 @@ class Node(Protocol):
     async def settle_quarantine(self, device: str | None, *, repeat: bool) -> QuarantineSettled:
         """Drop what is in quarantine of a device, or all; repeat its effect before, if asked."""
 
-    def pair(self, *, admin: bool) -> AbstractAsyncContextManager[PairingSession]:
-        """Open a pairing window; leaving the context closes it."""
+    def pair(
+        self, *, admin: bool, recovery: str | None = None
+    ) -> AbstractAsyncContextManager[PairingSession]:
+        """Open a pairing window; leaving the context closes it.
+
+        `recovery` are the words that admit the new device where this one may not.
+        """
 
     def verify(
         self, *, repair: bool

@@ -7,13 +7,15 @@ else. Everything here runs in the reader's thread.
 from collections.abc import Iterable
 
 from p2pvault.core.io import EntriesLoaded, LoadEntries, LoadRecords, RecordsLoaded
+from p2pvault.core.recovering import RECOVERY_SEED
 from p2pvault.core.selector import IdPrefix, Path, Selector, parse_selector, path_of, pick
 from p2pvault.crdt.record import Record
-from p2pvault.errors import BadValue
+from p2pvault.errors import BadValue, NoRecoveryWords
 from p2pvault.limits import ID_PREFIX_ROWS_MAX
 from p2pvault.node.port import RecordListing, RecordView
+from p2pvault.protocol.recovery_words import write_words
 from p2pvault.store.port import Reader
-from p2pvault.types import AuthorId, RecordId, RecordRow
+from p2pvault.types import AuthorId, RecordId, RecordRow, StoreState
 
 _ID_BYTES = 16
 
@@ -31,6 +33,18 @@ def read_record(reader: Reader, actor: AuthorId, selector: str) -> RecordView:
     (stored,) = reader.records([pick(parsed, _live(_matching(reader, parsed)))])
     record = Record.load(actor, stored.chunks, stored.row.heads)
     return RecordView(stored.row.id, path_of(stored.row), record.value())
+
+
+def recovery_words(state: StoreState) -> str:
+    """Return the words of the recovery key, where the store still keeps it.
+
+    Raises:
+        NoRecoveryWords: It does not.
+    """
+    seed = state.meta.get(RECOVERY_SEED)
+    if seed is None:
+        raise NoRecoveryWords("this device does not keep the words of the recovery key")
+    return write_words(seed)
 
 
 def list_records(

@@ -36,15 +36,17 @@ from p2pvault.node.port import (
     QuarantinedDevice,
     RecordListing,
     RecordView,
+    RecoveryDecision,
     VerifyEvent,
 )
 from p2pvault.node.quarantine import read_quarantine
-from p2pvault.node.reading import list_records, read_record
+from p2pvault.node.reading import list_records, read_record, recovery_words
 from p2pvault.node.requests import Requests
 from p2pvault.node.shell import Hooks, Shell, Stores, cannot_accept
 from p2pvault.node.status import addresses_of, in_sync, members_view, peer_status, problems
 from p2pvault.node.verifying import Verification
 from p2pvault.node.watchers import Watchers
+from p2pvault.protocol.recovery_words import read_words
 from p2pvault.store.home import HomeFiles
 from p2pvault.store.port import Reader, Store
 from p2pvault.store.slots import load_master_key
@@ -134,6 +136,33 @@ class RunningNode:
         self.shell.feed(io.RevokeRequested(request, device))
         return await self._about_device(request)
 
+    async def reinstate_device(self, device: str) -> DevicePaired:
+        """Let a suspended device in again."""
+        request = self._requests.begin()
+        self.shell.feed(io.ReinstateRequested(request, device))
+        return await self._about_device(request)
+
+    async def recovery_words(self) -> str:
+        """Return the 24 words of the recovery key, where this device still keeps it.
+
+        Raises:
+            NoRecoveryWords: It never did, or was told to forget it.
+        """
+        return recovery_words(await self.shell.read(lambda reader: reader.state()))
+
+    async def forget_recovery(self) -> None:
+        """Keep the recovery key no longer on this device."""
+        request = self._requests.begin()
+        self.shell.feed(io.RecoveryForgotten(request))
+        await self._about_device(request)
+
+    async def recover(self, words: str, decision: RecoveryDecision) -> DevicePaired:
+        """Take the vault over with the words of the recovery key; returns this device."""
+        seed, request = read_words(words), self._requests.begin()
+        lost, restored = decision.lost, decision.restored
+        self.shell.feed(io.RecoveryRequested(request, seed, lost, decision.all_others, restored))
+        return await self._about_device(request)
+
     async def addresses(self, device: str | None) -> Sequence[DeviceAddresses]:
         """Read the address book."""
         members = self.shell.device.members
@@ -175,9 +204,12 @@ class RunningNode:
         self.shell.feed(io.SettleQuarantine(request, device, repeat))
         return cast("QuarantineSettled", await self._requests.wait(request))
 
-    def pair(self, *, admin: bool) -> AbstractAsyncContextManager[HostedPairing]:
+    def pair(
+        self, *, admin: bool, recovery: str | None = None
+    ) -> AbstractAsyncContextManager[HostedPairing]:
         """Open a pairing window; leaving the context closes it."""
-        return self._hosting.open(admin=admin)
+        seed = None if recovery is None else read_words(recovery)
+        return self._hosting.open(admin=admin, seed=seed)
 
     def verify(
         self, *, repair: bool

@@ -2,6 +2,8 @@
 
 from p2pvault.core.book import Standing
 from p2pvault.core.device import Device
+from p2pvault.core.members import Members as DeviceMembers
+from p2pvault.errors import SuspendedDevice
 from p2pvault.node.port import (
     DeviceAddresses,
     Members,
@@ -56,7 +58,8 @@ def members_view(device: Device) -> Members:
         for member in membership.members.values()
     )
     removed = tuple((removal.device, removal.name) for removal in membership.removed.values())
-    return Members(members, removed)
+    suspended = tuple((each.device, each.name) for each in membership.suspended.values())
+    return Members(members, removed, suspended)
 
 
 def addresses_of(device: Device, peer: DeviceId) -> DeviceAddresses:
@@ -65,10 +68,18 @@ def addresses_of(device: Device, peer: DeviceId) -> DeviceAddresses:
     return DeviceAddresses(peer, device.members.name_of(peer), standing.given, standing.seen)
 
 
-def problems(device: Device) -> list[Problem]:
-    """Return what the person should know, worst first."""
+def _of_membership(members: DeviceMembers) -> list[Problem]:
     found = []
-    if not device.members.is_member:
+    if members.is_suspended:
+        found.append(
+            Problem(
+                "suspended",
+                "this device is suspended: it, or a copy of it, signed two contradicting changes "
+                "of the membership; what it holds can only be read",
+                SuspendedDevice.hint,
+            )
+        )
+    elif not members.is_member:
         found.append(
             Problem(
                 "removed",
@@ -76,6 +87,32 @@ def problems(device: Device) -> list[Problem]:
                 "Pair it anew with another --home to use it again.",
             )
         )
+    found += [
+        Problem(
+            "device_suspended",
+            f"{each.name} signed two contradicting changes of the membership: somebody else has "
+            "its keys, or it was restored from an old copy. It is outside until you decide.",
+            "If you restored it: `p2pvault devices reinstate`. If not: `p2pvault devices revoke`.",
+        )
+        for each in members.membership.suspended.values()
+        if each.device != members.device
+    ]
+    if members.membership.contested:
+        found.append(
+            Problem(
+                "recovery_contested",
+                "the recovery key was used in two places that did not know of each other; one "
+                "of them counts",
+                "If the other was not you, somebody has your words. Look at `p2pvault devices`, "
+                "and decide again with `p2pvault recovery use`.",
+            )
+        )
+    return found
+
+
+def problems(device: Device) -> list[Problem]:
+    """Return what the person should know, worst first."""
+    found = _of_membership(device.members)
     for peer in device.members.others:
         if device.book[peer].verdict is Verdict.CONTRADICTION:
             name = device.members.name_of(peer)

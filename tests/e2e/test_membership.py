@@ -3,11 +3,10 @@
 The tests run in their order: the last ones remove a device.
 """
 
-from collections.abc import Callable
-
 import pytest
 
 from harness.daemons import Device, Fleet, pair, wait_synced
+from harness.waiting import is_alone, names, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -110,22 +109,6 @@ def test_a_removed_device_comes_back_only_as_a_new_one(three: Three, shared: Fle
     old, new = (device.ask("status")["device"]["id"] for device in (phone, again))
     assert old != new
     assert again.value("secrets/later") == {"pin": "5"}
-
-
-def names(device: Device) -> set[str]:
-    return {one["name"] for one in device.ask("devices")["devices"]}
-
-
-def is_alone(device: Device) -> bool:
-    return all(peer["link"] == "down" for peer in device.ask("status")["peers"])
-
-
-def wait_until(device: Device, holds: Callable[[Device], bool]) -> None:
-    """Ask again and again; membership news has no event that a command could wait for."""
-    asked = 0
-    while not holds(device):
-        asked += 1
-        assert asked < 200, (device.name, device.ask("devices"), device.ask("status"))
 
 
 def test_a_device_that_slept_through_its_removal_is_refused(three: Three, shared: Fleet) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Self
 
 from harness.fake_quarantine import FakeQuarantine
+from harness.fake_recovery import RECOVERY_WORDS, FakeKey, FakeRecovery
 from p2pvault import __version__
 from p2pvault.control.home import Home, private_directory, short_path
 from p2pvault.control.lines import Lines
@@ -129,11 +130,12 @@ class _Connection:
         return self.streams
 
 
-class FakeDaemon(FakeQuarantine):
+class FakeDaemon(FakeQuarantine, FakeRecovery):
     """Serves one home until the context ends."""
 
     def __init__(self, home: Home, state: FakeState) -> None:
         self.state = state
+        self.key = FakeKey()
         self.watched = threading.Event()
         self._home = home
         self._lock = threading.RLock()
@@ -234,7 +236,9 @@ class FakeDaemon(FakeQuarantine):
             raise VaultExists("this device has a vault already")
         self.state.vault = {"id": fake_id(vault_name), "name": vault_name}
         self.state.device = {"id": fake_id(name), "name": name, "role": "admin"}
-        return {"vault": dict(self.state.vault), "device": {"id": fake_id(name), "name": name}}
+        device: JsonObject = {"id": fake_id(name), "name": name}
+        vault = dict(self.state.vault)
+        return {"vault": vault, "device": device, "recovery_words": RECOVERY_WORDS}
 
     def do_status(self, _: _Connection) -> JsonObject:
         vault = self.state.vault
@@ -391,7 +395,8 @@ class FakeDaemon(FakeQuarantine):
             }
             for known in self.state.peers
         ]
-        return {"devices": rows, "removed": list(self.state.removed)}
+        outside = {"removed": list(self.state.removed), "suspended": list(self.key.suspended)}
+        return {"devices": rows, **outside}
 
     def do_device_rename(self, _: _Connection, device: str, name: str) -> JsonObject:
         known = self._device(device)
@@ -440,8 +445,10 @@ class FakeDaemon(FakeQuarantine):
 
     # Pairing --------------------------------------------------------------------------------
 
-    def do_pair(self, connection: _Connection, admin: bool) -> JsonObject:
-        del admin
+    def do_pair(
+        self, connection: _Connection, admin: bool, recovery_words: str | None = None
+    ) -> JsonObject:
+        del admin, recovery_words
         stream = connection.ceremony = connection.open_stream()
         self._emit(
             connection,

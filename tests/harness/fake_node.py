@@ -11,7 +11,13 @@ import trio
 
 from p2pvault.core.io import Edit, Edited, QuarantineSettled
 from p2pvault.crdt.values import Value
-from p2pvault.errors import NoSuchDevice, NoSuchRecord, VaultError
+from p2pvault.errors import (
+    BadRecoveryWords,
+    NoRecoveryWords,
+    NoSuchDevice,
+    NoSuchRecord,
+    VaultError,
+)
 from p2pvault.net.services import DiscoverySettings
 from p2pvault.node.port import (
     ChangeEvent,
@@ -30,6 +36,7 @@ from p2pvault.node.port import (
     QuarantinedDevice,
     RecordListing,
     RecordView,
+    RecoveryDecision,
     Repaired,
     Verified,
     VerifyEvent,
@@ -86,6 +93,8 @@ class FakeNode:
     checks: int = 0
     watched: list[str | None] = field(default_factory=list)
     quarantined: list[QuarantinedDevice] = field(default_factory=list)
+    words: str = "zoo " * 23 + "vote"
+    decisions: list[RecoveryDecision] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.changes, self._changes = trio.open_memory_channel[ChangeEvent | MissedEvents](16)
@@ -148,6 +157,7 @@ class FakeNode:
                 MemberView(PHONE, "phone", "android", Role.MEMBER, False, True, "laptop"),
             ],
             [(DeviceId(b"o" * 32), "old phone")],
+            [(DeviceId(b"s" * 32), "strange phone")],
         )
 
     async def rename_device(self, device: str, name: str) -> DevicePaired:
@@ -157,6 +167,23 @@ class FakeNode:
 
     async def revoke_device(self, device: str) -> DevicePaired:
         return DevicePaired(PHONE, device)
+
+    async def reinstate_device(self, device: str) -> DevicePaired:
+        return DevicePaired(PHONE, device)
+
+    async def recovery_words(self) -> str:
+        if not self.words:
+            raise NoRecoveryWords("they were forgotten")
+        return self.words
+
+    async def forget_recovery(self) -> None:
+        self.words = ""
+
+    async def recover(self, words: str, decision: RecoveryDecision) -> DevicePaired:
+        if words != self.words:
+            raise BadRecoveryWords("these words do not belong together")
+        self.decisions.append(decision)
+        return DevicePaired(HERE, self.device_name)
 
     async def addresses(self, device: str | None) -> Sequence[DeviceAddresses]:
         return [DeviceAddresses(PHONE, device or "phone", list(self.given), [ADDRESS])]
@@ -183,8 +210,8 @@ class FakeNode:
         return QuarantineSettled(sum(each.entries for each in found), 0, edited)
 
     @asynccontextmanager
-    async def pair(self, *, admin: bool) -> AsyncIterator[FakePairing]:
-        del admin
+    async def pair(self, *, admin: bool, recovery: str | None = None) -> AsyncIterator[FakePairing]:
+        del admin, recovery
         pairing = FakePairing()
         self.pairings.append(pairing)
         try:

@@ -7,6 +7,7 @@ from functools import cached_property
 from hypothesis import strategies as st
 
 from harness.entropy import seeded
+from p2pvault.crypto.hashing import digest
 from p2pvault.crypto.keys import DeviceKeys, PublicKeys, device_id
 from p2pvault.crypto.seal import SEAL_OVERHEAD_BYTES
 from p2pvault.errors import MalformedMessage
@@ -23,12 +24,14 @@ from p2pvault.protocol.membership.operation import (
     MemberBox,
     NewEpoch,
     Operation,
+    Recovery,
     Remove,
     Rename,
     SetRole,
     sign_genesis,
     sign_operation,
 )
+from p2pvault.protocol.membership.recovery import RecoveryKey
 from p2pvault.protocol.membership.state import Membership
 from p2pvault.protocol.membership.write import Author
 from p2pvault.types import AuthorId, DeviceId, EpochId, OperationHash, Role
@@ -63,6 +66,15 @@ class Actor:
     def author(self) -> Author:
         return Author(self.keys, seeded(self.name), NOW_MS)
 
+    def append(self, log: MembershipLog, content: Content) -> MembershipLog:
+        """Write, unsigned, on top of a log that was not signed either."""
+        header = log.header(self.id, NOW_MS)
+        ledger = log.ledger.copy()
+        name = OperationHash(digest(b"p2pv-test", *header.prev, self.id, repr(content).encode()))
+        place = (header.vault, header.prev, header.author, header.n, header.wall_ms)
+        ledger.record(Operation(name, *place, content, b""))
+        return MembershipLog(ledger)
+
     def write(self, log: MembershipLog, content: Content) -> MembershipLog:
         """Write without asking whether the rules allow it, as a hostile device would."""
         header = log.header(self.id, NOW_MS)
@@ -75,9 +87,33 @@ ALICE, BOB, CAROL, DAVE, ERIN = ACTORS = tuple(
 JOURNALS = {actor: AuthorId(actor.id[:16]) for actor in ACTORS}
 
 
+@dataclass(frozen=True)
+class Keeper:
+    """Somebody who has the words of a recovery key."""
+
+    name: str
+
+    @cached_property
+    def key(self) -> RecoveryKey:
+        return RecoveryKey.draw(seeded(self.name))
+
+    @cached_property
+    def id(self) -> DeviceId:
+        return self.key.id
+
+    def write(self, log: MembershipLog, content: Content) -> MembershipLog:
+        """Write with the recovery key, wherever that leads."""
+        header = log.header(self.id, NOW_MS)
+        return log.add([sign_operation(header, content, self.key.signing)]).log
+
+
+KEEPER, SUCCESSOR = Keeper("keeper"), Keeper("successor")
+"""The recovery key of every vault of the tests, and one that may replace it."""
+
+
 def genesis(first: Actor = ALICE, nonce: bytes = bytes(16)) -> MembershipLog:
     """Return the log of a new vault, without an epoch."""
-    content = Genesis("home", first.card, None, nonce)
+    content = Genesis("home", first.card, KEEPER.key.public, nonce)
     return MembershipLog.load([sign_genesis(content, first.keys, NOW_MS)])
 
 
@@ -153,6 +189,7 @@ class Past:
 _Write = Callable[[MembershipLog], Content]
 
 _actors = st.sampled_from(ACTORS)
+_authors: st.SearchStrategy[Actor | Keeper] = st.sampled_from((*ACTORS, KEEPER, SUCCESSOR))
 _few = st.integers(0, 5)
 
 
@@ -181,6 +218,7 @@ _writes: st.SearchStrategy[_Write] = st.one_of(
         st.booleans(),
     ),
     st.builds(lambda w, a, n: lambda log: _accepted(log, w, a, n), _few, _actors, _few),
+    st.just(lambda log: Recovery(SUCCESSOR.key.public)),
 )
 
 
@@ -194,15 +232,15 @@ def _mixed() -> MembershipLog:
 def pasts(draw: st.DrawFn, steps_max: int = 14) -> Past:
     """Draw a history: devices write on top of whatever any device knew at any time.
 
-    So operations are concurrent, backdated and forked, by members, outsiders and removed devices
-    alike; only what every log refuses is left out.
+    So operations are concurrent, backdated and forked, by members, outsiders, removed devices
+    and recovery keys alike; only what every log refuses is left out.
     """
     stages = [draw(st.sampled_from([genesis(), founded(*ACTORS[:4]), _mixed()]))]
     for _ in range(draw(st.integers(0, steps_max))):
         # Counted from the end, so that a shrunk history is a straight line.
         ages = draw(st.lists(st.integers(0, len(stages) - 1), min_size=1, max_size=2))
         base = merged(*(stages[-1 - age] for age in ages))
-        actor, write = draw(_actors), draw(_writes)
+        actor, write = draw(_authors), draw(_writes)
         try:
             stages.append(actor.write(base, write(base)))
         except MalformedMessage:

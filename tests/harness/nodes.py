@@ -47,9 +47,11 @@ async def event(
     raise AssertionError("no such event")
 
 
-async def pair(host: RunningNode, home: Path, name: str) -> DevicePaired:
+async def pair(
+    host: RunningNode, home: Path, name: str, *, recovery: str | None = None
+) -> DevicePaired:
     """Go through the whole ceremony between a running node and an empty home."""
-    async with host.pair(admin=True) as session:
+    async with host.pair(admin=True, recovery=recovery) as session:
         shown = await event(session.events, CodeShown)
         async with open_joining(home, name, shown.uri, NO_DISCOVERY) as joining:
             words = await event(joining.events, WordsShown)

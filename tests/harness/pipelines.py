@@ -10,14 +10,15 @@ from p2pvault.core.pipeline import Circumstances, Pipeline, Step
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.errors import StoreFull
 from p2pvault.protocol.journal import Entry, Journal, Writer, decode_entry
-from p2pvault.protocol.membership import Author, evaluate
+from p2pvault.protocol.membership import Author, RecoveryKey, evaluate
 from p2pvault.protocol.membership.operation import DeviceCard
 from p2pvault.protocol.membership.write import admit, found
 from p2pvault.types import Instant, JournalId, LinkId, Role
 
 NOW = Instant(5.0, 1_790_000_000_000)
 ADA, BOB = (DeviceKeys.generate(seeded(name)) for name in ("ada", "bob"))
-_FOUNDED = found(Author(ADA, seeded("vault"), 0), "home", "ada", "laptop")
+_KEY = RecoveryKey.draw(seeded("words"))
+_FOUNDED = found(Author(ADA, seeded("vault"), 0), "home", "ada", "laptop", _KEY.public)
 LOG = admit(
     _FOUNDED.log,
     Author(ADA, seeded("admit"), 0),

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from harness.members import (
     ACTORS,
     ALICE,
+    KEEPER,
     NOW_MS,
+    SUCCESSOR,
     Actor,
     Past,
     add,
@@ -28,6 +30,8 @@ from p2pvault.errors import MembershipError
 from p2pvault.protocol.membership import MembershipLog, evaluate, start_epoch
 from p2pvault.protocol.membership.operation import Add, Genesis, Operation, Rename, SetRole
 from p2pvault.types import DeviceId, OperationHash, Role
+
+KEYS = {KEEPER.id, SUCCESSOR.id}
 
 thorough = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 quick = settings(thorough, max_examples=60)
@@ -62,8 +66,11 @@ def test_the_evaluation_agrees_with_the_plain_model(past: Past) -> None:
     assert {id_: member.role for id_, member in membership.members.items()} == model.roles()
     removed = {id_: set(one.operations) for id_, one in membership.removed.items()}
     assert removed == model.removed()
+    assert membership.suspended.keys() == model.suspended()
     assert {one.id for one in membership.epochs} == model.epochs()
     assert membership.bounds == model.bounds()
+    assert (membership.recovery and membership.recovery.id) == model.key()
+    assert membership.contested == model.contested()
 
 
 @quick
@@ -79,10 +86,13 @@ def test_since_gives_a_peer_exactly_what_it_lacks(past: Past, data: st.DataObjec
 
 @quick
 @given(pasts(), st.data())
-def test_removals_and_bounds_only_ever_grow(past: Past, data: st.DataObject) -> None:
+def test_removals_and_bounds_only_ever_grow_but_for_the_recovery_key(
+    past: Past, data: st.DataObject
+) -> None:
     earlier, later = evaluate(data.draw(st.sampled_from(past.stages))), evaluate(past.whole)
+    recovered = any(one.author in KEYS for one in read(past.whole))
     for device, removal in earlier.removed.items():
-        assert set(removal.operations) <= set(later.removed[device].operations)
+        assert recovered or set(removal.operations) <= set(later.removed[device].operations)
     for author, bound in earlier.bounds.items():
         assert bound <= later.bounds[author]
     assert not later.members.keys() & later.removed.keys()
@@ -113,7 +123,8 @@ def test_a32_nothing_that_a_removed_device_adds_later_has_an_effect(
 @thorough
 @given(pasts())
 def test_authority_never_comes_from_nowhere(past: Past) -> None:
-    """Every member is the first device, or was added by one with a chain of admins behind it."""
+    """Every member is the first device, was added by one with a chain of admins behind it, or has
+    the word of a recovery key."""
     operations = read(past.whole)
     for device in evaluate(past.whole).members:
         adds = [
@@ -121,8 +132,14 @@ def test_authority_never_comes_from_nowhere(past: Past) -> None:
             for one in operations
             if isinstance(one.content, Add) and one.content.device.id == device
         ]
-        assert device == operations[0].author or any(
-            one.author in ever_admins(past.whole, one) for one in adds
+        named = any(
+            isinstance(one.content, SetRole) and one.content.device == device and one.author in KEYS
+            for one in operations
+        )
+        assert (
+            device == operations[0].author
+            or named
+            or any(one.author in ever_admins(past.whole, one) for one in adds)
         )
 
 
@@ -139,7 +156,7 @@ def test_a_device_that_nobody_made_an_admin_changes_only_its_own_name(past: Past
 
 def ever_admins(log: MembershipLog, until: Operation) -> set[DeviceId]:
     """Return who was made an admin by an admin before `until`, removals and voids left aside."""
-    admins: set[DeviceId] = set()
+    admins: set[DeviceId] = {*KEYS}
     for one in read(log):
         if log.covers(until.prev, one.hash):
             match one.content:
@@ -180,7 +197,7 @@ def test_the_current_epoch_is_open_to_nobody_outside_or_says_so(past: Past) -> N
         for operation in removal.operations:
             assert past.whole.covers([start.hash], operation)
     boxed = {box.device for box in getattr(start.content, "boxes", ())}
-    assert boxed <= membership.members.keys()
+    assert boxed <= membership.members.keys() | KEYS
 
 
 @quick

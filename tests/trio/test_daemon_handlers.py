@@ -14,8 +14,10 @@ from p2pvault.control.schema import METHODS, check_request, problem_of_event, pr
 from p2pvault.core.io import Edit
 from p2pvault.crdt.values import Timestamp
 from p2pvault.errors import (
+    BadRecoveryWords,
     BadValue,
     CodeExpired,
+    NoRecoveryWords,
     NoSuchDevice,
     NoSuchRecord,
     NoVault,
@@ -31,6 +33,7 @@ from p2pvault.node.port import (
     JoinerKnocks,
     MissedEvents,
     PairingEnded,
+    RecoveryDecision,
     VaultJoined,
     VaultOffered,
     WordsAsked,
@@ -248,12 +251,28 @@ async def test_devices_are_listed_renamed_and_revoked(keeper: Keeper) -> None:
         "added_by": "laptop",
     }
     old: Json = {"id": (b"o" * 32).hex(), "name": "old phone"}
-    assert devices == {"devices": [laptop, phone], "removed": [old]}
+    strange: Json = {"id": (b"s" * 32).hex(), "name": "strange phone"}
+    assert devices == {"devices": [laptop, phone], "removed": [old], "suspended": [strange]}
     renamed = await ask(keeper, "device_rename", device="phone", name="new phone")
     assert renamed == {"device": {"id": PHONE.hex(), "name": "new phone"}}
     with pytest.raises(NoSuchDevice):
         await ask(keeper, "device_rename", device="fridge", name="x")
     assert await ask(keeper, "device_revoke", device="phone") == {"device": PHONE_JSON}
+    assert await ask(keeper, "device_reinstate", device="phone") == {"device": PHONE_JSON}
+
+
+async def test_the_recovery_key_is_shown_used_and_forgotten(keeper: Keeper, node: FakeNode) -> None:
+    words = (await ask(keeper, "recovery_show"))["words"]
+    assert words == node.words
+    decision: dict[str, Json] = {"lost": ["phone"], "all_others": False, "restored": ["old phone"]}
+    used = await ask(keeper, "recovery_use", words=words, **decision)
+    assert used == {"device": {"id": HERE.hex(), "name": "laptop"}}
+    assert node.decisions == [RecoveryDecision(("phone",), False, ("old phone",))]
+    with pytest.raises(BadRecoveryWords):
+        await ask(keeper, "recovery_use", words="zoo", **decision)
+    assert await ask(keeper, "recovery_forget") == {}
+    with pytest.raises(NoRecoveryWords):
+        await ask(keeper, "recovery_show")
 
 
 async def test_addresses_are_added_read_and_removed(keeper: Keeper, node: FakeNode) -> None:
@@ -428,6 +447,7 @@ async def test_a_vault_is_made_once_and_runs_at_once(empty: Keeper) -> None:
     assert made == {
         "vault": {"id": VAULT.hex(), "name": "work"},
         "device": {"id": HERE.hex(), "name": "laptop"},
+        "recovery_words": FakeNode().words,
     }
     with pytest.raises(VaultExists):
         await ask(empty, "init", name="laptop")

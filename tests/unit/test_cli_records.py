@@ -32,10 +32,10 @@ def hold(daemon: FakeDaemon, path: str, value: dict, number: str = "") -> None:
 def test_init_asks_a_running_daemon(home: Path) -> None:
     with served(home, FakeState()) as daemon:
         done = run(home, "init", "--name", "laptop", "--vault-name", "our home")
-        assert (done.code, done.text) == (
-            0,
-            "Made the vault “our home” on this device, “laptop”.\n",
-        )
+        assert done.code == 0
+        assert done.text.startswith("Made the vault “our home” on this device, “laptop”.\n")
+        assert " 1 abandon " in done.text
+        assert "24 art\n" in done.text
         assert "p2pvaultd" not in done.messages
         assert "p2pvault pair" in done.messages
         assert daemon.state.vault == {"id": daemon.state.vault["id"], "name": "our home"}
@@ -56,6 +56,7 @@ def test_init_prints_one_document_for_programs(home: Path) -> None:
     assert done.tree["v"] == 1
     assert done.tree["vault"]["name"] == "home"
     assert done.tree["device"]["name"] == "laptop"
+    assert len(done.tree["recovery_words"].split()) == 24
     assert done.err == b""
 
 

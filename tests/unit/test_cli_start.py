@@ -39,9 +39,10 @@ Read and write:
 
 Devices:
   status      Show the devices, the proof of equality, and what is wrong.
-  devices     List, rename or revoke the devices of the vault.
+  devices     List, rename, revoke or reinstate the devices of the vault.
   quarantine  Look at what revoked devices wrote too late, and settle it.
   address     Say where a device is, where they do not find each other.
+  recovery    Use the recovery key, or see it again.
   wait        Wait for something, for scripts.
   verify      Check everything that this device holds; repair it.
 

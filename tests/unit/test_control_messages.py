@@ -184,6 +184,8 @@ def test_every_method_takes_a_request_of_its_own_shape() -> None:
         "rm": {"path": "a/b"},
         "device_rename": {"device": "a", "name": "b"},
         "device_revoke": {"device": "a"},
+        "device_reinstate": {"device": "a"},
+        "recovery_use": {"words": "a", "lost": [], "all_others": True, "restored": []},
         "address_add": {"device": "a", "address": "b"},
         "address_remove": {"device": "a", "address": "b"},
         "pair": {"admin": False},

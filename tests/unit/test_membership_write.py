@@ -9,6 +9,7 @@ from harness.members import (
     CAROL,
     DAVE,
     JOURNALS,
+    KEEPER,
     NOW_MS,
     SEALED,
     Actor,
@@ -50,7 +51,7 @@ class Home:
     """A vault with Alice (admin) and Bob (member), written as a daemon would."""
 
     def __init__(self) -> None:
-        self.founding = found(ALICE.author, "home", "alice", "laptop")
+        self.founding = found(ALICE.author, "home", "alice", "laptop", KEEPER.key.public)
         self.admission = admit(
             self.founding.log, ALICE.author, BOB.card, Role.MEMBER, self.founding.secrets
         )
@@ -216,8 +217,8 @@ def test_a_device_is_admitted_once_and_never_after_its_removal(home: Home) -> No
 @pytest.mark.parametrize("name", ["", " x", "a\x1b[2J", "a\u202eb", "n" * 65])
 def test_names_that_cannot_be_shown_are_not_written(home: Home, name: str) -> None:
     for act in (
-        lambda: found(ALICE.author, name, "alice", "laptop"),
-        lambda: found(ALICE.author, "home", name, "laptop"),
+        lambda: found(ALICE.author, name, "alice", "laptop", KEEPER.key.public),
+        lambda: found(ALICE.author, "home", name, "laptop", KEEPER.key.public),
         lambda: rename(home.log, BOB.author, BOB.id, name),
         lambda: admit(
             home.log, ALICE.author, DeviceCard(CAROL.public, name, "nas"), Role.MEMBER, {}
@@ -229,7 +230,7 @@ def test_names_that_cannot_be_shown_are_not_written(home: Home, name: str) -> No
 
 def test_a_kind_is_a_word(home: Home) -> None:
     with pytest.raises(BadValue):
-        found(ALICE.author, "home", "alice", "A Laptop")
+        found(ALICE.author, "home", "alice", "A Laptop", KEEPER.key.public)
 
 
 def test_a_reason_that_cannot_be_shown_is_not_written(home: Home) -> None:

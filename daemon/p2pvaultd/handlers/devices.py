@@ -11,7 +11,7 @@ from p2pvaultd.methods import Methods
 
 
 class DeviceHandlers:
-    """`devices`, `device_rename`, `device_revoke` and the address book."""
+    """`devices`, `device_rename`, `_revoke`, `_reinstate` and the address book."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -22,6 +22,7 @@ class DeviceHandlers:
             "devices": self._devices,
             "device_rename": self._rename,
             "device_revoke": self._revoke,
+            "device_reinstate": self._reinstate,
             "addresses": self._addresses,
             "address_add": self._add_address,
             "address_remove": self._remove_address,
@@ -34,6 +35,7 @@ class DeviceHandlers:
         return {
             "devices": [_member(member) for member in members.members],
             "removed": [named(device, name) for device, name in members.removed],
+            "suspended": [named(device, name) for device, name in members.suspended],
         }
 
     async def _rename(self, params: JsonObject) -> JsonObject:
@@ -44,6 +46,10 @@ class DeviceHandlers:
     async def _revoke(self, params: JsonObject) -> JsonObject:
         revoked = await self._host.node().revoke_device(cast("str", params["device"]))
         return {"device": named(revoked.device, revoked.name)}
+
+    async def _reinstate(self, params: JsonObject) -> JsonObject:
+        device = await self._host.node().reinstate_device(cast("str", params["device"]))
+        return {"device": named(device.device, device.name)}
 
     async def _addresses(self, params: JsonObject) -> JsonObject:
         book = await self._host.node().addresses(cast("str | None", params.get("device")))

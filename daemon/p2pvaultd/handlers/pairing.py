@@ -41,7 +41,9 @@ class PairingHandlers:
     @asynccontextmanager
     async def _pair(self, params: JsonObject) -> AsyncIterator[Events]:
         self._refuse_a_second()
-        async with self._host.node().pair(admin=cast("bool", params["admin"])) as session:
+        admin = cast("bool", params["admin"])
+        recovery = cast("str | None", params.get("recovery_words"))
+        async with self._host.node().pair(admin=admin, recovery=recovery) as session:
             self._pairing = session
             try:
                 async with aclosing(_follow_pairing(session)) as events:

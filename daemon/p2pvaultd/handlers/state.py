@@ -52,6 +52,7 @@ class StateHandlers:
         return {
             "vault": named(status.vault, status.vault_name),
             "device": named(status.device, status.device_name),
+            "recovery_words": await node.recovery_words(),
         }
 
     async def _status(self, params: JsonObject) -> JsonObject:

@@ -13,13 +13,22 @@ from p2pvault.protocol.membership.epoch import epoch_id, open_epochs
 from p2pvault.protocol.membership.evaluate import evaluate
 from p2pvault.protocol.membership.log import Addition, MembershipLog
 from p2pvault.protocol.membership.operation import DeviceCard
-from p2pvault.protocol.membership.state import Epoch, Member, Membership, Removal
+from p2pvault.protocol.membership.recovery import (
+    RECOVERY_SEED_BYTES,
+    Decision,
+    RecoveryKey,
+    admit_by_key,
+    check_key,
+    recover,
+)
+from p2pvault.protocol.membership.state import Epoch, Member, Membership, Removal, Suspension
 from p2pvault.protocol.membership.write import (
     Author,
     Written,
     admit,
     change_role,
     found,
+    reinstate,
     rename,
     revoke,
     start_epoch,
@@ -27,21 +36,29 @@ from p2pvault.protocol.membership.write import (
 )
 
 __all__ = [
+    "RECOVERY_SEED_BYTES",
     "Addition",
     "Author",
+    "Decision",
     "DeviceCard",
     "Epoch",
     "Member",
     "Membership",
     "MembershipLog",
+    "RecoveryKey",
     "Removal",
+    "Suspension",
     "Written",
     "admit",
+    "admit_by_key",
     "change_role",
+    "check_key",
     "epoch_id",
     "evaluate",
     "found",
     "open_epochs",
+    "recover",
+    "reinstate",
     "rename",
     "revoke",
     "start_epoch",

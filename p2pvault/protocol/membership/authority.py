@@ -1,94 +1,126 @@
-"""Who may do what: the rules R1 to R6 over one causally closed set of operations.
+"""Who may do what: the rules R1 to R5 and R7 over one causally closed set of operations.
 
     R1  An operation needs its author's authority among the operations in its own past.
     R2  What a device did concurrently with its removal is void, its own removals excepted.
-    R3  Removals are judged by their own past alone, so mutual removals all apply.
+    R3  Removals by devices are judged by their own past, so mutual removals all apply.
+    R4  The recovery key outranks all of it: see below.
     R5  Authority that rests on void operations is void; of concurrent roles the lower one wins.
+    R7  A device that signed two operations with one number is suspended.
 
-(R4, the recovery key, is not evaluated yet; R6, epochs, is in `evaluate`; the numbering is that of
-docs/protocol/membership.md.) Since a removal's standing depends on its past only, it is settled
-when the operation arrives and never changes; everything else follows in one pass in causal
-order, because whatever an operation's standing rests on lies in its past. There is no recursion,
-no clock and no order of arrival in it: the same set gives the same answer on every device.
+(R6, epochs, is in `evaluate`; the numbering is that of docs/protocol/membership.md.) An operation
+of the recovery key is in force or not, which `reign` says without looking at devices. One in force
+that gives a device a role *names* it. A removal of that device
+
+    - is void if it is concurrent with the naming: as if it had never been;
+    - is lifted if the naming knows it: the device is back, and what R2 voided stays void;
+    - stands if it knows the naming.
+
+A removal by the recovery key voids the concurrent removals by the device that it removes, too.
+
+Whether a removal by a device applies in its own past is settled when it arrives. What the recovery
+key does to it depends on the line alone. Everything else follows in one pass in causal order,
+because whatever an operation's standing rests on lies in its past: there is no recursion, no
+clock and no order of arrival in it. The same set gives the same answer on every device.
 """
-
-from dataclasses import dataclass, field
-from typing import Self
 
 from p2pvault.protocol.membership.history import EMPTY, History, Mask, positions
 from p2pvault.protocol.membership.operation import (
     Add,
     Genesis,
     Operation,
+    Remove,
     Rename,
     SetRole,
 )
+from p2pvault.protocol.membership.reign import Reign, reign_of
+from p2pvault.protocol.membership.rulings import Rulings
 from p2pvault.types import DeviceId, Role
 
 
-@dataclass(slots=True)
-class Rulings:
-    """Where the operations are that authority can come from or end with.
+class Authority:
+    """The standing of devices and operations, as one set of operations has it.
 
     Attributes:
-        settings: For each device, the operations that set its role: genesis, add, role.
-        removals: For each device, the removals of it that apply.
-        all: All of these together.
+        reign: What the recovery key has to say in it.
     """
 
-    settings: dict[DeviceId, Mask] = field(default_factory=dict)
-    removals: dict[DeviceId, Mask] = field(default_factory=dict)
-    all: Mask = EMPTY
-
-    def copy(self) -> Self:
-        """Return an independent copy."""
-        return type(self)(self.settings.copy(), self.removals.copy(), self.all)
-
-    def add_setting(self, device: DeviceId, number: int) -> None:
-        """Note an operation that sets the role of a device."""
-        self.settings[device] = self.settings.get(device, EMPTY) | 1 << number
-        self.all |= 1 << number
-
-    def add_removal(self, device: DeviceId, number: int) -> None:
-        """Note a removal that applies."""
-        self.removals[device] = self.removals.get(device, EMPTY) | 1 << number
-        self.all |= 1 << number
-
-
-class Authority:
-    """The standing of devices and operations, as one set of operations has it."""
-
-    __slots__ = ("_history", "_rulings", "_scope", "_valid")
+    __slots__ = ("_history", "_rulings", "_scope", "_valid", "reign")
 
     def __init__(self, history: History, rulings: Rulings, scope: Mask) -> None:
         self._history = history
         self._rulings = rulings
         self._scope = scope
         self._valid = EMPTY
+        self.reign: Reign = reign_of(history, rulings, scope)
         for number in positions(scope & rulings.all):
             if isinstance(history[number].content, Genesis | Add | SetRole):
                 self._valid |= self.permits(number) << number
 
     def role(self, device: DeviceId, past: Mask) -> Role | None:
-        """Return what a device is in a past, or None where it is not a member.
+        """Return what a device is in a past, or None where it is not a member or is suspended.
 
         Args:
             device: Whose role.
             past: A causally closed part of the scope.
         """
-        if self._rulings.removals.get(device, EMPTY) & past:
+        return None if self.forked(device, past) else self.rank(device, past)
+
+    def rank(self, device: DeviceId, past: Mask) -> Role | None:
+        """Return the role that a device has, or would have if it were not suspended."""
+        if self.removals(device, past):
             return None
-        settings = self._rulings.settings.get(device, EMPTY) & self._valid & past
+        settings = self._settings(device, past)
         roles = {_role_set_by(self._history[number]) for number in self._history.latest(settings)}
         if not roles:
             return None
         return Role.MEMBER if Role.MEMBER in roles else Role.ADMIN
 
+    def removals(self, device: DeviceId, past: Mask) -> Mask:
+        """Return the removals of a device that keep it out, as a past has them."""
+        standing = EMPTY
+        for removal in positions(self._rulings.removals.get(device, EMPTY) & past):
+            if not self._is_void(removal, past) and not self._is_lifted(device, removal, past):
+                standing |= 1 << removal
+        return standing
+
+    def forked(self, device: DeviceId, past: Mask) -> Mask:
+        """R7: the operations for which a device is suspended; none if it is not.
+
+        An operation that gives it a role again ends the suspension, if its author knew all that
+        the device had written under that number (so the device itself has no right to it). The
+        recovery key need not know it: what does not follow its last word is no evidence.
+        """
+        evidence = EMPTY
+        naming = self._namings(device, past)
+        for arms in self._rulings.arms(device):
+            seen = self._since(naming, arms & past)
+            if seen & (seen - 1) and not self._is_excused(device, seen, past):
+                evidence |= seen
+        return evidence
+
     def permits(self, number: int) -> bool:
         """Return whether an operation other than a removal or a statement is valid."""
         operation = self._history[number]
+        if self._rulings.recovered >> number & 1:
+            return bool(self.reign.line >> number & 1)
         past = self._history.past(number)
         return self._has_right(operation, past) and not self._overruled(operation.author, number)
+
+    def _settings(self, device: DeviceId, past: Mask) -> Mask:
+        """The valid operations that set a role; of those beside or before a naming, only that."""
+        settings = self._rulings.settings.get(device, EMPTY) & self._valid & past
+        return self._since(self._namings(device, past), settings)
+
+    def _namings(self, device: DeviceId, past: Mask) -> Mask:
+        return self._rulings.settings.get(device, EMPTY) & self.reign.line & past
+
+    def _since(self, namings: Mask, mask: Mask) -> Mask:
+        """The last of some namings, if it is in the mask, and what follows it; all without one."""
+        if not namings:
+            return mask
+        last = namings.bit_length() - 1
+        later = (number for number in positions(mask) if self._history.past(number) >> last & 1)
+        return sum((1 << number for number in later), mask & 1 << last)
 
     def _has_right(self, operation: Operation, past: Mask) -> bool:
         """R1, in the author's own past."""
@@ -97,18 +129,49 @@ class Authority:
         role = self.role(operation.author, past)
         match operation.content:
             case SetRole(device=device):
-                return role is Role.ADMIN and self.role(device, past) is not None
+                return role is Role.ADMIN and self.rank(device, past) is not None
             case Rename(device=device):
                 owner = operation.author == device
                 allowed = role is Role.ADMIN or (role is not None and owner)
-                return allowed and self.role(device, past) is not None
+                return allowed and self.rank(device, past) is not None
             case _:
                 return role is Role.ADMIN
 
     def _overruled(self, author: DeviceId, number: int) -> bool:
-        """R2: something that a removal of the author does not know of."""
+        """R2: something that is concurrent with a removal of its author."""
         removals = self._rulings.removals.get(author, EMPTY) & self._scope
-        return any(not self._history.past(removal) >> number & 1 for removal in positions(removals))
+        return any(
+            self._concurrent(removal, number) and not self._is_void(removal, self._scope)
+            for removal in positions(removals)
+        )
+
+    def _is_void(self, removal: int, past: Mask) -> bool:
+        """R4: a removal that the recovery key contradicts without knowing it, or lost with."""
+        if self._rulings.recovered >> removal & 1:
+            return not self.reign.line >> removal & 1
+        device, author = self._subject(removal), self._history[removal].author
+        spoken = self._rulings.settings.get(device, EMPTY)
+        spoken |= self._rulings.removals.get(author, EMPTY)
+        return any(
+            self._concurrent(each, removal) for each in positions(spoken & self.reign.line & past)
+        )
+
+    def _is_lifted(self, device: DeviceId, removal: int, past: Mask) -> bool:
+        namings = positions(self._namings(device, past))
+        return any(self._history.past(each) >> removal & 1 for each in namings)
+
+    def _is_excused(self, device: DeviceId, seen: Mask, past: Mask) -> bool:
+        settings = self._rulings.settings.get(device, EMPTY) & self._valid & past
+        return any(not seen & ~self._history.past(number) for number in positions(settings))
+
+    def _concurrent(self, one: int, other: int) -> bool:
+        past = self._history.past
+        return not (past(one) >> other | past(other) >> one) & 1
+
+    def _subject(self, removal: int) -> DeviceId:
+        content = self._history[removal].content
+        assert isinstance(content, Remove), "only removals are recorded as such"
+        return content.device
 
 
 def _role_set_by(operation: Operation) -> Role:

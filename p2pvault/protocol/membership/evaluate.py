@@ -5,7 +5,7 @@ arrival, and never by a clock. docs/protocol/membership.md states the rules, `au
 about who may do what.
 """
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from p2pvault.crypto.keys import PublicKeys
@@ -21,11 +21,12 @@ from p2pvault.protocol.membership.operation import (
     DeviceCard,
     Genesis,
     NewEpoch,
+    RecoveryKeys,
     Remove,
     Rename,
 )
 from p2pvault.protocol.membership.ranking import ranked_epochs
-from p2pvault.protocol.membership.state import Member, Membership, Removal
+from p2pvault.protocol.membership.state import Member, Membership, Removal, Suspension
 from p2pvault.types import AuthorId, DeviceId, OperationHash
 from p2pvault.wire.names import clean_name
 
@@ -36,6 +37,7 @@ def evaluate(log: MembershipLog) -> Membership:
     authority = ledger.authority(ledger.history.everything)
     effects = _effects(ledger, authority)
     members = _members(ledger, authority, effects)
+    suspended = _suspended(ledger, authority, effects)
     removed = _removed(ledger, effects)
     genesis = ledger.history[0]
     assert isinstance(genesis.content, Genesis), "the log admits nothing else first"
@@ -45,11 +47,19 @@ def evaluate(log: MembershipLog) -> Membership:
         made_ms=genesis.wall_ms,
         members=members,
         removed=removed,
-        fallen=_fallen(ledger, {*members, *removed}),
-        epochs=ranked_epochs(ledger, effects.epochs, members),
+        suspended=suspended,
+        fallen=_fallen(ledger, {*members, *suspended, *removed}),
+        epochs=ranked_epochs(
+            ledger,
+            effects.epochs,
+            effects.removals | _evidence(ledger, suspended),
+            _boxed(authority, members),
+        ),
         bounds=_bounds(ledger),
         owing=_owing(ledger, effects, members),
-        statics=_statics([*members.values(), *removed.values()]),
+        statics=_statics([*members.values(), *suspended.values(), *removed.values()]),
+        recovery=_recovery(ledger, authority),
+        contested=bool(authority.reign.rivals),
     )
 
 
@@ -57,13 +67,25 @@ def evaluate(log: MembershipLog) -> Membership:
 class _Effects:
     """The valid operations, by what they act on."""
 
+    removed: dict[DeviceId, Mask]
     added: dict[DeviceId, Mask] = field(default_factory=dict)
     named: dict[DeviceId, Mask] = field(default_factory=dict)
     epochs: list[int] = field(default_factory=list)
 
+    @property
+    def removals(self) -> Mask:
+        """All removals that keep somebody out."""
+        return sum(self.removed.values())
+
 
 def _effects(ledger: Ledger, authority: Authority) -> _Effects:
-    effects = _Effects()
+    everything = ledger.history.everything
+    removed = {
+        device: standing
+        for device in sorted(ledger.rulings.removals)
+        if (standing := authority.removals(device, everything))
+    }
+    effects = _Effects(removed)
     for number in positions(ledger.history.everything):
         match ledger.history[number].content:
             case Genesis(first=card) | Add(device=card) if authority.permits(number):
@@ -87,13 +109,13 @@ def _members(ledger: Ledger, authority: Authority, effects: _Effects) -> dict[De
     """
     history = ledger.history
     aged = []
-    for device, added in effects.added.items():
+    for device in ledger.rulings.settings:
         role = authority.role(device, history.everything)
         if role is not None:
-            first = _earliest(ledger, added)
+            first = _earliest(ledger, _admissions(ledger, effects, device))
             operation = history[first]
             card = _card(ledger, first)
-            name = _name(ledger, device, effects.named[device])
+            name = _name(ledger, device, effects)
             member = Member(
                 device, card.public, name, card.kind, role, operation.author, operation.wall_ms
             )
@@ -102,22 +124,60 @@ def _members(ledger: Ledger, authority: Authority, effects: _Effects) -> dict[De
     return {device: member for _, device, member in aged[:DEVICES_MAX]}
 
 
+def _suspended(
+    ledger: Ledger, authority: Authority, effects: _Effects
+) -> dict[DeviceId, Suspension]:
+    """The devices that would be members if they had not signed two operations with one number."""
+    everything = ledger.history.everything
+    found = {}
+    for device in sorted(ledger.rulings.forks):
+        evidence, role = authority.forked(device, everything), authority.rank(device, everything)
+        if evidence and role is not None:
+            card = _card(ledger, _earliest(ledger, _admissions(ledger, effects, device)))
+            hashes = sorted(ledger.history[number].hash for number in positions(evidence))
+            name = _name(ledger, device, effects)
+            found[device] = Suspension(device, name, card.public, role, tuple(hashes))
+    return found
+
+
+def _evidence(ledger: Ledger, suspended: Mapping[DeviceId, Suspension]) -> Mask:
+    history, found = ledger.history, EMPTY
+    for suspension in suspended.values():
+        for hash_ in suspension.evidence:
+            found |= 1 << history.number(hash_)
+    return found
+
+
+def _admissions(ledger: Ledger, effects: _Effects, device: DeviceId) -> Mask:
+    """The valid admissions of a device, or all if the recovery key had to let it in without any."""
+    return effects.added.get(device) or ledger.introduced[device]
+
+
+def _boxed(authority: Authority, members: Container[DeviceId]) -> Callable[[DeviceId], bool]:
+    """Return who may open the boxes of an epoch: members, and the recovery key."""
+    return lambda holder: holder in members or holder == authority.reign.key
+
+
+def _recovery(ledger: Ledger, authority: Authority) -> RecoveryKeys | None:
+    key = authority.reign.key
+    return None if key is None else ledger.recovery_keys[key]
+
+
 def _removed(ledger: Ledger, effects: _Effects) -> dict[DeviceId, Removal]:
     return {
         device: _removal(ledger, effects, device, removals)
-        for device, removals in sorted(ledger.rulings.removals.items())
+        for device, removals in effects.removed.items()
     }
 
 
 def _removal(ledger: Ledger, effects: _Effects, device: DeviceId, removals: Mask) -> Removal:
     history = ledger.history
-    introduced = ledger.introduced[device]
-    card = _card(ledger, _earliest(ledger, introduced))
+    card = _card(ledger, _earliest(ledger, ledger.introduced[device]))
     first = history[_earliest(ledger, removals)]
     assert isinstance(first.content, Remove), "only removals are recorded as such"
     return Removal(
         device=device,
-        name=_name(ledger, device, effects.named.get(device, introduced)),
+        name=_name(ledger, device, effects),
         public=card.public,
         removed_by=first.author,
         removed_ms=first.wall_ms,
@@ -136,10 +196,10 @@ def _fallen(ledger: Ledger, others: Container[DeviceId]) -> dict[DeviceId, Publi
 
 
 def _bounds(ledger: Ledger) -> dict[AuthorId, int]:
-    """For each journal, the highest `n` in removals that apply and statements that count.
+    """For each journal, the highest `n` in removals that applied and statements that count.
 
-    Both are settled by their own past, so a bound never sinks: an entry that one device applied
-    because of it stays good on all of them.
+    Both are settled by their own past, whatever the recovery key said later. So a bound never
+    sinks: an entry that one device applied because of it stays good on all of them.
     """
     bounds: dict[AuthorId, int] = {}
     removals = EMPTY
@@ -163,21 +223,22 @@ def _owing(
         content = history[number].content
         assert isinstance(content, Accepted), "only statements are recorded as such"
         spoken.add((history[number].author, content.removal))
-    removals = [n for mask in ledger.rulings.removals.values() for n in positions(mask)]
+    removals = list(positions(effects.removals))
     owing: dict[DeviceId, tuple[OperationHash, ...]] = {}
     for device in members:
+        added = _admissions(ledger, effects, device)
         silent = (
             history[number].hash
             for number in removals
             if history[number].author != device
             and (device, history[number].hash) not in spoken
-            and not any(history.past(add) >> number & 1 for add in positions(effects.added[device]))
+            and not any(history.past(add) >> number & 1 for add in positions(added))
         )
         owing[device] = tuple(sorted(silent))
     return owing
 
 
-def _statics(devices: Iterable[Member | Removal]) -> dict[bytes, DeviceId]:
+def _statics(devices: Iterable[Member | Suspension | Removal]) -> dict[bytes, DeviceId]:
     """Static keys to devices; where two claim one key, the earlier and the member have it."""
     statics: dict[bytes, DeviceId] = {}
     for device in devices:
@@ -196,8 +257,9 @@ def _card(ledger: Ledger, number: int) -> DeviceCard:
     return content.first if isinstance(content, Genesis) else content.device
 
 
-def _name(ledger: Ledger, device: DeviceId, named: Mask) -> str:
+def _name(ledger: Ledger, device: DeviceId, effects: _Effects) -> str:
     """The last name given; of several given at the same time, the one with the lowest hash."""
+    named = effects.named.get(device) or ledger.introduced[device]
     last = min(ledger.history.latest(named), key=lambda number: ledger.history[number].hash)
     match ledger.history[last].content:
         case Rename(name=name):

@@ -6,7 +6,7 @@
 from dataclasses import dataclass, field
 from typing import Self
 
-from p2pvault.protocol.membership.authority import Authority, Rulings
+from p2pvault.protocol.membership.authority import Authority
 from p2pvault.protocol.membership.history import EMPTY, History, Mask
 from p2pvault.protocol.membership.operation import (
     Accepted,
@@ -15,9 +15,11 @@ from p2pvault.protocol.membership.operation import (
     NewEpoch,
     Operation,
     Recovery,
+    RecoveryKeys,
     Remove,
     SetRole,
 )
+from p2pvault.protocol.membership.rulings import Rulings
 from p2pvault.types import DeviceId, EpochId, Role
 
 
@@ -30,6 +32,7 @@ class Ledger:
         rulings: Which of them make or end authority.
         signers: The signing key of every device and recovery key ever introduced.
         introduced: For each of these, the operations that did so.
+        recovery_keys: Every recovery key ever introduced.
         written: For each author, its operations.
         epochs: For each epoch, the operations that start it.
         statements: The statements on removals that count.
@@ -40,6 +43,7 @@ class Ledger:
     rulings: Rulings = field(default_factory=Rulings)
     signers: dict[DeviceId, bytes] = field(default_factory=dict)
     introduced: dict[DeviceId, Mask] = field(default_factory=dict)
+    recovery_keys: dict[DeviceId, RecoveryKeys] = field(default_factory=dict)
     written: dict[DeviceId, Mask] = field(default_factory=dict)
     epochs: dict[EpochId, Mask] = field(default_factory=dict)
     statements: Mask = EMPTY
@@ -52,6 +56,7 @@ class Ledger:
             self.rulings.copy(),
             self.signers.copy(),
             self.introduced.copy(),
+            self.recovery_keys.copy(),
             self.written.copy(),
             self.epochs.copy(),
             self.statements,
@@ -67,13 +72,12 @@ class Ledger:
     def record(self, operation: Operation) -> None:
         """Take in an operation that the log has admitted."""
         number = self.history.append(operation)
-        self.written[operation.author] = self.written.get(operation.author, EMPTY) | 1 << number
+        self._note_author(operation, number)
         match operation.content:
             case Genesis(first=card) as genesis:
                 self._introduce(card.id, card.public.signing, number)
                 self.rulings.add_setting(card.id, number)
-                if genesis.recovery is not None:
-                    self._introduce(genesis.recovery.id, genesis.recovery.signing, number)
+                self._introduce_first_key(genesis.recovery, number)
             case Add(device=card):
                 self._introduce(card.id, card.public.signing, number)
                 self.rulings.add_setting(card.id, number)
@@ -82,29 +86,57 @@ class Ledger:
             case Remove(device=device) if self._removes(operation, device, number):
                 self.rulings.add_removal(device, number)
             case Accepted(removal=removal) if self._stood(operation, number) is not None:
-                if self.rulings.all >> self.history.number(removal) & 1:
+                if self._applied(self.history.number(removal)):
                     self.statements |= 1 << number
             case NewEpoch(id=epoch):
                 self.epochs[epoch] = self.epochs.get(epoch, EMPTY) | 1 << number
             case Recovery(keys=keys):
-                self._introduce(keys.id, keys.signing, number)
+                self._introduce_key(keys, number)
             case _:
                 pass
+
+    def _note_author(self, operation: Operation, number: int) -> None:
+        author = operation.author
+        self.written[author] = self.written.get(author, EMPTY) | 1 << number
+        if author in self.recovery_keys:
+            # Whoever has the words counts anew on each device: two uses are no fork of a device.
+            self.rulings.add_recovered(number)
+        else:
+            self.rulings.add_numbered(author, operation.n, number)
+
+    def _introduce_first_key(self, keys: RecoveryKeys | None, number: int) -> None:
+        if keys is not None:
+            self.rulings.first_key = keys.id
+            self._introduce_key(keys, number)
+
+    def _introduce_key(self, keys: RecoveryKeys, number: int) -> None:
+        self.recovery_keys[keys.id] = keys
+        self._introduce(keys.id, keys.signing, number)
 
     def _introduce(self, signer: DeviceId, signing: bytes, number: int) -> None:
         self.signers[signer] = signing
         self.introduced[signer] = self.introduced.get(signer, EMPTY) | 1 << number
 
     def _removes(self, operation: Operation, device: DeviceId, number: int) -> bool:
-        """Return whether a removal applies: its author is an admin and knew of none before.
+        """Return whether a removal applies in its own past.
 
-        A repeated one could not void more than the first did, and would only cost time.
+        A device has to be an admin there that knows of no removal before: a repeated one could not
+        void more than the first did, and would only cost time. The recovery key has to be the
+        one in force.
         """
-        if self.rulings.removals.get(device, EMPTY) & self.history.past(number):
-            return False
-        return self._stood(operation, number) is Role.ADMIN
+        past = self.history.past(number)
+        authority = self.authority(past)
+        if operation.author in self.recovery_keys:
+            return authority.reign.key == operation.author
+        known = authority.removals(device, past)
+        return not known and authority.role(operation.author, past) is Role.ADMIN
 
     def _stood(self, operation: Operation, number: int) -> Role | None:
         """Return what the author was in the operation's own past: settled now, for ever."""
         past = self.history.past(number)
         return self.authority(past).role(operation.author, past)
+
+    def _applied(self, number: int) -> bool:
+        content = self.history[number].content
+        assert isinstance(content, Remove), "statements are about removals"
+        return bool(self.rulings.removals.get(content.device, EMPTY) >> number & 1)

@@ -1,31 +1,29 @@
 """Epochs in order: which one writers use, and which ones are still good to read and to link."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from p2pvault.protocol.membership.history import EMPTY, Mask, positions
 from p2pvault.protocol.membership.ledger import Ledger
 from p2pvault.protocol.membership.operation import NewEpoch
-from p2pvault.protocol.membership.state import Epoch, Member
+from p2pvault.protocol.membership.state import Epoch
 from p2pvault.types import DeviceId, EpochId
 
 
 def ranked_epochs(
-    ledger: Ledger, valid: Iterable[int], members: Mapping[DeviceId, Member]
+    ledger: Ledger, valid: Iterable[int], removals: Mask, may_open: Callable[[DeviceId], bool]
 ) -> tuple[Epoch, ...]:
     """Return the epochs that count, the one to use first.
 
-    One that keeps every removed device out comes before one that does not, then the deeper, then
-    the one whose operation has the higher hash: all the same on every device.
+    One that keeps out everybody who is no member comes before one that does not, then the deeper,
+    then the one whose operation has the higher hash: all the same on every device.
 
     Args:
         ledger: All operations.
         valid: The numbers of the valid epoch operations.
-        members: The members now.
+        removals: The operations that keep somebody out.
+        may_open: Whether somebody may hold the secret: the members, and the recovery key.
     """
     depths = _depths(ledger)
-    removals = EMPTY
-    for removal in ledger.rulings.removals.values():
-        removals |= removal
     epochs: dict[EpochId, Epoch] = {}
     for number in valid:
         content = _content(ledger, number)
@@ -35,7 +33,7 @@ def ranked_epochs(
             operation=ledger.history[number].hash,
             parents=content.parents,
             closed=not removals & ~ledger.history.past(number)
-            and all(box.device in members for box in content.boxes),
+            and all(may_open(box.device) for box in content.boxes),
         )
         known = epochs.setdefault(epoch.id, epoch)
         epochs[epoch.id] = min(known, epoch, key=_rank)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from p2pvault.crypto.keys import PublicKeys
 from p2pvault.limits import GATE_EPOCHS_MAX
+from p2pvault.protocol.membership.operation import RecoveryKeys
 from p2pvault.types import AuthorId, DeviceId, EpochId, OperationHash, Role, VaultId
 
 
@@ -58,6 +59,27 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True)
+class Suspension:
+    """A device that signed two operations with one number, and is outside until it is let in again.
+
+    Either somebody else holds its keys, or it was restored from an old copy.
+
+    Attributes:
+        device: Which.
+        name: As last shown.
+        public: Its keys, by which a link of it is recognised and refused.
+        role: What it is again when it is let in.
+        evidence: The operations that prove it, sorted.
+    """
+
+    device: DeviceId
+    name: str
+    public: PublicKeys
+    role: Role
+    evidence: tuple[OperationHash, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Epoch:
     """An epoch that counts.
 
@@ -66,7 +88,7 @@ class Epoch:
         depth: Longest chain of parents; 0 for the first.
         operation: The operation that started it.
         parents: The epochs that it replaced.
-        closed: Whether every device that ever left is kept out of it.
+        closed: Whether every device that is not a member is kept out of it.
     """
 
     id: EpochId
@@ -85,13 +107,16 @@ class Membership:
         name: Its name, as shown.
         made_ms: When it was made, by its first device's wall clock.
         members: By id; at most `DEVICES_MAX`, the earliest in the log first.
-        removed: Devices that were removed, by id.
-        fallen: The keys of devices that are neither: their admission is void or was never valid.
-            What they wrote while they were taken for members still has to be checked.
+        removed: Devices that were removed and not let in again, by id.
+        suspended: Devices that are neither, since they contradicted themselves, by id.
+        fallen: The keys of devices that are none of these: their admission is void or was never
+            valid. What they wrote while they were taken for members still has to be checked.
         epochs: Newest first; writers use the first.
         bounds: For each journal of a device that left, the highest entry that was stated.
         owing: For each member, the removals about which it has made no statement yet.
-        statics: Which member, or else which removed device, links with a static key.
+        statics: Which member, or else which suspended or removed device, links with a static key.
+        recovery: The recovery key; None where the vault has none.
+        contested: Whether it was used in two places that did not know of each other, and not since.
     """
 
     vault: VaultId
@@ -99,11 +124,14 @@ class Membership:
     made_ms: int
     members: Mapping[DeviceId, Member]
     removed: Mapping[DeviceId, Removal]
+    suspended: Mapping[DeviceId, Suspension]
     fallen: Mapping[DeviceId, PublicKeys]
     epochs: tuple[Epoch, ...]
     bounds: Mapping[AuthorId, int]
     owing: Mapping[DeviceId, tuple[OperationHash, ...]]
     statics: Mapping[bytes, DeviceId]
+    recovery: RecoveryKeys | None
+    contested: bool
 
     def is_member(self, device: DeviceId) -> bool:
         """Return whether a device belongs to the vault now."""
@@ -119,6 +147,11 @@ class Membership:
         device = self.statics.get(static)
         return None if device is None else self.members.get(device)
 
+    def suspended_by_static(self, static: bytes) -> Suspension | None:
+        """Return the suspended device that links with this X25519 key, or None."""
+        device = self.statics.get(static)
+        return None if device is None else self.suspended.get(device)
+
     def removed_by_static(self, static: bytes) -> Removal | None:
         """Return the removed device that links with this X25519 key, or None."""
         device = self.statics.get(static)
@@ -126,8 +159,13 @@ class Membership:
 
     def keys_of(self, device: DeviceId) -> PublicKeys | None:
         """Return the keys of any device that was ever introduced, or None."""
-        holder = self.members.get(device) or self.removed.get(device)
+        holder = self.holder(device)
         return self.fallen.get(device) if holder is None else holder.public
+
+    def holder(self, device: DeviceId) -> Member | Suspension | Removal | None:
+        """Return what is known of a device, unless its admission is void."""
+        found = self.members.get(device) or self.suspended.get(device)
+        return found or self.removed.get(device)
 
     def acceptance(self, device: DeviceId, author: AuthorId) -> int | None:
         """Return up to which entry a journal counts.
@@ -137,10 +175,14 @@ class Membership:
             author: The journal.
 
         Returns:
-            None without a bound, for a member; otherwise the highest `n` that anybody entitled
-            stated to have accepted, 0 where nobody did. It never shrinks while the device is out.
+            None without a bound, for a member, and for a suspended device: nobody takes an entry
+            from it, and what it gave to others before they knew is good. Otherwise the highest
+            `n` that anybody entitled stated to have accepted, 0 where nobody did. It never
+            shrinks while the device is out.
         """
-        return None if device in self.members else self.bounds.get(author, 0)
+        if device in self.members or device in self.suspended:
+            return None
+        return self.bounds.get(author, 0)
 
     @property
     def current(self) -> Epoch | None:

@@ -32,6 +32,7 @@ from p2pvault.protocol.membership.operation import (
     JournalBound,
     MemberBox,
     NewEpoch,
+    RecoveryKeys,
     Remove,
     Rename,
     SetRole,
@@ -81,7 +82,9 @@ class Written:
     secrets: Mapping[EpochId, bytes] = field(default_factory=dict, repr=False)
 
 
-def found(author: Author, vault_name: str, device_name: str, kind: str) -> Written:
+def found(
+    author: Author, vault_name: str, device_name: str, kind: str, recovery: RecoveryKeys
+) -> Written:
     """Start a vault, with its first epoch.
 
     Args:
@@ -89,14 +92,15 @@ def found(author: Author, vault_name: str, device_name: str, kind: str) -> Writt
         vault_name: The vault's name.
         device_name: The device's name.
         kind: Such as `laptop`.
+        recovery: The key that outranks every device.
 
     Raises:
         BadValue: A name or a kind that cannot be used.
     """
     card = DeviceCard(author.keys.public, clean_name(device_name), clean_kind(kind))
-    genesis = Genesis(clean_name(vault_name), card, None, draw(author.entropy, NONCE_BYTES))
+    genesis = Genesis(clean_name(vault_name), card, recovery, draw(author.entropy, NONCE_BYTES))
     log = MembershipLog.load([sign_genesis(genesis, author.keys, author.wall_ms)])
-    epoch = _with_epoch(log, author)
+    epoch = with_epoch(log, author)
     return Written(epoch.log, epoch.log.operations, epoch.secrets)
 
 
@@ -121,7 +125,17 @@ def admit(
         BadValue: A name or a kind that cannot be used.
         CryptoError: The device's box key is unusable.
     """
-    membership = _as_admin(log, author)
+    return append(log, author, admission(log, _as_admin(log, author), card, role, secrets))
+
+
+def admission(
+    log: MembershipLog,
+    membership: Membership,
+    card: DeviceCard,
+    role: Role,
+    secrets: Mapping[EpochId, bytes],
+) -> Add:
+    """Return the operation that admits a device, whoever is going to sign it; raises as `admit`."""
     _check_room(log)
     device = card.id
     if device in membership.removed:
@@ -141,7 +155,7 @@ def admit(
         for epoch in sorted(membership.gates(secrets))
     )
     named = DeviceCard(card.public, clean_name(card.name), clean_kind(card.kind))
-    return _write(log, author, Add(named, role, boxes))
+    return Add(named, role, boxes)
 
 
 def revoke(
@@ -161,20 +175,21 @@ def revoke(
         reason: For people; may be empty.
 
     Raises:
-        NoSuchDevice: `device` is no member.
+        NoSuchDevice: `device` is no member, and not suspended either.
         MembershipError: The author is no admin, or it is its own device.
         BadValue: A reason that cannot be shown.
     """
     membership = _as_admin(log, author)
-    _check_member(membership, device)
+    if device not in membership.suspended:
+        _check_member(membership, device)
     if device == author.device:
         raise MembershipError(
             "a device cannot revoke itself: it would know the new epoch's secret",
             hint="Revoke it from another admin device.",
         )
-    content = Remove(device, _journal_bounds(seen), clean_name(reason) if reason else "")
-    removed = _write(log, author, content)
-    epoch = _with_epoch(removed.log, author)
+    content = Remove(device, journal_bounds(seen), clean_name(reason) if reason else "")
+    removed = append(log, author, content)
+    epoch = with_epoch(removed.log, author)
     return Written(epoch.log, removed.added + epoch.added, epoch.secrets)
 
 
@@ -185,7 +200,7 @@ def start_epoch(log: MembershipLog, author: Author) -> Written:
         MembershipError: The author is no admin.
     """
     _as_admin(log, author)
-    return _with_epoch(log, author)
+    return with_epoch(log, author)
 
 
 def change_role(log: MembershipLog, author: Author, device: DeviceId, role: Role) -> Written:
@@ -204,7 +219,20 @@ def change_role(log: MembershipLog, author: Author, device: DeviceId, role: Role
             "the vault would be left without an admin device",
             hint="Make another device an admin first.",
         )
-    return _write(log, author, SetRole(device, role))
+    return append(log, author, SetRole(device, role))
+
+
+def reinstate(log: MembershipLog, author: Author, device: DeviceId) -> Written:
+    """Let a suspended device in again, in the role that it had.
+
+    Raises:
+        MembershipError: The author is no admin, or the device is not suspended.
+    """
+    membership = _as_admin(log, author)
+    suspended = membership.suspended.get(device)
+    if suspended is None:
+        raise MembershipError("this device is not suspended")
+    return append(log, author, SetRole(device, suspended.role))
 
 
 def rename(log: MembershipLog, author: Author, device: DeviceId, name: str) -> Written:
@@ -220,7 +248,7 @@ def rename(log: MembershipLog, author: Author, device: DeviceId, name: str) -> W
     if device != author.device:
         membership = _as_admin(log, author)
     _check_member(membership, device)
-    return _write(log, author, Rename(device, clean_name(name)))
+    return append(log, author, Rename(device, clean_name(name)))
 
 
 def state_accepted(
@@ -240,7 +268,7 @@ def state_accepted(
     """
     if removal not in evaluate(log).owing.get(author.device, ()):
         raise MembershipError("this device has no statement to make about that removal")
-    return _write(log, author, Accepted(removal, _journal_bounds(bounds)))
+    return append(log, author, Accepted(removal, journal_bounds(bounds)))
 
 
 def _as_admin(log: MembershipLog, author: Author) -> Membership:
@@ -264,36 +292,41 @@ def _check_room(log: MembershipLog) -> None:
         raise MembershipError("the membership log is full; only removals are still possible")
 
 
-def _journal_bounds(bounds: Mapping[AuthorId, int]) -> tuple[JournalBound, ...]:
+def journal_bounds(bounds: Mapping[AuthorId, int]) -> tuple[JournalBound, ...]:
+    """Return bounds as an operation states them."""
     assert len(bounds) <= JOURNALS_MAX, "the vault has no more journals than that"
     return tuple(JournalBound(author, n) for author, n in sorted(bounds.items()))
 
 
-def _with_epoch(log: MembershipLog, author: Author) -> Written:
-    """Write an epoch whose boxes go to the members as they are in `log`."""
+def with_epoch(log: MembershipLog, author: Author) -> Written:
+    """Start an epoch with boxes for the members as they are in `log`, and for the recovery key."""
     membership = evaluate(log)
     secret = draw(author.entropy, EPOCH_SECRET_BYTES)
     epoch = epoch_id(log.vault, secret)
     parents = tuple(sorted(membership.tips[:MEMBERSHIP_HEADS_MAX]))
     content = NewEpoch(epoch, parents, _boxes(membership, secret))
-    written = _write(log, author, content)
+    written = append(log, author, content)
     return Written(written.log, written.added, {epoch: secret})
 
 
 def _boxes(membership: Membership, secret: bytes) -> tuple[MemberBox, ...]:
+    holders = {device: member.public.box for device, member in membership.members.items()}
+    if membership.recovery is not None:
+        holders[membership.recovery.id] = membership.recovery.box
     boxes = []
-    for device, member in sorted(membership.members.items()):
+    for holder, box in sorted(holders.items()):
         try:
-            sealed = seal_epoch(membership.vault, secret, device, member.public.box)
+            sealed = seal_epoch(membership.vault, secret, holder, box)
         except CryptoError:
             # A device that was admitted with an unusable key must not be able to stop a removal;
             # it gets the secret inside a link, from any member.
             continue
-        boxes.append(MemberBox(device, sealed))
+        boxes.append(MemberBox(holder, sealed))
     return tuple(boxes)
 
 
-def _write(log: MembershipLog, author: Author, content: Content) -> Written:
+def append(log: MembershipLog, author: Author, content: Content) -> Written:
+    """Sign an operation on top of everything, and return the log with it."""
     header = log.header(author.device, author.wall_ms)
     addition = log.add([sign_operation(header, content, author.keys.signing)])
     return Written(addition.log, addition.added)

@@ -1,0 +1,115 @@
+"""The recovery key: `recovery show`, `recovery use` and `recovery forget`."""
+
+import sys
+from collections.abc import Sequence
+from secrets import randbelow
+from typing import cast
+
+import click
+
+from p2pvault.cli.command import VaultGroup
+from p2pvault.cli.paper import read_words, show_words
+from p2pvault.cli.session import Session, pass_session
+from p2pvault.control.messages import Json, JsonObject
+from p2pvault.errors import Refused
+
+
+@click.group(cls=VaultGroup)
+def recovery() -> None:
+    """Use the recovery key, or see it again.
+
+    It is 24 words that `p2pvault init` has shown. They outrank every device: with them you take
+    the vault over from any device that still has it, even if a thief removed it.
+    """
+
+
+@recovery.command()
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read the answer from stdin.")
+@click.option("--no-qr", is_flag=True, help="Print no QR code.")
+@pass_session
+def show(session: Session, from_stdin: bool, no_qr: bool) -> None:
+    """Show the words again, on the device that made the vault.
+
+    Asks for a number that it shows, so that nothing that merely runs commands gets them. The
+    answer comes from the terminal, and from stdin only with --stdin.
+    """
+    with session.connect() as caller:
+        _prove_presence(session, from_stdin=from_stdin)
+        answer = caller.call("recovery_show")
+    if session.as_json:
+        session.report.show(answer)
+    else:
+        show_words(session, str(answer["words"]), no_qr=no_qr)
+
+
+def _prove_presence(session: Session, *, from_stdin: bool) -> None:
+    """Ask for a number that only somebody who reads the screen knows.
+
+    It keeps accidents away, and scripts that were not written for it; no program of the same
+    person is kept out by it.
+
+    Raises:
+        Refused: Nobody answered, or something else.
+    """
+    if not from_stdin and not sys.stdin.isatty():
+        raise Refused(
+            "the recovery key is shown to somebody at a terminal only",
+            hint="Run it in a terminal, or with --stdin where a program answers for you.",
+        )
+    number = f"{randbelow(10_000):04}"
+    click.echo(f"Type {number} to see the recovery key: ", nl=False, err=True)
+    if sys.stdin.readline(64).strip() != number:
+        raise Refused("that was another number", hint="Nothing was shown.")
+
+
+@recovery.command()
+@click.option("--lost", multiple=True, metavar="DEVICE", help="Remove DEVICE; may be repeated.")
+@click.option("--all-others", is_flag=True, help="Remove every other device.")
+@click.option(
+    "--restore", multiple=True, metavar="DEVICE", help="Bring a removed or suspended DEVICE back."
+)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_session
+def use(
+    session: Session, lost: Sequence[str], all_others: bool, restore: Sequence[str], yes: bool
+) -> None:
+    """Take the vault over on this device, with the 24 words.
+
+    This device becomes an admin whatever it was, the lost devices are removed for good, all
+    others stay, and new keys are used from now on. What a lost device did that this one does
+    not know of counts for nothing; a device that it removed before comes back with --restore.
+    """
+    if not (lost or all_others or restore):
+        raise click.UsageError("Say which devices are lost: --lost DEVICE, or --all-others.")
+    words = read_words(session)
+    if not yes and session.may_ask():
+        _confirm(session, lost, all_others=all_others)
+    wanted: dict[str, Json] = {"lost": [*lost], "restored": [*restore], "all_others": all_others}
+    with session.connect() as caller:
+        done = caller.call("recovery_use", words=words, **wanted)
+    name = session.report.quote(str(cast("JsonObject", done["device"])["name"]))
+    session.report.show(done, f"This device, {name}, is an admin now, and new keys are in use.")
+    session.report.note(f"See who is in the vault: {session.command('devices')}")
+
+
+def _confirm(session: Session, lost: Sequence[str], *, all_others: bool) -> None:
+    names = "every other device" if all_others else ", ".join(map(session.report.quote, lost))
+    question = f"Remove {names or 'nobody'} from the vault for good? [y/N]"
+    if (session.read_line(question) or "").lower() not in {"y", "yes"}:
+        raise Refused("it was not confirmed", hint="Nothing was changed.")
+
+
+@recovery.command()
+@pass_session
+def forget(session: Session) -> None:
+    """Let this device forget the words, once they are on paper.
+
+    Reads the words first, so that they are forgotten only where you have them. From then on
+    nobody who gets hold of this device can find them on it.
+    """
+    words = read_words(session)
+    with session.connect() as caller:
+        if words.split() != str(caller.call("recovery_show")["words"]).split():
+            raise Refused("these are not the words", hint="Nothing was forgotten.")
+        caller.call("recovery_forget")
+    session.report.show({}, "This device does not keep the recovery key any more.")

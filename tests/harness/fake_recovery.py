@@ -1,0 +1,52 @@
+"""The part of the fake daemon that knows a recovery key, and devices that are outside."""
+
+from dataclasses import dataclass, field
+
+from p2pvault.control.messages import JsonObject
+from p2pvault.errors import BadRecoveryWords, NoRecoveryWords, NoSuchDevice
+
+RECOVERY_WORDS = "abandon " * 23 + "art"
+"""What every fake vault is recovered with."""
+
+
+@dataclass
+class FakeKey:
+    """What the fake daemon knows of it.
+
+    Attributes:
+        kept: Whether this device still keeps the words.
+        uses: The parameters of each use.
+        suspended: Devices that are suspended.
+    """
+
+    kept: bool = True
+    uses: list[JsonObject] = field(default_factory=list)
+    suspended: list[JsonObject] = field(default_factory=list)
+
+
+class FakeRecovery:
+    """The methods about it."""
+
+    key: FakeKey
+
+    def do_recovery_show(self, _: object) -> JsonObject:
+        if not self.key.kept:
+            raise NoRecoveryWords("this device does not keep the words of the recovery key")
+        return {"words": RECOVERY_WORDS}
+
+    def do_recovery_forget(self, _: object) -> JsonObject:
+        self.key.kept = False
+        return {}
+
+    def do_recovery_use(self, _: object, **params: object) -> JsonObject:
+        if params["words"] != RECOVERY_WORDS:
+            raise BadRecoveryWords("these words do not belong together")
+        self.key.uses.append(params)  # type: ignore[arg-type]  # they came as JSON
+        return {"device": {"id": "61" * 32, "name": "laptop"}}
+
+    def do_device_reinstate(self, _: object, device: str) -> JsonObject:
+        for known in self.key.suspended:
+            if device == known["name"]:
+                self.key.suspended.remove(known)
+                return {"device": known}
+        raise NoSuchDevice(f"no device of this vault is called {device}")
