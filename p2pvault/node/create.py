@@ -15,7 +15,7 @@ from p2pvault.errors import NoVault, StoreInUse, VaultExists
 from p2pvault.protocol.recovery_words import write_words
 from p2pvault.store.home import HomeFiles, make_home
 from p2pvault.store.slots import load_master_key, make_master_key
-from p2pvault.store.sqlite import open_reader, open_store
+from p2pvault.store.sqlite import open_store
 from p2pvault.types import DeviceId, Instant, VaultId
 
 DEVICE_KIND = "computer"
@@ -47,8 +47,9 @@ def has_vault(state: Path) -> bool:
     if not files.database.exists():
         return False
     try:
-        with closing(open_reader(state, store_key(load_master_key(files)))) as reader:
-            return bool(reader.state().operations)
+        # The writer: a store of an older version has to be brought to this one before it is read.
+        with closing(open_store(state, store_key(load_master_key(files)))) as store:
+            return bool(store.state().operations)
     except NoVault:
         return False
 
