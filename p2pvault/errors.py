@@ -11,7 +11,8 @@ VaultError
 ├── AuthenticationError           the peer is not who it must be
 │   ├── HandshakeFailed           wrong key, wrong vault, or bytes changed on the way
 │   ├── UnknownDevice             keys that the membership log does not know
-│   └── RevokedDevice             keys that were removed from the vault
+│   ├── RevokedDevice             keys that were removed from the vault
+│   └── RunsTwice                 one device, from two copies of its store
 ├── PairingError
 │   ├── WrongCode                 the code, or the two words, did not match
 │   ├── CodeExpired               the window closed, or too many guesses
@@ -122,6 +123,13 @@ class RevokedDevice(AuthenticationError):
 
     code = "revoked_device"
     hint = "To use this device again, pair it anew from a device that still has the vault."
+
+
+class RunsTwice(AuthenticationError):
+    """One device runs from two copies of its store."""
+
+    code = "runs_twice"
+    hint = "Stop one of the two, delete its home, and pair it anew."
 
 
 class PairingError(VaultError):

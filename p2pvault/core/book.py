@@ -21,6 +21,7 @@ class Standing:
         last_seen_ms: Wall clock of the last sign of life, 0 for never.
         verdict: What the last comparison said; None before the first.
         proved_at: Monotonic time of the last proof of equal content.
+        contested: Whose journal it holds another branch of, if it does.
         journals: What it held when it last said so; kept after the link is gone.
     """
 
@@ -32,6 +33,7 @@ class Standing:
     last_seen_ms: int = 0
     verdict: Verdict | None = None
     proved_at: float | None = None
+    contested: DeviceId | None = None
     journals: Mapping[AuthorId, JournalHead] = field(default_factory=dict)
 
     @property

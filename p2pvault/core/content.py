@@ -12,10 +12,32 @@ from typing import Final
 from p2pvault.core.quarantine import Quarantine, quarantine_of
 from p2pvault.crypto.hashing import fingerprint_item
 from p2pvault.protocol.reconcile import content_digest
-from p2pvault.types import AuthorId, DeviceId, Fingerprint, JournalHead, RecordRow, StoreState
+from p2pvault.types import (
+    AuthorId,
+    DeviceId,
+    Doubt,
+    Fingerprint,
+    JournalHead,
+    RecordRow,
+    StoreState,
+)
 
 JOURNAL_OWNER: Final = "journal-owner/"
 """Prefix of the store's named values that say whose a journal is; the author in hex follows."""
+
+JOURNAL: Final = "journal"
+"""The store's named value that holds the id of the journal that this device writes."""
+
+JOURNAL_BYTES: Final = 16
+"""Random, so that no two states of a store ever draw the same one."""
+
+FORKED: Final = "forked"
+"""The named value that says why the last new journal was drawn (a `Doubt`), until it is proved that
+all is well again."""
+
+CLOSED: Final = "closed/"
+"""Prefix of the named values for journals of this device that a new one replaced: the number of the
+last entry held then, in 8 bytes; the author in hex follows."""
 
 _MODULUS: Final = 2**256
 
@@ -41,7 +63,7 @@ class Content:
     def journals_of(self, device: DeviceId) -> tuple[JournalHead, ...]:
         """Return the heads of one device's journals, sorted by author."""
         authors = sorted(author for author, owner in self.devices.items() if owner == device)
-        return tuple(self.journals[author] for author in authors)
+        return tuple(self.journals[author] for author in authors if author in self.journals)
 
     def holds(self, head: JournalHead) -> bool:
         """Tell whether an entry is here; one with the same number and another hash is not."""
@@ -74,6 +96,12 @@ def content_of(state: StoreState) -> Content:
     )
 
 
+def closing(doubt: Doubt, author: AuthorId, head: JournalHead | None) -> dict[str, bytes | None]:
+    """Return the named values that go with a new journal: why, and where the old one ended here."""
+    n = 0 if head is None else head.n
+    return {FORKED: doubt.value.encode(), CLOSED + author.hex(): n.to_bytes(8, "big")}
+
+
 class Tally:
     """The fingerprints of a batch in the making."""
 
@@ -87,6 +115,10 @@ class Tally:
         if old is not None:
             self._add(old, -1)
         self._add(new, 1)
+
+    def drop(self, old: RecordRow) -> None:
+        """Count a record no more."""
+        self._add(old, -1)
 
     def touched(self) -> tuple[Fingerprint, ...]:
         """Return the new fingerprints of the collections that moved."""

@@ -4,16 +4,20 @@ Every message is handled by what its kind says, on a link whose peer is a member
 peer may only introduce itself. Whatever breaks a rule raises, and the device ends that link.
 """
 
+from p2pvault.core.clones import Clones
 from p2pvault.core.errands import NOTHING_LEARNED
+from p2pvault.core.forks import Forks
 from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect
+from p2pvault.core.jobs import EntriesJob
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link, Phase
 from p2pvault.core.members import Learned
-from p2pvault.core.pipeline import EntriesJob, Pipeline
+from p2pvault.core.pipeline import Pipeline
 from p2pvault.core.replication import Replication
 from p2pvault.crypto.envelope import Message
 from p2pvault.errors import UnexpectedMessage
+from p2pvault.protocol.introduction import decode_greeting
 from p2pvault.types import Instant, PeerRow
 
 
@@ -21,10 +25,17 @@ class Conversation:
     """Reads messages and tells replication and introductions."""
 
     def __init__(
-        self, introductions: Introductions, replication: Replication, pipeline: Pipeline
+        self,
+        introductions: Introductions,
+        replication: Replication,
+        forks: Forks,
+        clones: Clones,
+        pipeline: Pipeline,
     ) -> None:
         self._introductions = introductions
         self._replication = replication
+        self._forks = forks
+        self._clones = clones
         self._pipeline = pipeline
 
     def begin(self, now: Instant, link: Link) -> list[Effect]:
@@ -57,7 +68,9 @@ class Conversation:
         match message.kind:
             case Kind.GREETING:
                 link.count_introduction(Kind.GREETING)
-                return self._introductions.heard_greeting(now, link, message.body)
+                greeting = decode_greeting(message.body)
+                refused = self._clones.greeted(now, link, greeting.run)
+                return refused or self._introductions.heard_greeting(now, link, greeting)
             case Kind.KNOWN:
                 link.count_introduction(Kind.KNOWN)
                 return self._introductions.heard_known(link, message.body)
@@ -66,10 +79,16 @@ class Conversation:
             case Kind.SECRETS:
                 return self._introductions.heard_secrets(message.body)
             case Kind.HAVE:
-                return self._replication.heard_have(now, link, message.body, content)
+                effects = self._replication.heard_have(now, link, message.body, content)
+                self._clones.proved(link)
+                return effects + self._forks.examine(link) + self._forks.proved(link)
             case Kind.ENTRIES:
                 return self._replication.heard_entries(link, message.body, content)
             case Kind.REFUSED:
                 return self._replication.heard_refused(link, message.body, content)
+            case Kind.FORK:
+                return self._forks.heard(link, message.body)
+            case Kind.RUNS_TWICE:
+                return self._clones.heard(now, link, message.body)
             case _:
                 raise UnexpectedMessage(f"a message of the unknown kind {message.kind}")

@@ -15,27 +15,20 @@ from typing import assert_never
 from p2pvault.core import io
 from p2pvault.core.beacon import Beacon
 from p2pvault.core.book import Book
+from p2pvault.core.clones import Clones
 from p2pvault.core.commit import read_wishes
 from p2pvault.core.conversation import Conversation
 from p2pvault.core.dialer import Dialer
 from p2pvault.core.errands import NOTHING_LEARNED, Errand, Errands
+from p2pvault.core.forks import Forks, Memory
 from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect, Input
+from p2pvault.core.jobs import EditJob, EntriesJob, PlainJob, RetractJob, paced
 from p2pvault.core.link import Link, Phase
 from p2pvault.core.links import Links
 from p2pvault.core.members import Learned, Members
 from p2pvault.core.pairing import AdmitDevice, Outcome, Pairing
-from p2pvault.core.pipeline import (
-    Circumstances,
-    Done,
-    EditJob,
-    EntriesJob,
-    Failed,
-    Pipeline,
-    PlainJob,
-    Step,
-    paced,
-)
+from p2pvault.core.pipeline import Circumstances, Done, Failed, Pipeline, Step
 from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob, find_rows
 from p2pvault.core.replication import Replication
 from p2pvault.core.sweep import Sweep
@@ -61,20 +54,26 @@ REMOTE_FAULTS = (RemoteProtocolError, AuthenticationError, CryptoError, CrdtErro
 class Device:
     """One device of the vault. See `handle`."""
 
-    def __init__(self, members: Members, book: Book, pipeline: Pipeline, entropy: Entropy) -> None:
+    def __init__(
+        self, members: Members, book: Book, pipeline: Pipeline, entropy: Entropy, memory: Memory
+    ) -> None:
         self.members = members
         self.book = book
         self.pipeline = pipeline
         self._entropy = entropy
         self._dialer = Dialer(entropy)
         self.links = Links(members, book, self._dialer, entropy)
-        self._introductions = Introductions(members, book)
+        self.clones = Clones(book, self.links, entropy)
+        self._introductions = Introductions(members, book, self.clones.run)
         self._replication = Replication(members.vault, book)
-        self._conversation = Conversation(self._introductions, self._replication, pipeline)
+        self._errands = Errands(pipeline)
+        self.forks = Forks(members, book, pipeline, self._errands, memory)
+        self._conversation = Conversation(
+            self._introductions, self._replication, self.forks, self.clones, pipeline
+        )
         self._sweep = Sweep(self.links, self._replication)
         self._beacon = Beacon(members, entropy)
         self._pairing = Pairing(members, entropy)
-        self._errands = Errands(pipeline)
         self._wake_at: float | None = None
         self._stopping = False
 
@@ -106,6 +105,10 @@ class Device:
                 return self._step(now, self.pipeline.loaded(given, self._circumstances(now)))
             case io.EntriesLoaded(link):
                 return self._on(now, link, lambda it: self._feed_loaded(it, given))
+            case io.HashesLoaded(asked):
+                return self._on(now, asked.link, lambda it: self.forks.loaded(it, given))
+            case io.BranchLoaded():
+                return self._step(now, self.pipeline.branch_loaded(given))
             case io.Writable(link):
                 return self._on(now, link, self._writable)
             case io.EditRequested():
@@ -257,7 +260,10 @@ class Device:
             effects.append(io.Publish(done.staged.changes))
         effects += [io.Answer(request, edited) for request, edited in done.answers]
         if done.link is not None:
-            self._took_in(done.link, done)
+            effects += self._on(now, done.link, lambda link: self._took_in(link, done))
+        if done.retracted is not None:
+            # What was said on links of our journals holds no more.
+            effects += self.forks.ended(done.retracted, well=True) + self.links.close_all(now)
         if done.staged.entries:
             effects += self._announce(now, done)
         effects += self._sweep.done(now, done, self.members.membership)
@@ -265,11 +271,10 @@ class Device:
             effects += self._errand_done(now, self._errands.done(done.plain))
         return effects
 
-    def _took_in(self, link: LinkId, done: Done) -> None:
-        it = self.links[link]
-        if it is not None:
-            it.inbound_bytes -= done.received_bytes
-            self._replication.took_in(it, done.staged.entries)
+    def _took_in(self, link: Link, done: Done) -> list[Effect]:
+        link.inbound_bytes -= done.received_bytes
+        self._replication.took_in(link, done.staged.entries)
+        return self.forks.examine(link)
 
     def _announce(self, now: Instant, done: Done) -> list[Effect]:
         effects: list[Effect] = []
@@ -277,6 +282,8 @@ class Device:
         for link in self.links.up():
             link.schedule_beat(now, self._entropy)
             effects += self._replication.announce(now, link, done.staged.content, entries)
+            effects += self.forks.proved(link)
+            self.clones.proved(link)
         return effects
 
     def _failed(self, now: Instant, failed: Failed) -> list[Effect]:
@@ -285,7 +292,13 @@ class Device:
                 return [io.Refuse(request, failed.error)]
             case EntriesJob(link=link):
                 it = self.links[link]
-                return self.links.fail(now, it, failed.error) if it is not None else []
+                excused = None if it is None else self.forks.excuse(it, failed.job, failed.error)
+                if it is None or excused is not None:
+                    return excused or []
+                return self.links.fail(now, it, failed.error)
+            case RetractJob(author=author):
+                effects = self.forks.ended(author, well=False)
+                return effects + self.links.contest_anew(now, failed.error)
             case ReleaseJob() | LiftJob():
                 return self._sweep.failed(now, failed.error)
             case PlainJob():
@@ -392,6 +405,7 @@ class Device:
     def _edit(self, now: Instant, asked: io.EditRequested) -> list[Effect]:
         if self.pipeline.backlog >= EDITS_QUEUED_MAX:
             raise Refused("too many edits are waiting for the disk", hint="Try again in a moment.")
+        self.forks.check_room()
         job = EditJob(asked.request, read_wishes(asked.edits))
         return self._step(now, self.pipeline.submit(job))
 
@@ -480,4 +494,4 @@ class Device:
 
     def _stop(self, now: Instant) -> list[Effect]:
         self._stopping = True
-        return [effect for link in self.links for effect in self.links.close(now, link)]
+        return self.links.close_all(now)

@@ -8,8 +8,9 @@ before those that they follow would make a log that does not load.
 from dataclasses import dataclass
 
 from p2pvault.core.io import Answer, Effect, Refuse, Report
+from p2pvault.core.jobs import PlainJob
 from p2pvault.core.members import Learned
-from p2pvault.core.pipeline import Pipeline, PlainJob
+from p2pvault.core.pipeline import Pipeline
 from p2pvault.errors import VaultError
 from p2pvault.limits import RETRY_S
 from p2pvault.protocol.membership import MembershipLog

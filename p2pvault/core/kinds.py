@@ -13,3 +13,5 @@ class Kind(IntEnum):
     HAVE = 5
     ENTRIES = 6
     REFUSED = 14
+    FORK = 15
+    RUNS_TWICE = 16

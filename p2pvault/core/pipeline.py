@@ -7,89 +7,65 @@ behind it is thrown away too, the replicas are dropped, and the store's word cou
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeGuard
 
-from p2pvault.core.commit import Commit, Wish
-from p2pvault.core.content import Content
+from p2pvault.core.commit import Commit
+from p2pvault.core.content import CLOSED, JOURNAL, JOURNAL_BYTES, Content, closing
 from p2pvault.core.intake import Intake, records_of
 from p2pvault.core.io import (
+    BranchLoaded,
     Effect,
+    LoadBranch,
     LoadRecords,
     Persist,
     RecordsLoaded,
     Result,
 )
+from p2pvault.core.jobs import (
+    EditJob,
+    Job,
+    PlainJob,
+    RecordJob,
+    RetractJob,
+    alone,
+    contested_of,
+    edits_of,
+    entries_of,
+    goes_with,
+    link_of,
+    one_by_one,
+    operations_of,
+    rows_of,
+    size_of,
+    stored_bytes_of,
+)
 from p2pvault.core.lookup import Lookup
 from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
 from p2pvault.core.replica import Replicas
+from p2pvault.core.retraction import Branch, branch_of, retract
 from p2pvault.core.selector import IdPrefix, Path
 from p2pvault.core.settling import Settling
 from p2pvault.core.staging import Staged, Staging
-from p2pvault.crdt.prefilter import weigh
 from p2pvault.crypto.entropy import Entropy
-from p2pvault.errors import LimitExceeded, VaultError
+from p2pvault.errors import CrdtError, LimitExceeded, VaultError
 from p2pvault.limits import (
     EDIT_RECORDS_MAX,
     ENTRY_CHANGES_MAX,
     ENTRY_OPERATIONS_MAX,
     FEED_BYTES_MAX,
 )
-from p2pvault.protocol.journal import Entry, Writer, decode_entry
+from p2pvault.protocol.journal import Writer, decode_entry
 from p2pvault.protocol.membership.state import Membership
 from p2pvault.types import (
     AuthorId,
-    Batch,
+    Doubt,
     Instant,
+    JournalId,
     LinkId,
     OperationHash,
-    QuarantinedRow,
     RecordId,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class EditJob:
-    """One local request; `alone` keeps it out of other jobs' batches."""
-
-    request: int
-    wishes: tuple[Wish, ...]
-    alone: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class EntriesJob:
-    """Entries that came over one link.
-
-    Attributes:
-        link: Which.
-        entries: In the order of their arrival there.
-        alone: Keeps them out of other jobs' batches.
-        operations: How much work they are; see `paced`.
-    """
-
-    link: LinkId
-    entries: tuple[Entry, ...]
-    alone: bool = False
-    operations: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class PlainJob:
-    """A batch that needs no record: membership operations, keys, addresses.
-
-    Attributes:
-        name: What the device recognises it by when it is durable.
-        batch: What to persist.
-    """
-
-    name: int
-    batch: Batch
-
-
-RecordJob = EditJob | EntriesJob | ReleaseJob | LiftJob | SettleJob
-Job = RecordJob | PlainJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +89,7 @@ class Done:
         plain: The name of the plain job in it.
         retried: How many jobs of the quarantine's own are in it.
         judged_by: What entries were judged by; None where there were none.
+        retracted: The journal whose end it took away.
     """
 
     staged: Staged
@@ -122,6 +99,12 @@ class Done:
     plain: int | None = None
     retried: int = 0
     judged_by: Membership | None = None
+    retracted: AuthorId | None = None
+
+    def saving(self, meta: Mapping[str, bytes | None]) -> "Done":
+        """Return the same with more named values in the batch."""
+        batch = replace(self.staged.batch, meta={**self.staged.batch.meta, **meta})
+        return replace(self, staged=replace(self.staged, batch=batch)) if meta else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +131,7 @@ class _Loading:
     load: int
     jobs: tuple[RecordJob, ...]
     made: tuple[tuple[str, RecordId], ...]
+    branch: Branch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +167,7 @@ class Pipeline:
         self._persisting: _Prepared | None = None
         self._spoiled = False
         self._serial = 0
+        self._unsaved: dict[str, bytes | None] = {}
 
     @property
     def author(self) -> AuthorId:
@@ -198,6 +183,26 @@ class Pipeline:
     def backlog(self) -> int:
         """Number of jobs that are not staged yet."""
         return len(self._jobs) + (len(self._loading.jobs) if self._loading else 0)
+
+    def renew(self, doubt: Doubt) -> Step:
+        """Write in a new journal from here on; nothing more is staged in the old one.
+
+        The id of the new one is durable with the first batch that follows.
+        """
+        if self._waiting is not None:
+            self._jobs.extendleft(reversed(self._waiting.jobs))
+            self._waiting = None
+        under_way = self._persisting
+        self._newest = self.durable if under_way is None else under_way.done.staged.content
+        self._unsaved |= closing(doubt, self.author, self._newest.journals.get(self.author))
+        self._draw_journal()
+        self._spoiled = True
+        return self._advance(Step())
+
+    def _draw_journal(self) -> None:
+        journal = JournalId(self._entropy(JOURNAL_BYTES))
+        self._writer = replace(self._writer, journal=replace(self._writer.journal, id=journal))
+        self._unsaved[JOURNAL] = journal
 
     def submit(self, *jobs: Job) -> Step:
         """Add jobs at the end."""
@@ -216,6 +221,19 @@ class Pipeline:
             self._stage(loading, answer, around, step)
         return self._advance(step)
 
+    def branch_loaded(self, answer: BranchLoaded) -> Step:
+        """Find out what goes with a branch, and load the records that it is in."""
+        loading = self._loading
+        assert loading is not None, "one load at a time"
+        assert loading.load == answer.load, "the answer belongs to the load under way"
+        (job,) = loading.jobs
+        assert isinstance(job, RetractJob), "only a retraction asks for a branch"
+        if answer.entries is None:
+            return self.load_failed(LimitExceeded("the branch is too long to be taken out"))
+        branch = branch_of(answer.entries, job.author, job.n, self._writer.journal.vault)
+        self._loading = replace(loading, branch=branch)
+        return Step([LoadRecords(loading.load, branch.records, (), ())])
+
     def load_failed(self, error: VaultError) -> Step:
         """Give up the jobs that waited for a load."""
         loading, self._loading = self._loading, None
@@ -228,6 +246,8 @@ class Pipeline:
         assert prepared is not None, "one batch at a time"
         assert prepared.id == batch, "the batch that was persisted is the one under way"
         self.durable = prepared.done.staged.content
+        saved = prepared.done.staged.batch.meta
+        self._unsaved = {k: v for k, v in self._unsaved.items() if saved.get(k, b"") != v}
         self._replicas.trim(self._pinned())
         return self._advance(Step(done=prepared.done))
 
@@ -269,38 +289,50 @@ class Pipeline:
             self._prepare(Done(self._plain(first), plain=first.name), (first,))
             self._advance(step)
             return
+        if isinstance(first, RetractJob):
+            self._begin_retraction(first, step)
+            return
         jobs = (first, *self._companions(first))
         self._serial += 1
         self._loading = _Loading(self._serial, jobs, tuple(self._made()))
         step.effects.append(self._load_for(jobs))
 
+    def _begin_retraction(self, job: RetractJob, step: Step) -> None:
+        """Ask for the branch once nothing is under way that could still add to it."""
+        if self._persisting is not None:
+            self._jobs.appendleft(job)
+            return
+        self._serial += 1
+        self._loading = _Loading(self._serial, (job,), ())
+        step.effects.append(LoadBranch(self._serial, job.author, job.n))
+
     def _companions(self, first: RecordJob) -> list[RecordJob]:
         """Return the jobs right behind that go into the same batch: fewer, larger commits."""
         room = EDIT_RECORDS_MAX if isinstance(first, EditJob) else ENTRY_CHANGES_MAX
-        room -= _size(first)
-        operations = ENTRY_OPERATIONS_MAX - _operations(first)
-        room_bytes = FEED_BYTES_MAX - _stored_bytes(first)
+        room -= size_of(first)
+        operations = ENTRY_OPERATIONS_MAX - operations_of(first)
+        room_bytes = FEED_BYTES_MAX - stored_bytes_of(first)
         companions: list[RecordJob] = []
         while self._jobs:
             companion = self._jobs[0]
-            operations -= _operations(companion)
-            room_bytes -= _stored_bytes(companion)
-            if not _goes_with(companion, first) or _size(companion) > room:
+            operations -= operations_of(companion)
+            room_bytes -= stored_bytes_of(companion)
+            if not goes_with(companion, first) or size_of(companion) > room:
                 break
             if operations < 0 or room_bytes < 0:
                 break
             self._jobs.popleft()
             companions.append(companion)
-            room -= _size(companion)
+            room -= size_of(companion)
         return companions
 
     def _load_for(self, jobs: Sequence[RecordJob]) -> LoadRecords:
-        selectors = [wish.selector for job in _edits(jobs) for wish in job.wishes]
+        selectors = [wish.selector for job in edits_of(jobs) for wish in job.wishes]
         paths = {(s.collection, s.name): None for s in selectors if isinstance(s, Path)}
         prefixes = {s.digits: None for s in selectors if isinstance(s, IdPrefix)}
-        quarantined = _rows(jobs)
+        quarantined = rows_of(jobs)
         touched = dict.fromkeys(
-            [*records_of(_entries(jobs)), *(r for row in quarantined for r in row.records)]
+            [*records_of(entries_of(jobs)), *(r for row in quarantined for r in row.records)]
         )
         ids = tuple(record for record in touched if record not in self._replicas)
         positions = tuple(row.position for row in quarantined)
@@ -311,6 +343,9 @@ class Pipeline:
     def _stage(
         self, loading: _Loading, answer: RecordsLoaded, around: Circumstances, step: Step
     ) -> None:
+        if loading.branch is not None:
+            self._stage_retraction(loading, loading.branch, answer, around, step)
+            return
         actor = self._writer.journal.author
         staging = Staging(self._newest, self._replicas, self._fingerprint_key)
         lookup = Lookup(actor, self._replicas, answer.records, loading.made)
@@ -323,11 +358,37 @@ class Pipeline:
         done = Done(
             staged,
             answers,
-            _link(loading.jobs),
-            received_bytes=sum(len(entry.data) for entry in _entries(loading.jobs)),
+            link_of(loading.jobs),
+            received_bytes=sum(len(entry.data) for entry in entries_of(loading.jobs)),
             retried=sum(isinstance(job, ReleaseJob | LiftJob) for job in loading.jobs),
             judged_by=around.membership,
         )
+        self._prepare(done, loading.jobs)
+
+    def _stage_retraction(
+        self,
+        loading: _Loading,
+        branch: Branch,
+        answer: RecordsLoaded,
+        around: Circumstances,
+        step: Step,
+    ) -> None:
+        (job,) = loading.jobs
+        assert isinstance(job, RetractJob), "only a retraction has a branch"
+        if any(cut.author == self.author for cut in branch.cuts):
+            self._draw_journal()
+        self._replicas.clear()
+        staging = Staging(self._newest, self._replicas, self._fingerprint_key)
+        lookup = Lookup(self.author, self._replicas, answer.records, ())
+        commit = Commit(staging, lookup, self._writer, self._entropy)
+        try:
+            retract(branch, staging, lookup, commit, around.now)
+            commit.seal(around.now, around.heads)
+            staged = staging.finish(watched=False)
+        except VaultError as error:
+            self._spoil(loading.jobs, error, step)
+            return
+        done = Done(staged, retracted=job.author).saving({CLOSED + job.author.hex(): None})
         self._prepare(done, loading.jobs)
 
     def _work(
@@ -342,10 +403,10 @@ class Pipeline:
         actor, vault = self._writer.journal.author, self._writer.journal.vault
         commit = Commit(staging, lookup, self._writer, self._entropy)
         settling = Settling(staging, lookup, commit, actor)
-        intake = Intake(staging, lookup, actor, around.membership)
+        intake = Intake(staging, lookup, actor, around.membership, contested_of(jobs))
         held = [decode_entry(each.data, vault) for each in answer.quarantined]
         answers: list[tuple[int, Result]] = []
-        intake.take(_entries(jobs), around.now.wall_ms)
+        intake.take(entries_of(jobs), around.now.wall_ms)
         for job in jobs:
             match job:
                 case EditJob(request, wishes):
@@ -363,10 +424,16 @@ class Pipeline:
         return tuple(answers)
 
     def _spoil(self, jobs: Sequence[RecordJob], error: VaultError, step: Step) -> None:
-        """Throw a staging away. Alone, the job failed; in company, each is tried by itself."""
+        """Throw a staging away. Alone, the job failed; in company, each is tried by itself.
+
+        So are entries that the engine refused, since those before the bad one may be good.
+        """
         self._spoiled = True
-        if len(jobs) > 1:
-            self._jobs.extendleft(replace(job, alone=True) for job in reversed(jobs))
+        parts = [alone(job) for job in jobs]
+        if len(jobs) == 1 and isinstance(error, CrdtError):
+            parts = one_by_one(jobs[0])
+        if len(parts) > 1:
+            self._jobs.extendleft(reversed(parts))
         else:
             step.failed.append(Failed(jobs[0], error))
 
@@ -376,7 +443,7 @@ class Pipeline:
     def _prepare(self, done: Done, jobs: tuple[Job, ...]) -> None:
         self._serial += 1
         self._newest = done.staged.content
-        self._waiting = _Prepared(self._serial, done, jobs)
+        self._waiting = _Prepared(self._serial, done.saving(self._unsaved), jobs)
 
     def _under_way(self) -> list[Staged]:
         prepared = [self._persisting, self._waiting]
@@ -390,80 +457,3 @@ class Pipeline:
 
     def _made(self) -> list[tuple[str, RecordId]]:
         return [pair for staged in self._under_way() for pair in staged.made]
-
-
-def _size(job: RecordJob) -> int:
-    match job:
-        case EditJob(wishes=wishes):
-            return len(wishes)
-        case EntriesJob(entries=entries):
-            return sum(len(entry.body.changes) for entry in entries)
-        case ReleaseJob(row):
-            return len(row.records)
-        case _:
-            return 0
-
-
-def _goes_with(other: Job, first: RecordJob) -> TypeGuard[RecordJob]:
-    if isinstance(other, PlainJob) or first.alone or other.alone:
-        return False
-    if isinstance(first, EntriesJob):
-        return isinstance(other, EntriesJob) and other.link == first.link
-    return type(other) is type(first)
-
-
-def _edits(jobs: Sequence[RecordJob]) -> list[EditJob]:
-    return [job for job in jobs if isinstance(job, EditJob)]
-
-
-def _entries(jobs: Sequence[RecordJob]) -> list[Entry]:
-    return [entry for job in jobs if isinstance(job, EntriesJob) for entry in job.entries]
-
-
-def _link(jobs: Sequence[RecordJob]) -> LinkId | None:
-    return next((job.link for job in jobs if isinstance(job, EntriesJob)), None)
-
-
-def _rows(jobs: Sequence[RecordJob]) -> list[QuarantinedRow]:
-    rows: list[QuarantinedRow] = []
-    for job in jobs:
-        match job:
-            case ReleaseJob(row):
-                rows.append(row)
-            case SettleJob(rows=settled):
-                rows += settled
-            case _:
-                pass
-    return rows
-
-
-def _operations(job: Job) -> int:
-    match job:
-        case EntriesJob(operations=operations) | ReleaseJob(QuarantinedRow(operations=operations)):
-            return operations
-        case _:
-            return 0
-
-
-def _stored_bytes(job: Job) -> int:
-    return job.row.size if isinstance(job, ReleaseJob) else 0
-
-
-def paced(job: EntriesJob) -> list[EntriesJob]:
-    """Cut a job into parts that are little enough work to be done in one go.
-
-    Raises:
-        LimitExceeded: One entry has more operations than an entry may have.
-        ChangeRefused: A change does not say how many it has, or says too many.
-    """
-    parts: list[EntriesJob] = []
-    for entry in job.entries:
-        operations = sum(weigh(change) for _, change in entry.body.changes)
-        if operations > ENTRY_OPERATIONS_MAX:
-            raise LimitExceeded(f"an entry of {operations} operations")
-        if parts and parts[-1].operations + operations <= ENTRY_OPERATIONS_MAX:
-            whole, operations = (*parts[-1].entries, entry), parts[-1].operations + operations
-            parts[-1] = replace(parts[-1], entries=whole, operations=operations)
-        else:
-            parts.append(replace(job, entries=(entry,), operations=operations))
-    return parts

@@ -107,6 +107,10 @@ class Replicas:
         self._loaded[replica.id] = replica
         self._loaded.move_to_end(replica.id)
 
+    def drop(self, record: RecordId) -> None:
+        """Forget a record that is not to be found in the store either."""
+        del self._loaded[record]
+
     def clear(self) -> None:
         """Forget everything; the store has it."""
         self._loaded.clear()

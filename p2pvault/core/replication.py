@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from p2pvault.core.book import Book, Standing
 from p2pvault.core.content import Content
 from p2pvault.core.io import Effect, EntriesLoaded, LoadEntries, Report, StatusChanged, Write
+from p2pvault.core.jobs import EntriesJob
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link
-from p2pvault.core.pipeline import EntriesJob
 from p2pvault.limits import ENTRIES_MESSAGE_BYTES_MAX, FEED_BYTES_MAX
 from p2pvault.protocol.journal import decode_entry
 from p2pvault.protocol.reconcile import (
@@ -73,7 +73,7 @@ class Replication:
         read = (decode_entry(data, self._vault) for data in decode_entries(body))
         entries = tuple(entry for entry in read if not content.holds(entry.head))
         link.take_in(sum(len(entry.data) for entry in entries))
-        return EntriesJob(link.id, entries) if entries else None
+        return EntriesJob(link.id, entries, contested=link.peer.contested) if entries else None
 
     def took_in(self, link: Link, entries: Iterable[StoredEntry]) -> None:
         """Take note that entries of this link are durable here; the peer has them of course."""
@@ -109,7 +109,8 @@ class Replication:
     def loaded(self, link: Link, answer: EntriesLoaded, content: Content) -> list[Effect]:
         """Send loaded entries that the peer lacks, and go on."""
         link.feed.loading = False
-        assert answer.entries, "only what is durable is asked for"
+        if not answer.entries:
+            return []  # a retraction took away what was asked for; every link ends with it
         link.feed.cursor = answer.entries[-1].arrival
         # The store may have shown more than we were told is durable; that comes as an announcement.
         link.feed.at_tail = link.feed.cursor >= content.last_arrival

@@ -37,6 +37,11 @@ class Touched:
     device: DeviceId
     changes: list[bytes] = field(default_factory=list)
 
+    def rewrite(self) -> None:
+        """Write the whole record anew; its value is what it was, so nobody is to be told."""
+        self.replica.chunks = 0
+        self.changes = [self.replica.record.snapshot()]
+
 
 @dataclass(frozen=True, slots=True)
 class Staged:
@@ -77,6 +82,8 @@ class Staging:
         self._owners: dict[AuthorId, DeviceId] = {}
         self._entries: list[StoredEntry] = []
         self._touched: dict[RecordId, Touched] = {}
+        self._cuts: tuple[JournalHead, ...] = ()
+        self._dropped: list[RecordId] = []
 
     def head(self, author: AuthorId) -> JournalHead | None:
         """Return where a journal stands, entries of this batch included."""
@@ -103,6 +110,20 @@ class Staging:
         """Forget marks in front of entries that would be good now; see `Holding.lift`."""
         self.holding.lift(self._journals, membership)
 
+    def cut(self, cuts: tuple[JournalHead, ...]) -> None:
+        """Take the ends of journals away, before anything else; their changes are the caller's."""
+        self._cuts = cuts
+        for cut in cuts:
+            del self._journals[cut.author]
+            self._journals |= {cut.author: cut} if cut.n else {}
+
+    def drop(self, replica: Replica) -> None:
+        """Take a whole record away."""
+        assert replica.row is not None, "it is in the store"
+        self._dropped.append(replica.id)
+        self._replicas.drop(replica.id)
+        self._tally.drop(replica.row)
+
     def touch(self, replica: Replica, device: DeviceId) -> Touched:
         """Take a record into the batch before it changes."""
         touched = self._touched.get(replica.id)
@@ -127,6 +148,8 @@ class Staging:
                 entries=entries,
                 records=tuple(writes),
                 fingerprints=self._tally.touched(),
+                cuts=self._cuts,
+                dropped=tuple(self._dropped),
                 meta={
                     **{JOURNAL_OWNER + a.hex(): device for a, device in self._owners.items()},
                     **self.holding.meta,

@@ -187,6 +187,16 @@ def history(document: Document, known: Heads) -> dict[ChangeHash, int]:
         return {ChangeHash(change.hash): change.max_op for change in changes}
 
 
+def chunks(document: Document) -> dict[ChangeHash, bytes]:
+    """Return every change of a document by its hash, in a causal order.
+
+    Raises:
+        CrdtError: The engine cannot give a change back.
+    """
+    with shield:
+        return {ChangeHash(each.hash): each.raw_bytes for each in document.get_changes([])}
+
+
 @contextmanager
 def transaction(document: Document) -> Iterator[Transaction]:
     """Commit what happens inside, or roll it back when anything is raised.

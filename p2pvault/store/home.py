@@ -1,6 +1,7 @@
 """Where the files of one home lie, and how its directory comes into being.
 
-It names files and opens none: what is in them is the business of `sqlite`, `slots` and `lock`.
+It names files and opens none: what is in them is the business of `sqlite`, `slots`, `witness` and
+`lock`.
 """
 
 import os
@@ -32,6 +33,21 @@ class HomeFiles:
     def database(self) -> Path:
         """The encrypted database; SQLite keeps `-wal` and `-shm` beside it."""
         return self.home / "vault.db"
+
+    @property
+    def log(self) -> Path:
+        """SQLite's write-ahead log: what is durable and not in the database file yet."""
+        return self.home / "vault.db-wal"
+
+    @property
+    def witness(self) -> Path:
+        """What vouches for the database; see `witness`."""
+        return self.home / "vault.witness"
+
+    @property
+    def seal(self) -> Path:
+        """How a clean stop left the database; not there otherwise."""
+        return self.home / "vault.seal"
 
     @property
     def lock(self) -> Path:

@@ -54,6 +54,12 @@ _STEPS: Final = (
             data BLOB NOT NULL, UNIQUE (author, n)
         ) STRICT""",
     ),
+    (
+        """CREATE TABLE witness (
+            id INTEGER PRIMARY KEY CHECK (id = 0), stamp BLOB NOT NULL, next BLOB NOT NULL,
+            inode INTEGER NOT NULL, ctime_ns INTEGER NOT NULL
+        ) STRICT""",
+    ),
 )
 
 VERSION: Final = len(_STEPS)

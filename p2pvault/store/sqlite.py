@@ -13,15 +13,18 @@ from pathlib import Path
 from typing import Final
 
 from p2pvault.errors import NoSuchRecord, NoVault, StoreCorrupt, StoreUnwritable
+from p2pvault.limits import WITNESS_BATCHES
 from p2pvault.store import rows, schema
 from p2pvault.store.cipher import Connection, connect, transaction
 from p2pvault.store.faults import os_fault, translated
 from p2pvault.store.home import FILE_MODE, HomeFiles, make_home
 from p2pvault.store.lock import ExclusiveLock
+from p2pvault.store.witness import Witness, gather
 from p2pvault.store.writes import last_arrival, write
 from p2pvault.types import (
     AuthorId,
     Batch,
+    Doubt,
     Fingerprint,
     JournalHead,
     QuarantinedEntry,
@@ -161,6 +164,13 @@ class SqliteReader:
                 if row is not None
             ]
 
+    def hashes(self, author: AuthorId, numbers: Sequence[int]) -> list[bytes]:
+        """See `port.Reader`."""
+        query = "SELECT hash FROM entries WHERE author = ? AND n = ?"
+        with self._using(), transaction(self._connection, "DEFERRED"):
+            found = [self._connection.execute(query, (author, n)).fetchone() for n in numbers]
+        return [b"" if row is None else row[0] for row in found]
+
     def count(self) -> int:
         """See `port.Reader`."""
         return self._number("SELECT count(*) FROM records WHERE NOT deleted") or 0
@@ -241,25 +251,43 @@ class SqliteStore(SqliteReader):
         connection: Connection,
         reopen: Callable[[], Connection],
         lock: ExclusiveLock,
+        witness: Witness,
     ) -> None:
         super().__init__(path, connection, reopen)
         self._lock = lock
+        self._witness = witness
+        self._unwitnessed = 0
+        self.doubt: Doubt | None = None
 
     def persist(self, batch: Batch) -> None:
         """See `port.Store`."""
+        if self._unwitnessed >= WITNESS_BATCHES and self.doubt is None:
+            self.vouch()
         with self._using(), transaction(self._connection):
             write(self._connection, batch)
+        self._unwitnessed += 1
+
+    def vouch(self) -> None:
+        """See `port.Store`."""
+        with self._using():
+            self._witness.renew(self._connection)
+        self.doubt, self._unwitnessed = None, 0
 
     def close(self) -> None:
         """See `port.Reader`. Folds the log file into the database, then lets others in."""
         try:
             super().close()
+            if self.doubt is None:
+                self._witness.seal()
         finally:
             self._lock.release()
 
 
 def open_store(home: Path, key: bytes, *, create: bool = False) -> SqliteStore:
     """Open the vault's store for writing, and keep every other process out of it.
+
+    A store that shows no sign of being an older state or a copy is vouched for at once; one that
+    does has a `doubt`, and whoever opens it draws a new journal before it calls `vouch`.
 
     Args:
         home: The directory of the device.
@@ -280,6 +308,7 @@ def open_store(home: Path, key: bytes, *, create: bool = False) -> SqliteStore:
         on_failure.callback(lock.release)
         if create:
             _make_file(files.database)
+        evidence = gather(files)
         with translated(files.database):
             opening = partial(connect, files.database, key, writable=True)
             connection = opening()
@@ -287,8 +316,13 @@ def open_store(home: Path, key: bytes, *, create: bool = False) -> SqliteStore:
             if not create:
                 _refuse_empty(files.database, connection)
             schema.migrate(connection)
+            witness = Witness(files, key)
+            store = SqliteStore(files.database, connection, opening, lock, witness)
+            store.doubt = witness.doubt(connection, evidence)
+            if store.doubt is None:
+                store.vouch()
         on_failure.pop_all()
-    return SqliteStore(files.database, connection, opening, lock)
+    return store
 
 
 def open_reader(home: Path, key: bytes) -> SqliteReader:

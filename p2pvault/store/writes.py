@@ -13,6 +13,8 @@ from p2pvault.types import (
     AuthorId,
     Batch,
     EntryHash,
+    JournalHead,
+    RecordId,
     RecordWrite,
     StoredEntry,
 )
@@ -33,6 +35,8 @@ def write(connection: Connection, batch: Batch) -> None:
         AssertionError: An entry does not continue its journal or the order of arrival.
         sqlcipher3.dbapi2.Error: See `faults.translated`.
     """
+    _cut_journals(connection, batch.cuts)
+    _drop_records(connection, batch.dropped)
     _write_entries(connection, batch.entries)
     _write_records(connection, batch.records)
     connection.executemany(
@@ -48,6 +52,23 @@ def write(connection: Connection, batch: Batch) -> None:
         "INSERT OR REPLACE INTO peers VALUES (?, ?, ?, ?)", map(rows.from_peer, batch.peers)
     )
     _write_quarantine(connection, batch)
+
+
+def _cut_journals(connection: Connection, cuts: Sequence[JournalHead]) -> None:
+    connection.executemany(
+        "DELETE FROM entries WHERE author = ? AND n > ?", [(cut.author, cut.n) for cut in cuts]
+    )
+    connection.executemany("DELETE FROM journals WHERE author = ?", [(cut.author,) for cut in cuts])
+    connection.executemany(
+        "INSERT INTO journals VALUES (?, ?, ?)",
+        [(cut.author, cut.n, cut.hash) for cut in cuts if cut.n],
+    )
+
+
+def _drop_records(connection: Connection, dropped: Sequence[RecordId]) -> None:
+    ids = [(record,) for record in dropped]
+    connection.executemany(_DROP_CHUNKS, ids)
+    connection.executemany("DELETE FROM records WHERE id = ?", ids)
 
 
 def _write_entries(connection: Connection, entries: Sequence[StoredEntry]) -> None:

@@ -5,7 +5,7 @@ import pytest
 from harness.records import body_of, sealed
 from harness.world import World
 from p2pvault.core import io
-from p2pvault.core.pipeline import EntriesJob, paced
+from p2pvault.core.jobs import EntriesJob, paced
 from p2pvault.crdt.prefilter import inspect, weigh
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys, device_id

@@ -1,0 +1,175 @@
+"""The jobs of the pipeline, and which of them go into one batch."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeGuard
+
+from p2pvault.core.commit import Wish
+from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
+from p2pvault.crdt.prefilter import weigh
+from p2pvault.errors import LimitExceeded
+from p2pvault.limits import ENTRY_OPERATIONS_MAX
+from p2pvault.protocol.journal import Entry
+from p2pvault.types import AuthorId, Batch, LinkId, QuarantinedRow
+
+
+@dataclass(frozen=True, slots=True)
+class EditJob:
+    """One local request; `alone` keeps it out of other jobs' batches."""
+
+    request: int
+    wishes: tuple[Wish, ...]
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EntriesJob:
+    """Entries that came over one link.
+
+    Attributes:
+        link: Which.
+        entries: In the order of their arrival there.
+        alone: Keeps them out of other jobs' batches.
+        operations: How much work they are; see `paced`.
+        contested: The link's contested journals, of which nothing is taken; grows.
+    """
+
+    link: LinkId
+    entries: tuple[Entry, ...]
+    alone: bool = False
+    operations: int = 0
+    contested: set[AuthorId] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class RetractJob:
+    """Take the end of a journal out of the vault, and repeat what it did in our own.
+
+    Attributes:
+        author: The journal.
+        n: The first entry that goes.
+        alone: Always: it has a batch of its own.
+    """
+
+    author: AuthorId
+    n: int
+    alone: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PlainJob:
+    """A batch that needs no record: membership operations, keys, addresses.
+
+    Attributes:
+        name: What the device recognises it by when it is durable.
+        batch: What to persist.
+    """
+
+    name: int
+    batch: Batch
+
+
+RecordJob = EditJob | EntriesJob | ReleaseJob | LiftJob | SettleJob | RetractJob
+Job = RecordJob | PlainJob
+
+
+def alone(job: RecordJob) -> RecordJob:
+    """Return the same job, kept out of other jobs' batches."""
+    return replace(job, alone=True)
+
+
+def one_by_one(job: RecordJob) -> list[RecordJob]:
+    """Cut entries into jobs of one each."""
+    if not isinstance(job, EntriesJob):
+        return [job]
+    return [replace(job, alone=True, entries=(entry,)) for entry in job.entries]
+
+
+def contested_of(jobs: Sequence[RecordJob]) -> set[AuthorId]:
+    """Return the contested journals of the link that the jobs are of."""
+    return next((job.contested for job in jobs if isinstance(job, EntriesJob)), set())
+
+
+def size_of(job: RecordJob) -> int:
+    """Return how many records a job may change."""
+    match job:
+        case EditJob(wishes=wishes):
+            return len(wishes)
+        case EntriesJob(entries=entries):
+            return sum(len(entry.body.changes) for entry in entries)
+        case ReleaseJob(row):
+            return len(row.records)
+        case _:
+            return 0
+
+
+def goes_with(other: Job, first: RecordJob) -> TypeGuard[RecordJob]:
+    """Tell whether a job may be in the same batch as the one before it."""
+    if isinstance(other, PlainJob) or first.alone or other.alone:
+        return False
+    if isinstance(first, EntriesJob):
+        return isinstance(other, EntriesJob) and other.link == first.link
+    return type(other) is type(first)
+
+
+def rows_of(jobs: Sequence[RecordJob]) -> list[QuarantinedRow]:
+    """Return the quarantined entries that jobs are about."""
+    rows: list[QuarantinedRow] = []
+    for job in jobs:
+        match job:
+            case ReleaseJob(row):
+                rows.append(row)
+            case SettleJob(rows=settled):
+                rows += settled
+            case _:
+                pass
+    return rows
+
+
+def edits_of(jobs: Sequence[RecordJob]) -> list[EditJob]:
+    """Return the local edits among jobs."""
+    return [job for job in jobs if isinstance(job, EditJob)]
+
+
+def entries_of(jobs: Sequence[RecordJob]) -> list[Entry]:
+    """Return all entries of jobs, in order."""
+    return [entry for job in jobs if isinstance(job, EntriesJob) for entry in job.entries]
+
+
+def link_of(jobs: Sequence[RecordJob]) -> LinkId | None:
+    """Return the link that jobs came over."""
+    return next((job.link for job in jobs if isinstance(job, EntriesJob)), None)
+
+
+def operations_of(job: Job) -> int:
+    """Return how much work a job is, as far as that is bounded."""
+    match job:
+        case EntriesJob(operations=operations) | ReleaseJob(QuarantinedRow(operations=operations)):
+            return operations
+        case _:
+            return 0
+
+
+def stored_bytes_of(job: Job) -> int:
+    """Return how much a job reads out of the quarantine, as far as that is bounded."""
+    return job.row.size if isinstance(job, ReleaseJob) else 0
+
+
+def paced(job: EntriesJob) -> list[EntriesJob]:
+    """Cut a job into parts that are little enough work to be done in one go.
+
+    Raises:
+        LimitExceeded: One entry has more operations than an entry may have.
+        ChangeRefused: A change does not say how many it has, or says too many.
+    """
+    parts: list[EntriesJob] = []
+    for entry in job.entries:
+        operations = sum(weigh(change) for _, change in entry.body.changes)
+        if operations > ENTRY_OPERATIONS_MAX:
+            raise LimitExceeded(f"an entry of {operations} operations")
+        if parts and parts[-1].operations + operations <= ENTRY_OPERATIONS_MAX:
+            whole, operations = (*parts[-1].entries, entry), parts[-1].operations + operations
+            parts[-1] = replace(parts[-1], entries=whole, operations=operations)
+        else:
+            parts.append(replace(job, entries=(entry,), operations=operations))
+    return parts
