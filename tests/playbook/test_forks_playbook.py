@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.pairs import world_of
+from harness.pairs import link_of, world_of
 from harness.world import assert_proved, put
 from p2pvault.core import io
 from p2pvault.errors import Refused
@@ -281,3 +281,33 @@ def test_a_full_disk_while_a_fork_is_mended_loses_nothing():
     settled(world)
     assert ada.reported("fork_mended")
     assert world.value(bob, "notes/new") == {"text": "second life"}
+
+
+def test_a_new_journal_is_durable_before_anything_is_written_in_it():
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", text="early")
+    copy = world.copy(ada)
+    world.put(ada, "notes/one", text="late")
+    world.restore(ada, copy)
+    world.until(lambda: bool(ada.reported("journal_renewed")))
+    new = ada.device.pipeline.author
+    world.pass_time(60)
+    world.restart(ada)
+    assert ada.device.pipeline.author == new
+    world.put(ada, "notes/two", text="goes on")
+    settled(world)
+    assert world.value(bob, "notes/one") == {"text": "late"}
+
+
+def test_a_greeting_that_comes_late_is_no_second_run():
+    world, (ada, bob) = world_of(2)
+    clones, link = bob.device.clones, link_of(bob, ada)
+    one, two = bytes(16), bytes([1]) * 16
+    link.id += 10
+    clones.greeted(world.now, link, one)
+    clones.greeted(world.now, link, two)
+    link.id -= 11
+    assert clones.greeted(world.now, link, one) == []
+    link.id += 100
+    assert clones.greeted(world.now, link, one) != []
+    assert clones.runs_twice(ada.id)

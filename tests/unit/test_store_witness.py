@@ -169,6 +169,16 @@ def test_the_database_of_this_very_session_put_back_after_a_crash_far_behind(hom
     assert doubt_of(home) is Doubt.ANOTHER_TIME
 
 
+def test_the_database_of_this_very_session_put_back_as_another_file(home: Path) -> None:
+    store = open_store(home, KEY)
+    store.persist(numbered(1))
+    backup = copied(home, *DATABASE)
+    store.persist(numbered(2))
+    crash(store)
+    (backup / "vault.db").replace(home / "vault.db")
+    assert doubt_of(home) is Doubt.COPIED
+
+
 def test_the_one_way_that_only_a_peer_notices(home: Path) -> None:
     """The database alone, of the session that crashed, less than WITNESS_BATCHES behind."""
     store = open_store(home, KEY)
