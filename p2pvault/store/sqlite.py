@@ -7,12 +7,12 @@ connection belongs to the thread that opened it; `worker.py` keeps it there.
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
 
-from p2pvault.errors import NoSuchRecord, NoVault, StoreCorrupt, StoreUnwritable
+from p2pvault.errors import NoSuchRecord, NoVault, StoreCorrupt, StoreFull, StoreUnwritable
 from p2pvault.limits import WITNESS_BATCHES
 from p2pvault.store import rows, schema
 from p2pvault.store.cipher import Connection, connect, transaction
@@ -256,7 +256,7 @@ class SqliteStore(SqliteReader):
         super().__init__(path, connection, reopen)
         self._lock = lock
         self._witness = witness
-        self._unwitnessed = 0
+        self._unwitnessed = WITNESS_BATCHES
         self.doubt: Doubt | None = None
 
     def persist(self, batch: Batch) -> None:
@@ -320,7 +320,9 @@ def open_store(home: Path, key: bytes, *, create: bool = False) -> SqliteStore:
             store = SqliteStore(files.database, connection, opening, lock, witness)
             store.doubt = witness.doubt(connection, evidence)
             if store.doubt is None:
-                store.vouch()
+                # A full disk can be read from; what is written first vouches first, then.
+                with suppress(StoreFull):
+                    store.vouch()
         on_failure.pop_all()
     return store
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.batches import numbered
-from p2pvault.errors import StoreUnwritable
+from p2pvault.errors import StoreFull, StoreUnwritable
 from p2pvault.limits import WITNESS_BATCHES
 from p2pvault.store import witness
 from p2pvault.store.home import HomeFiles
@@ -286,3 +286,22 @@ def test_the_files_are_small_and_the_owners_alone(home: Path) -> None:
     for path in (HomeFiles(home).witness, HomeFiles(home).seal):
         assert path.stat().st_mode & 0o777 == 0o600
         assert path.stat().st_size < 100
+
+
+def test_a_full_disk_can_be_opened_and_what_is_written_first_vouches_first(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(home, 1)
+
+    def full(*_: object) -> None:
+        raise StoreFull("no room")
+
+    monkeypatch.setattr(witness, "write_private", full)
+    store = open_store(home, KEY)
+    assert store.state().last_arrival == 1
+    with pytest.raises(StoreFull):
+        store.persist(numbered(2))
+    monkeypatch.undo()
+    store.persist(numbered(2))
+    crash(store)
+    assert doubt_of(home) is None
