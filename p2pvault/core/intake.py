@@ -115,7 +115,7 @@ class Intake:
             return True
         if not self._counts(entry):
             return True
-        if last is None or n > last.n + 1:
+        if last is None or last is not head or n > last.n + 1:
             raise UnexpectedMessage("an entry that leaves a gap in its journal")
         return self._contest(entry)
 
