@@ -12,6 +12,7 @@ VaultError
 │   ├── HandshakeFailed           wrong key, wrong vault, or bytes changed on the way
 │   ├── UnknownDevice             keys that the membership log does not know
 │   ├── RevokedDevice             keys that were removed from the vault
+│   └── RunsTwice                 one device, from two copies of its store
 │   └── SuspendedDevice           keys that signed two operations with one number
 ├── PairingError
 │   ├── WrongCode                 the code, or the two words, did not match
@@ -136,6 +137,13 @@ class SuspendedDevice(AuthenticationError):
         "An admin device lets it in again with `p2pvault devices reinstate`, or removes it. Where "
         "there is no other admin, use the recovery key: `p2pvault recovery use`."
     )
+
+
+class RunsTwice(AuthenticationError):
+    """One device runs from two copies of its store."""
+
+    code = "runs_twice"
+    hint = "Stop one of the two, delete its home, and pair it anew."
 
 
 class PairingError(VaultError):

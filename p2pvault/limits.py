@@ -123,18 +123,25 @@ WIRE_DEPTH_MAX: Final = 8
 """Nesting of decoded messages; the deepest of ours has 5 levels."""
 
 WIRE_ARRAY_ITEMS_MAX: Final = 4_096
-"""Items in one decoded array: an entry has 1 000 changes, a map at most 1 024 journals."""
+"""Items in one decoded array: an entry has 1 000 changes, a HAVE 4 096 journals."""
 
 WIRE_OBJECTS_MAX: Final = 65_536
 """Objects in one decoded message; 16.8 MB of empty maps would take 1.1 GB otherwise."""
 
 # Replication -------------------------------------------------------------------------------
 
-JOURNALS_MAX: Final = 1_024
-"""Journals in one vault: 64 devices with 16 store instances each."""
+JOURNALS_MAX: Final = 4_096
+"""Journals in one vault: 64 devices with 64 store instances each; a HAVE of all is 230 KB."""
 
-JOURNALS_PER_DEVICE_MAX: Final = 16
-"""Journals of one device: it writes another one only after its store was restored or copied."""
+JOURNALS_PER_DEVICE_MAX: Final = 64
+"""Journals that one device ever wrote in: one more after each time that its store was restored or
+copied. A machine whose files change their inode numbers at every mount would use one a mount."""
+
+FORK_PROBES_MAX: Final = 64
+"""Numbers in one question about a forked journal: three rounds for 200 000 entries."""
+
+FORK_BYTES_MAX: Final = 64 * MIB
+"""Entries from the point where a journal forked on, which are looked at in memory, all at once."""
 
 UNACKNOWLEDGED_BYTES_MAX: Final = 4 * MIB
 """Entries in flight on one link before an acknowledgement; what a slow peer can hold in memory."""
@@ -306,6 +313,13 @@ STORE_ROOM_BYTES: Final = 64 * KIB
 STORE_BUSY_S: Final = 5.0
 """How long a connection waits for another; only recovery after a crash takes any time."""
 
+WITNESS_BATCHES: Final = 256
+"""Batches between two stamps: a store rolled back further is noticed after a crash too. Each costs
+a flushed file and two commits, measured at 6 ms; at this rate that is 0.02 ms a commit."""
+
+WITNESS_BYTES_MAX: Final = 1 * KIB
+"""The witness and the seal of a store: a stamp, a hash and two numbers."""
+
 STORE_CALLS_QUEUED_MAX: Final = 64
 """Calls that wait for one store thread; further callers wait outside, in their order."""
 
@@ -360,8 +374,8 @@ OPERATIONS_MESSAGE_BYTES_MAX: Final = 768 * KIB
 HELD_MESSAGES_MAX: Final = 16
 """Messages of a peer kept until an operation admits it: it sends four, and operations."""
 
-HELD_BYTES_MAX: Final = 256 * KIB
-"""Their bytes: a greeting, all journals, all epochs and their secrets are some 170 KB."""
+HELD_BYTES_MAX: Final = 512 * KIB
+"""Their bytes: a greeting, all journals, all epochs and their secrets are some 340 KB."""
 
 INTRODUCTIONS_MAX: Final = 2
 """Greetings, and likewise statements of what is known, that a peer may send on one link: one when
@@ -444,6 +458,13 @@ DIALS_MAX: Final = 8
 
 DIAL_S: Final = 5.0
 """One TCP connect on a local network."""
+
+RUNS_REMEMBERED: Final = 8
+"""Runs of a peer by which it is noticed that two of them are alive; two would do."""
+
+RUNS_TWICE_S: Final = 600.0
+"""How long a peer that runs twice is refused: both are told at every attempt, which come as seldom
+as this by then, and a false alarm is over after that."""
 
 LINK_SETTLED_S: Final = 60.0
 """A link that lived this long worked; one that broke sooner is dialled again with a pause."""

@@ -67,6 +67,28 @@ class Role(StrEnum):
     MEMBER = "member"
 
 
+class Doubt(StrEnum):
+    """Why a store may be an older state than the one that was written last, or a copy of it."""
+
+    UNWITNESSED = "unwitnessed"
+    """The file that vouches for it is missing, or cannot be read."""
+
+    ANOTHER_TIME = "another_time"
+    """It is from before or after the time that the file vouches for."""
+
+    COPIED = "copied"
+    """It, or that file, is another file than the one that was written."""
+
+    MACHINE = "machine"
+    """It was written on another machine."""
+
+    REPLACED = "replaced"
+    """It changed while no daemon had it open."""
+
+    PEER = "peer"
+    """Another device holds entries of this device's journal that this device does not hold."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Address:
     """Where a device accepts links: a literal IP address (with an IPv6 scope if any) and a port."""
@@ -243,6 +265,9 @@ class Batch:
         release_pages: How much unused room at most is given back to the file system.
         quarantined: Entries to keep apart from the journals.
         left_quarantine: Positions of those that leave it; unknown ones are passed over.
+        cuts: How much of a journal stays, `n` 0 for nothing; the rest of it goes, before anything
+            else of the batch is written.
+        erased: Records that go, with all that is stored of them.
     """
 
     entries: tuple[StoredEntry, ...] = ()
@@ -257,6 +282,8 @@ class Batch:
     release_pages: int = 0
     quarantined: tuple[QuarantinedEntry, ...] = ()
     left_quarantine: tuple[int, ...] = ()
+    cuts: tuple[JournalHead, ...] = ()
+    erased: tuple[RecordId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ class Standing:
         last_seen_ms: Wall clock of the last sign of life, 0 for never.
         verdict: What the last comparison said; None before the first.
         proved_at: Monotonic time of the last proof of equal content.
+        contested: Whose journal it holds another branch of, if it does.
         journals: What it held when it last said so; kept after the link is gone.
         repaired: Records that were fetched from it whole since this device started, because the
             content differed.
@@ -45,6 +46,7 @@ class Standing:
     last_seen_ms: int = 0
     verdict: Verdict | None = None
     proved_at: float | None = None
+    contested: DeviceId | None = None
     journals: Mapping[AuthorId, JournalHead] = field(default_factory=dict)
     repaired: int = 0
 

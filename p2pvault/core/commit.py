@@ -82,6 +82,24 @@ class Commit:
             edited = self._change(replica, Edit(str(path), remove=True))
         return None if replica.record.heads == before else edited
 
+    def repeat(self, replica: Replica, rebuilt: Record) -> None:
+        """Put a rebuilt record in the place of one, and bring it to the same value again."""
+        was, replica.record = replica.record, rebuilt
+        touched = self._staging.touch(replica, self._writer.journal.device)
+        change = rebuilt.delete() if was.deleted else rebuilt.commit(was.value())
+        if change is not None:
+            self._changes.append((replica.id, change))
+        touched.rewrite()
+
+    def make_again(self, now: Instant, was: Record) -> None:
+        """Make a record that has lost its beginning again, with the value that it had."""
+        actor = self._writer.journal.author
+        record, made = Record.create(actor, was.collection, was.name, was.value())
+        changes = [made, *filter(None, [record.delete() if was.deleted else None])]
+        again = Replica(new_record_id(now, self._entropy), record)
+        self._changes += [(again.id, change) for change in changes]
+        self._staging.touch(again, self._writer.journal.device).rewrite()
+
     def seal(self, now: Instant, heads: Sequence[OperationHash]) -> None:
         """Write the entries of all that changed, in as few as their bounds allow."""
         author = self._writer.journal.author

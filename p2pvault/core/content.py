@@ -17,6 +17,7 @@ from p2pvault.types import (
     AuthorId,
     Batch,
     DeviceId,
+    Doubt,
     Fingerprint,
     JournalHead,
     RecordRow,
@@ -28,6 +29,20 @@ JOURNAL_OWNER: Final = "journal-owner/"
 
 FETCHING: Final = "fetching"
 """The store's named value that says how far the snapshots of a cut have been fetched."""
+
+JOURNAL: Final = "journal"
+"""The store's named value that holds the id of the journal that this device writes."""
+
+JOURNAL_BYTES: Final = 16
+"""Random, so that no two states of a store ever draw the same one."""
+
+FORKED: Final = "forked"
+"""The named value that says why the last new journal was drawn (a `Doubt`), until it is proved that
+all is well again."""
+
+CLOSED: Final = "closed/"
+"""Prefix of the named values for journals of this device that a new one replaced: the number of the
+last entry held then, in 8 bytes; the author in hex follows."""
 
 MODULUS: Final = 2**256
 
@@ -58,7 +73,7 @@ class Content:
     def journals_of(self, device: DeviceId) -> tuple[JournalHead, ...]:
         """Return the heads of one device's journals, sorted by author."""
         authors = sorted(author for author, owner in self.devices.items() if owner == device)
-        return tuple(self.journals[author] for author in authors)
+        return tuple(self.journals[author] for author in authors if author in self.journals)
 
     def holds(self, head: JournalHead) -> bool:
         """Tell whether an entry is here; one with the same number and another hash is not."""
@@ -143,6 +158,12 @@ def _fetching(kept: bytes | None) -> Fetching | None:
     return None if kept is None else decode_progress(kept)
 
 
+def closing(doubt: Doubt, author: AuthorId, head: JournalHead | None) -> dict[str, bytes | None]:
+    """Return the named values that go with a new journal: why, and where the old one ended here."""
+    n = 0 if head is None else head.n
+    return {FORKED: doubt.value.encode(), CLOSED + author.hex(): n.to_bytes(8, "big")}
+
+
 class Tally:
     """The fingerprints of a batch in the making."""
 
@@ -156,6 +177,10 @@ class Tally:
         if old is not None:
             self._add(old, -1)
         self._add(new, 1)
+
+    def drop(self, old: RecordRow) -> None:
+        """Count a record no more."""
+        self._add(old, -1)
 
     def touched(self) -> tuple[Fingerprint, ...]:
         """Return the new fingerprints of the collections that moved."""

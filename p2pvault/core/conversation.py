@@ -4,8 +4,12 @@ Every message is handled by what its kind says, on a link whose peer is a member
 peer may only introduce itself. Whatever breaks a rule raises, and the device ends that link.
 """
 
+from dataclasses import dataclass
+
+from p2pvault.core.clones import Clones
 from p2pvault.core.errands import NOTHING_LEARNED
 from p2pvault.core.fetch import Fetch
+from p2pvault.core.forks import Forks
 from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect
 from p2pvault.core.jobs import EntriesJob
@@ -19,39 +23,35 @@ from p2pvault.core.restore import SnapshotsJob
 from p2pvault.core.supply import heard_wanted
 from p2pvault.crypto.envelope import Message
 from p2pvault.errors import UnexpectedMessage
+from p2pvault.protocol.introduction import decode_greeting
 from p2pvault.types import Instant, PeerRow
 
 
+@dataclass(frozen=True, slots=True)
 class Conversation:
-    """Reads messages and tells replication and introductions."""
+    """Reads messages and tells those whose business they are."""
 
-    def __init__(
-        self,
-        introductions: Introductions,
-        replication: Replication,
-        repair: Repair,
-        fetch: Fetch,
-        pipeline: Pipeline,
-    ) -> None:
-        self._introductions = introductions
-        self._replication = replication
-        self._repair = repair
-        self._fetch = fetch
-        self._pipeline = pipeline
+    introductions: Introductions
+    replication: Replication
+    repair: Repair
+    fetch: Fetch
+    forks: Forks
+    clones: Clones
+    pipeline: Pipeline
 
     def begin(self, now: Instant, link: Link) -> list[Effect]:
         """Open the conversation with a member: greeting, membership, journals, all at once."""
-        effects = self._introductions.begin(now, link)
-        return effects + self._replication.begin(link, self._pipeline.durable)
+        effects = self.introductions.begin(now, link)
+        return effects + self.replication.begin(link, self.pipeline.durable)
 
     def ask(self, link: Link) -> list[Effect]:
         """Open the conversation with a peer that may be a new member."""
-        return self._introductions.ask(link)
+        return self.introductions.ask(link)
 
     def hear_stranger(self, link: Link, message: Message) -> Learned:
         """Take a message of a peer that is no member yet; anything but operations waits."""
         if message.kind == Kind.OPERATIONS:
-            return self._introductions.heard_operations(message.body)
+            return self.introductions.heard_operations(message.body)
         link.hold(message)
         return NOTHING_LEARNED
 
@@ -65,33 +65,41 @@ class Conversation:
             where nothing follows.
         """
         assert link.phase is Phase.UP, "strangers are heard elsewhere"
-        content = self._pipeline.durable
+        content = self.pipeline.durable
         match message.kind:
             case Kind.GREETING:
                 link.count_introduction(Kind.GREETING)
-                return self._introductions.heard_greeting(now, link, message.body)
+                greeting = decode_greeting(message.body)
+                refused = self.clones.greeted(now, link, greeting.run)
+                return refused or self.introductions.heard_greeting(now, link, greeting)
             case Kind.KNOWN:
                 link.count_introduction(Kind.KNOWN)
-                return self._introductions.heard_known(link, message.body)
+                return self.introductions.heard_known(link, message.body)
             case Kind.OPERATIONS:
-                return self._introductions.heard_operations(message.body)
+                return self.introductions.heard_operations(message.body)
             case Kind.SECRETS:
-                return self._introductions.heard_secrets(message.body)
+                return self.introductions.heard_secrets(message.body)
             case Kind.HAVE:
-                return self._replication.heard_have(now, link, message.body, content)
+                effects = self.replication.heard_have(now, link, message.body, content)
+                self.clones.proved(link)
+                return effects + self.forks.examine(link) + self.forks.proved(link)
             case Kind.ENTRIES:
-                return self._replication.heard_entries(link, message.body, content)
+                return self.replication.heard_entries(link, message.body, content)
             case Kind.BEHIND:
-                return self._fetch.heard_behind(link, message.body)
+                return self.fetch.heard_behind(link, message.body)
             case Kind.SNAPSHOTS_WANTED:
                 return heard_wanted(link, message.body, content)
             case Kind.SNAPSHOTS:
-                return self._fetch.heard_snapshots(link, message.body)
+                return self.fetch.heard_snapshots(link, message.body)
             case Kind.SNAPSHOTS_END:
-                return self._fetch.heard_end(link, message.body)
+                return self.fetch.heard_end(link, message.body)
             case Kind.REFUSED:
-                return self._replication.heard_refused(link, message.body, content)
+                return self.replication.heard_refused(link, message.body, content)
             case Kind.RANGES | Kind.RECORDS_WANTED | Kind.RECORDS:
-                return self._repair.heard(link, message, content)
+                return self.repair.heard(link, message, content)
+            case Kind.FORK:
+                return self.forks.heard(link, message.body)
+            case Kind.RUNS_TWICE:
+                return self.clones.heard(now, link, message.body)
             case _:
                 raise UnexpectedMessage(f"a message of the unknown kind {message.kind}")

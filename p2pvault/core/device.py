@@ -15,16 +15,18 @@ from typing import assert_never
 from p2pvault.core import io
 from p2pvault.core.beacon import Beacon
 from p2pvault.core.book import Book
+from p2pvault.core.clones import Clones
 from p2pvault.core.commit import read_wishes
 from p2pvault.core.conversation import Conversation
 from p2pvault.core.dialer import Dialer
 from p2pvault.core.errands import NOTHING_LEARNED, Errand, Errands
 from p2pvault.core.fetch import Fetch
 from p2pvault.core.folding import FoldJob
+from p2pvault.core.forks import Forks, Memory
 from p2pvault.core.inquiries import CountsLoaded, RangesLoaded, RepairRequested, WholeLoaded
 from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect, Input
-from p2pvault.core.jobs import EditJob, EntriesJob, Job, PlainJob, paced
+from p2pvault.core.jobs import EditJob, EntriesJob, Job, PlainJob, RetractJob, paced
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link, Phase
 from p2pvault.core.links import Links
@@ -63,20 +65,30 @@ REMOTE_FAULTS = (RemoteProtocolError, AuthenticationError, CryptoError, CrdtErro
 class Device:
     """One device of the vault. See `handle`."""
 
-    def __init__(self, members: Members, book: Book, pipeline: Pipeline, entropy: Entropy) -> None:
+    def __init__(
+        self, members: Members, book: Book, pipeline: Pipeline, entropy: Entropy, memory: Memory
+    ) -> None:
         self.members = members
         self.book = book
         self.pipeline = pipeline
         self._entropy = entropy
         self._dialer = Dialer(entropy)
         self.links = Links(members, book, self._dialer, entropy)
-        self._introductions = Introductions(members, book)
+        self.clones = Clones(book, self.links, entropy)
+        self._introductions = Introductions(members, book, self.clones.run)
         self._repair = Repair(members.device, fingerprint_key(members.vault), book)
         self._replication = Replication(members.vault, book, self._repair)
         self._errands = Errands(pipeline)
         self.fetch = Fetch(self.links, members, self._replication, pipeline, self._save)
+        self.forks = Forks(members, book, pipeline, self._errands, memory)
         self._conversation = Conversation(
-            self._introductions, self._replication, self._repair, self.fetch, pipeline
+            self._introductions,
+            self._replication,
+            self._repair,
+            self.fetch,
+            self.forks,
+            self.clones,
+            pipeline,
         )
         self._sweep = Sweep(self.links, self._replication)
         self._beacon = Beacon(members, entropy)
@@ -122,6 +134,10 @@ class Device:
             case CountsLoaded(link) | RangesLoaded(link) | WholeLoaded(link):
                 found = partial(self._repair.found, finding=given)
                 return self._on(now, link, lambda it: self._heal(now, found(it)))
+            case io.HashesLoaded(asked):
+                return self._on(now, asked.link, lambda it: self.forks.loaded(it, given))
+            case io.BranchLoaded():
+                return self._step(now, self.pipeline.branch_loaded(given))
             case io.Writable(link):
                 return self._on(now, link, self._writable)
             case io.EditRequested():
@@ -287,6 +303,9 @@ class Device:
         effects += [io.Answer(request, edited) for request, edited in done.answers]
         if done.link is not None:
             effects += self._on(now, done.link, lambda link: self._took_in(link, done))
+        if done.retracted is not None:
+            # What was said on links of our journals holds no more.
+            effects += self.forks.ended(done.retracted, well=True) + self.links.close_all(now)
         if done.staged.entries or done.staged.batch.fingerprints:
             effects += self._announce(now, done)
         effects += self._sweep.done(now, done, self.members.membership)
@@ -297,7 +316,7 @@ class Device:
     def _took_in(self, link: Link, done: Done) -> list[Effect]:
         link.inbound_bytes -= done.received_bytes
         self._replication.took_in(link, done.staged.entries)
-        return self._repair.took(link, done)
+        return self._repair.took(link, done) + self.forks.examine(link)
 
     def _announce(self, now: Instant, done: Done) -> list[Effect]:
         effects: list[Effect] = []
@@ -305,16 +324,20 @@ class Device:
         for link in self.links.up():
             link.schedule_beat(now, self._entropy)
             effects += self._replication.announce(now, link, done.staged.content, entries)
+            effects += self.forks.proved(link)
+            self.clones.proved(link)
         return effects
 
-    def _failed(self, now: Instant, failed: Failed) -> list[Effect]:
+    def _failed(self, now: Instant, failed: Failed) -> list[Effect]:  # noqa: PLR0911
+        # One line a kind of job: the whole table, in one place.
         match failed.job:
             case EditJob(request=request) | SettleJob(request=request):
                 return [io.Refuse(request, failed.error)]
             case EntriesJob(link=link) | SnapshotsJob(link=link):
-                it = self.links[link]
-                self.pipeline.abandon(link)
-                return self.links.fail(now, it, failed.error) if it is not None else []
+                return self._arrival_failed(now, link, failed)
+            case RetractJob(author=author):
+                effects = self.forks.ended(author, well=False)
+                return effects + self.links.contest_anew(now, failed.error)
             case ReleaseJob() | LiftJob():
                 return self._sweep.failed(now, failed.error)
             case RecountJob():
@@ -325,6 +348,15 @@ class Device:
                 return self._upkeep.failed(failed.job, failed.error)
             case _:
                 assert_never(failed.job)
+
+    def _arrival_failed(self, now: Instant, link: LinkId, failed: Failed) -> list[Effect]:
+        it = self.links[link]
+        if it is not None and isinstance(failed.job, EntriesJob):
+            excused = self.forks.excuse(it, failed.job, failed.error)
+            if excused is not None:
+                return excused
+        self.pipeline.abandon(link)
+        return [] if it is None else self.links.fail(now, it, failed.error)
 
     def _load_failed(self, now: Instant, error: VaultError, link: LinkId | None) -> list[Effect]:
         report = io.Report("error", "load_failed", {"reason": error.code})
@@ -436,6 +468,7 @@ class Device:
     def _edit(self, now: Instant, asked: io.EditRequested) -> list[Effect]:
         if self.pipeline.backlog >= EDITS_QUEUED_MAX:
             raise Refused("too many edits are waiting for the disk", hint="Try again in a moment.")
+        self.forks.check_room()
         job = EditJob(asked.request, read_wishes(asked.edits))
         return self._step(now, self.pipeline.submit(job))
 
@@ -520,4 +553,4 @@ class Device:
 
     def _stop(self, now: Instant) -> list[Effect]:
         self._stopping = True
-        return [effect for link in self.links for effect in self.links.close(now, link)]
+        return self.links.close_all(now)

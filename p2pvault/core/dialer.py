@@ -115,10 +115,11 @@ class Dialer:
         """Take note that the link to a device is gone.
 
         One that broke soon after it came up would break again at once, for as long as its cause
-        lasts (a full disk on either side): the pause grows with each such link.
+        lasts (a full disk on either side): the pause grows with each such link. So does it with
+        one that was closed in order at once: the peer prefers another link, perhaps to our clone.
         """
-        since = self._up_since.pop(device, now)
-        if orderly or now - since >= LINK_SETTLED_S:
+        lasted = now - self._up_since.pop(device, now)
+        if lasted >= LINK_SETTLED_S or (orderly and lasted >= BACKOFF_MIN_S):
             self._setbacks.pop(device, None)
             return
         setbacks = self._setbacks.get(device, 0)

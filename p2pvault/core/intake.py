@@ -54,15 +54,24 @@ class Intake:
     """Takes entries into a staging: those of one peer, or those that waited in quarantine."""
 
     def __init__(
-        self, staging: Staging, lookup: Lookup, actor: AuthorId, membership: Membership
+        self,
+        staging: Staging,
+        lookup: Lookup,
+        actor: AuthorId,
+        membership: Membership,
+        contested: set[AuthorId],
     ) -> None:
         self._staging = staging
         self._lookup = lookup
         self._actor = actor
         self._membership = membership
+        self._contested = contested
 
     def take(self, entries: Sequence[Entry], now_ms: int) -> None:
         """Check entries, and apply or refuse them; those that are held already are passed over.
+
+        So are those of a contested journal. An entry of another branch than ours that its author
+        did sign makes its journal one: whoever relays it does nothing wrong.
 
         Raises:
             RemoteProtocolError, AuthenticationError, SealBroken, CrdtError: One of them is not
@@ -70,7 +79,7 @@ class Intake:
         """
         arrived: Arrivals = {}
         for entry in entries:
-            if self._is_new(entry):
+            if entry.author not in self._contested and self._is_new(entry):
                 check_author(entry, self._membership)
                 self._check_room(entry)
                 changes = inspected(entry)
@@ -102,13 +111,25 @@ class Intake:
     def _is_new(self, entry: Entry) -> bool:
         head, n = self._staging.head(entry.author), entry.body.n
         if head is not None and n == head.n and entry.hash != head.hash:
-            raise UnexpectedMessage("two different entries with one number in one journal")
+            return self._contest(entry)
         last = self._staging.holding.mark(entry.author) or head
         if last is not None and n <= last.n:
             return False
-        if not entry.follows(last) and self._counts(entry):
+        if entry.follows(last):
+            if entry.author == self._actor:
+                raise UnexpectedMessage("an entry of the journal that is being written here")
+            return True
+        if not self._counts(entry):
+            return True
+        if last is None or last is not head or n > last.n + 1:
             raise UnexpectedMessage("an entry that leaves a gap in its journal")
-        return True
+        return self._contest(entry)
+
+    def _contest(self, entry: Entry) -> bool:
+        """Take note of another branch, if its author signed it; return that it is not taken."""
+        check_author(entry, self._membership)
+        self._contested.add(entry.author)
+        return False
 
     def _check_room(self, entry: Entry) -> None:
         """Bound the journals of one device, or it could make our HAVE too long for everybody."""

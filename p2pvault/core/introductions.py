@@ -13,7 +13,6 @@ from p2pvault.limits import ADDRESSES_PER_PEER_MAX
 from p2pvault.protocol.introduction import (
     Greeting,
     Known,
-    decode_greeting,
     decode_known,
     decode_operations,
     decode_secrets,
@@ -28,9 +27,10 @@ from p2pvault.wire.addresses import is_near
 class Introductions:
     """The first messages of a link, and membership news on all of them."""
 
-    def __init__(self, members: Members, book: Book) -> None:
+    def __init__(self, members: Members, book: Book, run: bytes) -> None:
         self._members = members
         self._book = book
+        self._run = run
         self.listening: tuple[Address, ...] = ()
 
     def ask(self, link: Link) -> list[Effect]:
@@ -39,16 +39,15 @@ class Introductions:
 
     def begin(self, now: Instant, link: Link) -> list[Effect]:
         """Greet a member and say how far we know the membership."""
-        greeting = Greeting(now.wall_ms, self.listening[:ADDRESSES_PER_PEER_MAX])
+        greeting = Greeting(now.wall_ms, self.listening[:ADDRESSES_PER_PEER_MAX], self._run)
         known = Known(self._members.heads, tuple(sorted(self._members.shared_secrets)))
         return [
             _write(link, Kind.GREETING, encode(greeting)),
             _write(link, Kind.KNOWN, encode(known)),
         ]
 
-    def heard_greeting(self, now: Instant, link: Link, body: bytes) -> PeerRow:
+    def heard_greeting(self, now: Instant, link: Link, greeting: Greeting) -> PeerRow:
         """Note where the peer can be reached; return its page of the address book, to be kept."""
-        greeting = decode_greeting(body)
         assert link.device is not None, "only members are listened to"
         standing = self._book[link.device]
         standing.heard(now)

@@ -130,6 +130,22 @@ class EntriesLoaded:
 
 
 @dataclass(frozen=True, slots=True)
+class HashesLoaded:
+    """The answer to LoadHashes: one for each number, empty for an entry that is not held."""
+
+    asked: "LoadHashes"
+    hashes: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BranchLoaded:
+    """The answer to LoadBranch; `entries` is None where they are more than the bound."""
+
+    load: int
+    entries: Sequence[StoredEntry] | None
+
+
+@dataclass(frozen=True, slots=True)
 class LoadFailed:
     """The store could not answer a load, of records or (`link`) for a link."""
 
@@ -334,6 +350,8 @@ Input = (
     | EntriesLoaded
     | Finding
     | Loaded
+    | HashesLoaded
+    | BranchLoaded
     | LoadFailed
     | LinkUp
     | DialFailed
@@ -398,6 +416,32 @@ class LoadEntries:
     after: int | None
     first: tuple[tuple[AuthorId, int], ...]
     bytes_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadHashes:
+    """Read the hashes of entries of one journal, then say HashesLoaded.
+
+    Attributes:
+        link: The link that it is about.
+        author: The journal.
+        numbers: Which entries.
+        purpose: To check a peer's word, to answer its question, or to compare with its answer.
+    """
+
+    link: LinkId
+    author: AuthorId
+    numbers: tuple[int, ...]
+    purpose: Literal["check", "answer", "compare"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBranch:
+    """Read every entry that arrived from entry `n` of a journal on, then say BranchLoaded."""
+
+    load: int
+    author: AuthorId
+    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -521,6 +565,8 @@ Effect = (
     | LoadEntries
     | Inquiry
     | Load
+    | LoadHashes
+    | LoadBranch
     | Dial
     | Write
     | Hangup

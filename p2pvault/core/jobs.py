@@ -1,7 +1,7 @@
 """The jobs of the pipeline, and which of them go into one batch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
 from p2pvault.core.commit import Wish
@@ -13,7 +13,7 @@ from p2pvault.crdt.prefilter import weigh
 from p2pvault.errors import LimitExceeded
 from p2pvault.limits import ENTRY_OPERATIONS_MAX
 from p2pvault.protocol.journal import Entry
-from p2pvault.types import Batch, LinkId, QuarantinedRow, RecordId
+from p2pvault.types import AuthorId, Batch, LinkId, QuarantinedRow, RecordId
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +34,29 @@ class EntriesJob:
         entries: In the order of their arrival there.
         alone: Keeps them out of other jobs' batches.
         operations: How much work they are; see `paced`.
+        contested: The link's contested journals, of which nothing is taken; grows.
     """
 
     link: LinkId
     entries: tuple[Entry, ...]
     alone: bool = False
     operations: int = 0
+    contested: set[AuthorId] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True)
+class RetractJob:
+    """Take the end of a journal out of the vault, and repeat what it did in our own.
+
+    Attributes:
+        author: The journal.
+        n: The first entry that goes.
+        alone: Always: it has a batch of its own.
+    """
+
+    author: AuthorId
+    n: int
+    alone: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +72,27 @@ class PlainJob:
     batch: Batch
 
 
-RecordJob = EditJob | EntriesJob | SnapshotsJob | FoldJob | ReleaseJob | LiftJob | SettleJob
+RecordJob = (
+    EditJob | EntriesJob | SnapshotsJob | FoldJob | ReleaseJob | LiftJob | SettleJob | RetractJob
+)
 Job = RecordJob | PlainJob | RecountJob
+
+
+def alone(job: RecordJob) -> RecordJob:
+    """Return the same job, kept out of other jobs' batches."""
+    return replace(job, alone=True)
+
+
+def one_by_one(job: RecordJob) -> list[RecordJob]:
+    """Cut entries into jobs of one each."""
+    if not isinstance(job, EntriesJob):
+        return [job]
+    return [replace(job, alone=True, entries=(entry,)) for entry in job.entries]
+
+
+def contested_of(jobs: Sequence[RecordJob]) -> set[AuthorId]:
+    """Return the contested journals of the link that the jobs are of."""
+    return next((job.contested for job in jobs if isinstance(job, EntriesJob)), set())
 
 
 def size_of(job: RecordJob) -> int:

@@ -20,3 +20,5 @@ class Kind(IntEnum):
     RECORDS_WANTED = 12
     RECORDS = 13
     REFUSED = 14
+    FORK = 15
+    RUNS_TWICE = 16

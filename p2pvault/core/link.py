@@ -33,9 +33,18 @@ from p2pvault.limits import (
     UNACKNOWLEDGED_BYTES_MAX,
 )
 from p2pvault.protocol.bootstrap import Cut
+from p2pvault.protocol.fork import Narrowing
 from p2pvault.protocol.handshake import Established, Initiator, Responder
 from p2pvault.protocol.reconcile import Peer
-from p2pvault.types import Address, DeviceId, Instant, LinkId, RecordId
+from p2pvault.types import (
+    Address,
+    AuthorId,
+    DeviceId,
+    Instant,
+    JournalHead,
+    LinkId,
+    RecordId,
+)
 
 
 class Phase(Enum):
@@ -121,6 +130,30 @@ class Supply:
 
 
 @dataclass(slots=True)
+class Talk:
+    """What is being said on a link about journals that forked.
+
+    Attributes:
+        told: Contested journals that the peer has been told of.
+        checks: What the peer said of journals that we hold more of, while the store looks up what
+            we hold there; None before its first word.
+        doubtful: Journals with entries that build on what is not here, which a check may explain.
+        answering: The store is looking up what the peer asked.
+        author: The journal that we are asking about.
+        narrowing: Our search for its last shared entry.
+        theirs: The peer's last answer.
+    """
+
+    told: set[AuthorId] = field(default_factory=set)
+    checks: dict[AuthorId, JournalHead] | None = None
+    doubtful: set[AuthorId] = field(default_factory=set)
+    answering: bool = False
+    author: AuthorId | None = None
+    narrowing: Narrowing | None = None
+    theirs: tuple[bytes, ...] = ()
+
+
+@dataclass(slots=True)
 class Link:
     """The state of one link.
 
@@ -136,6 +169,7 @@ class Link:
         supply: Snapshots that it gets instead, while it lacks what is not kept here.
         source: We have asked for snapshots on this link.
         cuts: How often the peer has said what it does not keep.
+        talk: What is said about forks.
         inbound_bytes: Received entries that are not applied yet.
         held: Messages that wait until the peer is admitted.
         introductions: How often the peer has greeted us, and said what it knows, by kind.
@@ -157,6 +191,7 @@ class Link:
     supply: Supply | None = None
     source: bool = False
     cuts: int = 0
+    talk: Talk = field(default_factory=Talk)
     inbound_bytes: int = 0
     held: list[Message] = field(default_factory=list)
     introductions: Counter[int] = field(default_factory=Counter)

@@ -13,7 +13,7 @@ from p2pvault.core.link import Link, Origin, Phase, survivor
 from p2pvault.core.members import Members
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.envelope import Message
-from p2pvault.errors import RevokedDevice, SuspendedDevice, VaultError
+from p2pvault.errors import RevokedDevice, StoreError, SuspendedDevice, VaultError
 from p2pvault.limits import LINKS_MAX
 from p2pvault.protocol.handshake import Initiator, Responder
 from p2pvault.types import Address, DeviceId, Instant, LinkId
@@ -175,6 +175,17 @@ class Links:
             effects += [Write(link.id, last)] if last else []
             effects.append(Hangup(link.id))
         return effects + self._forget_standing(now, link, orderly=True)
+
+    def close_all(self, now: Instant) -> list[Effect]:
+        """End every link properly."""
+        return [effect for link in self for effect in self.close(now, link)]
+
+    def contest_anew(self, now: Instant, error: VaultError) -> list[Effect]:
+        """Begin anew with whoever holds another branch of a journal, if the store failed us."""
+        if not isinstance(error, StoreError):
+            return []
+        links = [link for link in self.up() if link.peer.contested]
+        return [effect for link in links for effect in self.fail(now, link, error)]
 
     def fail(self, now: Instant, link: Link, error: VaultError) -> list[Effect]:
         """End a link that broke a rule: no word to the peer, one line in the log."""

@@ -8,15 +8,17 @@ again.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from p2pvault.core.commit import Commit
-from p2pvault.core.content import Content, after
+from p2pvault.core.content import CLOSED, JOURNAL, JOURNAL_BYTES, Content, after, closing
 from p2pvault.core.folding import FoldJob, fold
 from p2pvault.core.intake import Intake, records_of
 from p2pvault.core.io import (
+    BranchLoaded,
     Effect,
+    LoadBranch,
     LoadRecords,
     Persist,
     RecordsLoaded,
@@ -27,12 +29,16 @@ from p2pvault.core.jobs import (
     Job,
     PlainJob,
     RecordJob,
+    RetractJob,
+    alone,
     came_over,
+    contested_of,
     edits_of,
     entries_of,
     goes_with,
     link_of,
     named_by,
+    one_by_one,
     operations_of,
     received_bytes_of,
     restored_by,
@@ -47,11 +53,12 @@ from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
 from p2pvault.core.recount import RecountJob, recounted
 from p2pvault.core.replica import Replicas
 from p2pvault.core.restore import Restore
+from p2pvault.core.retraction import Branch, branch_of, retract
 from p2pvault.core.selector import IdPrefix, Path
 from p2pvault.core.settling import Settling
 from p2pvault.core.staging import Staged, Staging
 from p2pvault.crypto.entropy import Entropy
-from p2pvault.errors import VaultError
+from p2pvault.errors import CrdtError, LimitExceeded, VaultError
 from p2pvault.limits import (
     EDIT_RECORDS_MAX,
     ENTRY_CHANGES_MAX,
@@ -62,7 +69,9 @@ from p2pvault.protocol.journal import Writer, decode_entry
 from p2pvault.protocol.membership.state import Membership
 from p2pvault.types import (
     AuthorId,
+    Doubt,
     Instant,
+    JournalId,
     LinkId,
     OperationHash,
     RecordId,
@@ -93,6 +102,7 @@ class Done:
         plain: The name of the plain job in it.
         retried: How many jobs of the quarantine's own are in it.
         judged_by: What entries were judged by; None where there were none.
+        retracted: The journal whose end it took away.
     """
 
     staged: Staged
@@ -105,6 +115,12 @@ class Done:
     plain: int | None = None
     retried: int = 0
     judged_by: Membership | None = None
+    retracted: AuthorId | None = None
+
+    def saving(self, meta: Mapping[str, bytes | None]) -> "Done":
+        """Return the same with more named values in the batch."""
+        batch = replace(self.staged.batch, meta={**self.staged.batch.meta, **meta})
+        return replace(self, staged=replace(self.staged, batch=batch)) if meta else self
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +147,7 @@ class _Loading:
     load: int
     jobs: tuple[RecordJob, ...]
     made: tuple[tuple[str, RecordId], ...]
+    branch: Branch | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +183,7 @@ class Pipeline:
         self._persisting: _Prepared | None = None
         self._spoiled = False
         self._serial = 0
+        self._unsaved: dict[str, bytes | None] = {}
 
     @property
     def author(self) -> AuthorId:
@@ -187,6 +205,26 @@ class Pipeline:
     def backlog(self) -> int:
         """Number of jobs that are not staged yet."""
         return len(self._jobs) + (len(self._loading.jobs) if self._loading else 0)
+
+    def renew(self, doubt: Doubt) -> Step:
+        """Write in a new journal from here on; nothing more is staged in the old one.
+
+        The id of the new one is durable with the first batch that follows.
+        """
+        if self._waiting is not None:
+            self._jobs.extendleft(reversed(self._waiting.jobs))
+            self._waiting = None
+        under_way = self._persisting
+        self._newest = self.durable if under_way is None else under_way.done.staged.content
+        self._unsaved |= closing(doubt, self.author, self._newest.journals.get(self.author))
+        self._draw_journal()
+        self._spoiled = True
+        return self._advance(Step())
+
+    def _draw_journal(self) -> None:
+        journal = JournalId(self._entropy(JOURNAL_BYTES))
+        self._writer = replace(self._writer, journal=replace(self._writer.journal, id=journal))
+        self._unsaved[JOURNAL] = journal
 
     def submit(self, *jobs: Job) -> Step:
         """Add jobs at the end."""
@@ -215,6 +253,19 @@ class Pipeline:
             kept = tuple(job for job in self._loading.jobs if not came_over(job, link))
             self._loading = replace(self._loading, jobs=kept)
 
+    def branch_loaded(self, answer: BranchLoaded) -> Step:
+        """Find out what goes with a branch, and load the records that it is in."""
+        loading = self._loading
+        assert loading is not None, "one load at a time"
+        assert loading.load == answer.load, "the answer belongs to the load under way"
+        (job,) = loading.jobs
+        assert isinstance(job, RetractJob), "only a retraction asks for a branch"
+        if answer.entries is None:
+            return self.load_failed(LimitExceeded("the branch is too long to be taken out"))
+        branch = branch_of(answer.entries, job.author, job.n, self._writer.journal.vault)
+        self._loading = replace(loading, branch=branch)
+        return Step([LoadRecords(loading.load, branch.records, (), ())])
+
     def load_failed(self, error: VaultError) -> Step:
         """Give up the jobs that waited for a load."""
         loading, self._loading = self._loading, None
@@ -227,6 +278,8 @@ class Pipeline:
         assert prepared is not None, "one batch at a time"
         assert prepared.id == batch, "the batch that was persisted is the one under way"
         self.durable = prepared.done.staged.content
+        saved = prepared.done.staged.batch.meta
+        self._unsaved = {k: v for k, v in self._unsaved.items() if saved.get(k, b"") != v}
         self._replicas.trim(self._pinned())
         return self._advance(Step(done=prepared.done))
 
@@ -274,12 +327,24 @@ class Pipeline:
             self._prepare(Done(staged, answers, first.link, recounted=wrong), (first,))
             self._advance(step)
             return
+        if isinstance(first, RetractJob):
+            self._begin_retraction(first, step)
+            return
         jobs = (first, *self._companions(first))
         # A snapshot comes where the store may be damaged, so its word counts and not the cache's.
         self._replicas.drop(set(restored_by(jobs)) - self._pinned())
         self._serial += 1
         self._loading = _Loading(self._serial, jobs, tuple(self._made()))
         step.effects.append(self._load_for(jobs))
+
+    def _begin_retraction(self, job: RetractJob, step: Step) -> None:
+        """Ask for the branch once nothing is under way that could still add to it."""
+        if self._persisting is not None:
+            self._jobs.appendleft(job)
+            return
+        self._serial += 1
+        self._loading = _Loading(self._serial, (job,), ())
+        step.effects.append(LoadBranch(self._serial, job.author, job.n))
 
     def _companions(self, first: RecordJob) -> list[RecordJob]:
         """Return the jobs right behind that go into the same batch: fewer, larger commits."""
@@ -316,6 +381,9 @@ class Pipeline:
     def _stage(
         self, loading: _Loading, answer: RecordsLoaded, around: Circumstances, step: Step
     ) -> None:
+        if loading.branch is not None:
+            self._stage_retraction(loading, loading.branch, answer, around, step)
+            return
         actor = self._writer.journal.author
         staging = Staging(self._newest, self._replicas, self._fingerprint_key)
         lookup = Lookup(actor, self._replicas, answer.records, loading.made)
@@ -338,6 +406,32 @@ class Pipeline:
         )
         self._prepare(done, jobs)
 
+    def _stage_retraction(
+        self,
+        loading: _Loading,
+        branch: Branch,
+        answer: RecordsLoaded,
+        around: Circumstances,
+        step: Step,
+    ) -> None:
+        (job,) = loading.jobs
+        assert isinstance(job, RetractJob), "only a retraction has a branch"
+        if any(cut.author == self.author for cut in branch.cuts):
+            self._draw_journal()
+        self._replicas.clear()
+        staging = Staging(self._newest, self._replicas, self._fingerprint_key)
+        lookup = Lookup(self.author, self._replicas, answer.records, ())
+        commit = Commit(staging, lookup, self._writer, self._entropy)
+        try:
+            retract(branch, staging, lookup, commit, around.now)
+            commit.seal(around.now, around.heads)
+            staged = staging.finish(watched=False)
+        except VaultError as error:
+            self._spoil(loading.jobs, error, step)
+            return
+        done = Done(staged, retracted=job.author).saving({CLOSED + job.author.hex(): None})
+        self._prepare(done, loading.jobs)
+
     def _work(
         self,
         jobs: Sequence[RecordJob],
@@ -350,7 +444,7 @@ class Pipeline:
         actor, vault = self._writer.journal.author, self._writer.journal.vault
         commit = Commit(staging, lookup, self._writer, self._entropy)
         settling = Settling(staging, lookup, commit, actor)
-        intake = Intake(staging, lookup, actor, around.membership)
+        intake = Intake(staging, lookup, actor, around.membership, contested_of(jobs))
         held = [decode_entry(each.data, vault) for each in answer.quarantined]
         answers: list[tuple[int, Result]] = []
         intake.take(entries_of(jobs), around.now.wall_ms)
@@ -374,10 +468,16 @@ class Pipeline:
         return tuple(answers)
 
     def _spoil(self, jobs: Sequence[RecordJob], error: VaultError, step: Step) -> None:
-        """Throw a staging away. Alone, the job failed; in company, each is tried by itself."""
+        """Throw a staging away. Alone, the job failed; in company, each is tried by itself.
+
+        So are entries that the engine refused, since those before the bad one may be good.
+        """
         self._spoiled = True
-        if len(jobs) > 1:
-            self._jobs.extendleft(replace(job, alone=True) for job in reversed(jobs))
+        parts = [alone(job) for job in jobs]
+        if len(jobs) == 1 and isinstance(error, CrdtError):
+            parts = one_by_one(jobs[0])
+        if len(parts) > 1:
+            self._jobs.extendleft(reversed(parts))
         else:
             step.failed.append(Failed(jobs[0], error))
 
@@ -387,7 +487,7 @@ class Pipeline:
     def _prepare(self, done: Done, jobs: tuple[Job, ...]) -> None:
         self._serial += 1
         self._newest = done.staged.content
-        self._waiting = _Prepared(self._serial, done, jobs)
+        self._waiting = _Prepared(self._serial, done.saving(self._unsaved), jobs)
 
     def _under_way(self) -> list[Staged]:
         prepared = [self._persisting, self._waiting]

@@ -39,6 +39,11 @@ class Touched:
     device: DeviceId
     changes: list[bytes] = field(default_factory=list)
 
+    def rewrite(self) -> None:
+        """Write the whole record anew; its value is what it was, so nobody is to be told."""
+        self.replica.chunks = 0
+        self.changes = [self.replica.record.snapshot()]
+
 
 @dataclass(frozen=True, slots=True)
 class Staged:
@@ -86,6 +91,8 @@ class Staging:
         self._damaged: list[RecordId] = []
         self._folded: dict[RecordId, RecordWrite] = {}
         self._fetching = content.fetching
+        self._cuts: tuple[JournalHead, ...] = ()
+        self._erased: list[RecordId] = []
 
     def head(self, author: AuthorId) -> JournalHead | None:
         """Return where a journal stands, entries of this batch included."""
@@ -111,6 +118,20 @@ class Staging:
     def lift(self, membership: Membership) -> None:
         """Forget marks in front of entries that would be good now; see `Holding.lift`."""
         self.holding.lift(self._journals, membership)
+
+    def cut(self, cuts: tuple[JournalHead, ...]) -> None:
+        """Take the ends of journals away, before anything else; their changes are the caller's."""
+        self._cuts = cuts
+        for cut in cuts:
+            del self._journals[cut.author]
+            self._journals |= {cut.author: cut} if cut.n else {}
+
+    def drop(self, replica: Replica) -> None:
+        """Take a whole record away."""
+        assert replica.row is not None, "it is in the store"
+        self._erased.append(replica.id)
+        self._replicas.drop((replica.id,))
+        self._tally.drop(replica.row)
 
     def touch(self, replica: Replica, device: DeviceId) -> Touched:
         """Take a record into the batch before it changes."""
@@ -167,6 +188,8 @@ class Staging:
                 entries=entries,
                 records=tuple(writes),
                 fingerprints=self._tally.touched(),
+                cuts=self._cuts,
+                erased=tuple(self._erased),
                 meta=self._meta(),
                 quarantined=self.holding.added,
                 left_quarantine=self.holding.left,

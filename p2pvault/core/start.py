@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from p2pvault.core.book import Book
-from p2pvault.core.content import content_of
+from p2pvault.core.content import JOURNAL, JOURNAL_BYTES, closing, content_of
 from p2pvault.core.device import Device
+from p2pvault.core.forks import memory_of
 from p2pvault.core.members import EPOCH_SECRET, Members, members_of
 from p2pvault.core.pipeline import Pipeline
 from p2pvault.core.recovering import RECOVERY_SEED
@@ -27,6 +28,7 @@ from p2pvault.protocol.pairing import Received
 from p2pvault.types import (
     Batch,
     DeviceId,
+    Doubt,
     EpochId,
     Instant,
     JournalId,
@@ -36,8 +38,6 @@ from p2pvault.types import (
 )
 
 _KEYS = "device-keys"
-_JOURNAL = "journal"
-_JOURNAL_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _new_vault(
     membership, device = evaluate(log), device_id(keys.public)
     meta: dict[str, bytes | None] = {
         _KEYS: keys.to_bytes(),
-        _JOURNAL: entropy(_JOURNAL_BYTES),
+        JOURNAL: entropy(JOURNAL_BYTES),
         **{EPOCH_SECRET + epoch.hex(): secret for epoch, secret in secrets.items()},
     }
     batch = Batch(operations=log.operations, meta=meta, peers=peers)
@@ -140,7 +140,22 @@ def salvaged(meta: Mapping[str, bytes], entropy: Entropy) -> Mapping[str, bytes 
 
     The device writes in a new journal: entries of the old one may be lost that others have seen.
     """
-    return {**meta, _JOURNAL: entropy(_JOURNAL_BYTES)}
+    return {**meta, JOURNAL: entropy(JOURNAL_BYTES)}
+
+
+def renewed(state: StoreState, entropy: Entropy, doubt: Doubt) -> Batch:
+    """Return what has to be durable first in a store that may have been rolled back or copied.
+
+    From then on this device writes in a journal that no other state of the store knows, so no
+    number of the old one is used twice.
+
+    Raises:
+        StoreCorrupt: What it holds does not make a device.
+    """
+    device = device_of(state, entropy)
+    author, journals = device.pipeline.author, device.pipeline.durable.journals
+    meta = closing(doubt, author, journals.get(author))
+    return Batch(meta={JOURNAL: entropy(JOURNAL_BYTES), **meta})
 
 
 def device_of(state: StoreState, entropy: Entropy) -> Device:
@@ -151,10 +166,11 @@ def device_of(state: StoreState, entropy: Entropy) -> Device:
     """
     members = stored_members(state)
     try:
-        journal = Journal(members.vault, members.device, JournalId(state.meta[_JOURNAL]))
+        journal = Journal(members.vault, members.device, JournalId(state.meta[JOURNAL]))
     except KeyError as error:
         raise StoreCorrupt("the store lacks the journal that this device writes") from error
     pipeline = Pipeline(
         content_of(state), Writer(journal, members.keys), fingerprint_key(members.vault), entropy
     )
-    return Device(members, Book(state.peers, state.acknowledged), pipeline, entropy)
+    book = Book(state.peers, state.acknowledged)
+    return Device(members, book, pipeline, entropy, memory_of(state.meta))

@@ -12,7 +12,7 @@ true at every head. An edit that did not know of a deletion is a head without th
 edit wins; whoever edits on top of both writes the flag back to false.
 """
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence, Set
 from typing import Final
 
 from p2pvault.crdt import engine, schema, values
@@ -197,6 +197,30 @@ class Record:
         kept = {name: chunk for name, chunk in everything.items() if name not in later}
         followed = {dep for chunk in kept.values() for dep in inspect(chunk).deps}
         return tuple(sorted(kept.keys() - followed)), b"".join(kept.values())
+
+    def without(self, changes: Set[ChangeHash]) -> "Record | None":
+        """Return the record as it would be without some changes.
+
+        Args:
+            changes: What to leave out, with all that depends on it.
+
+        Returns:
+            Another record; None where the change that created it is among them.
+
+        Raises:
+            CrdtError: Something depends on what was left out.
+        """
+        kept = [
+            chunk
+            for name, chunk in engine.changes(self._document, ()).items()
+            if name not in changes
+        ]
+        if not kept:
+            return None
+        document = engine.load(self._actor, b"".join(kept))
+        with shield:
+            layout = read_layout(document)
+        return Record(self._actor, document, layout, sum(map(len, kept)))
 
     def changed_fields(self, before: Heads, after: Heads) -> tuple[str, ...]:
         """Return which fields differ between two moments of this record's history.

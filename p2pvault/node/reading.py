@@ -6,12 +6,21 @@ else. Everything here runs in the reader's thread.
 
 from collections.abc import Iterable
 
-from p2pvault.core.io import EntriesLoaded, LoadEntries, LoadRecords, RecordsLoaded
+from p2pvault.core.io import (
+    BranchLoaded,
+    EntriesLoaded,
+    HashesLoaded,
+    LoadBranch,
+    LoadEntries,
+    LoadHashes,
+    LoadRecords,
+    RecordsLoaded,
+)
 from p2pvault.core.recovering import RECOVERY_SEED
 from p2pvault.core.selector import IdPrefix, Path, Selector, parse_selector, path_of, pick
 from p2pvault.crdt.record import Record
 from p2pvault.errors import BadValue, NoRecoveryWords
-from p2pvault.limits import ID_PREFIX_ROWS_MAX
+from p2pvault.limits import FORK_BYTES_MAX, ID_PREFIX_ROWS_MAX
 from p2pvault.node.port import RecordListing, RecordView
 from p2pvault.protocol.recovery_words import write_words
 from p2pvault.store.port import Reader
@@ -85,14 +94,27 @@ def load_records(reader: Reader, load: LoadRecords) -> RecordsLoaded:
 
 def load_entries(reader: Reader, load: LoadEntries) -> EntriesLoaded:
     """Answer the core's question for journal entries."""
-    after = load.after if load.after is not None else _before_first(reader, load)
+    after = load.after if load.after is not None else _before_first(reader, load.first)
     entries = () if after is None else reader.entries(after, load.bytes_max)
     return EntriesLoaded(load.link, entries)
 
 
-def _before_first(reader: Reader, load: LoadEntries) -> int | None:
-    """Return where the first of these entries lies, None if all were dropped meanwhile."""
-    found = (reader.first_arrival(author, n) for author, n in load.first)
+def load_hashes(reader: Reader, load: LoadHashes) -> HashesLoaded:
+    """Answer the core's question for hashes of entries."""
+    return HashesLoaded(load, tuple(reader.hashes(load.author, load.numbers)))
+
+
+def load_branch(reader: Reader, load: LoadBranch) -> BranchLoaded:
+    """Answer the core's question for all that came after a fork."""
+    after = _before_first(reader, ((load.author, load.n),))
+    entries = [] if after is None else reader.entries(after, FORK_BYTES_MAX)
+    is_all = not entries or not reader.entries(entries[-1].arrival, 1)
+    return BranchLoaded(load.load, entries if is_all else None)
+
+
+def _before_first(reader: Reader, first: Iterable[tuple[AuthorId, int]]) -> int | None:
+    """Return the arrival number before all of these; None where a retraction took them away."""
+    found = [reader.first_arrival(author, n) for author, n in first]
     return min((arrival - 1 for arrival in found if arrival is not None), default=None)
 
 

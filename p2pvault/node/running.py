@@ -12,7 +12,7 @@ import trio
 
 from p2pvault.core import io
 from p2pvault.core.io import Edit, Edited, QuarantineSettled
-from p2pvault.core.start import device_of
+from p2pvault.core.start import device_of, renewed
 from p2pvault.crypto.schedule import store_key
 from p2pvault.errors import Refused
 from p2pvault.limits import EDIT_RECORDS_MAX, STOP_LINKS_S
@@ -52,7 +52,7 @@ from p2pvault.store.port import Reader, Store
 from p2pvault.store.slots import load_master_key
 from p2pvault.store.sqlite import open_reader, open_store
 from p2pvault.store.worker import open_worker
-from p2pvault.types import Address, DeviceId, Role
+from p2pvault.types import Address, DeviceId, Role, StoreState
 
 _log = structlog.get_logger()
 
@@ -342,7 +342,7 @@ async def open_node(
         VaultError: The store cannot be opened, or the port cannot be listened on.
     """
     async with _open_stores(settings.home) as stores:
-        device = device_of(await stores.writer.run(lambda store: store.state()), urandom)
+        device = device_of(await stores.writer.run(settled), urandom)
         listeners = await open_listeners(settings.host, settings.port)
         network = Network(settings.host, port_of(listeners[0]), settings.discovery.interfaces)
         shell = Shell(device, stores, clock or Clock())
@@ -359,6 +359,19 @@ async def open_node(
             finally:
                 await node.stop()
                 nursery.cancel_scope.cancel()
+
+
+def settled(store: Store) -> StoreState:
+    """Return what a store holds, after drawing a new journal where it may have been rolled back.
+
+    Raises:
+        StoreError: The store cannot be written to, or holds no device.
+    """
+    if store.doubt is not None:
+        _log.warning("journal_renewed", reason=store.doubt.value)
+        store.persist(renewed(store.state(), urandom, store.doubt))
+        store.vouch()
+    return store.state()
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ from p2pvault.net.stream import dial, own_host_of, peer_of
 from p2pvault.node.clock import Clock
 from p2pvault.node.inquiring import inquire
 from p2pvault.node.memory import give_back_after
-from p2pvault.node.reading import load_entries, load_records
+from p2pvault.node.reading import load_branch, load_entries, load_hashes, load_records
 from p2pvault.node.snapshots import load_snapshots
 from p2pvault.node.streams import Stream
 from p2pvault.store.port import Reader, Store
@@ -122,7 +122,12 @@ class Shell:
             case io.LoadRecords():
                 self._nursery.start_soon(self._load_records, effect)
             case io.LoadEntries():
-                self._nursery.start_soon(self._load_entries, effect)
+                read = partial(load_entries, load=effect)
+                self._nursery.start_soon(self._load, read, effect.link)
+            case io.LoadHashes():
+                self._nursery.start_soon(self._load, partial(load_hashes, load=effect), effect.link)
+            case io.LoadBranch():
+                self._nursery.start_soon(self._load, partial(load_branch, load=effect), None)
             case LoadCounts() | LoadRanges() | LoadWhole():
                 self._nursery.start_soon(self._inquire, effect)
             case LoadSnapshots():
@@ -171,18 +176,13 @@ class Shell:
         if not (load.ids or load.paths or load.prefixes or load.quarantined):
             self.feed(io.RecordsLoaded(load.load, ()))
             return
-        try:
-            answer = await self._stores.reader.run(lambda reader: load_records(reader, load))
-        except VaultError as error:
-            self.feed(io.LoadFailed(error))
-        else:
-            self.feed(answer)
+        await self._load(partial(load_records, load=load), None)
 
-    async def _load_entries(self, load: io.LoadEntries) -> None:
+    async def _load(self, read: Callable[[Reader], io.Input], link: LinkId | None) -> None:
         try:
-            answer = await self._stores.reader.run(lambda reader: load_entries(reader, load))
+            answer = await self._stores.reader.run(read)
         except VaultError as error:
-            self.feed(io.LoadFailed(error, load.link))
+            self.feed(io.LoadFailed(error, link))
         else:
             self.feed(answer)
 

@@ -1,9 +1,11 @@
 """What `status` and `devices` say: values read off the device, nothing computed elsewhere."""
 
+from typing import Final
+
 from p2pvault.core.book import Standing
 from p2pvault.core.device import Device
 from p2pvault.core.members import Members as DeviceMembers
-from p2pvault.errors import SuspendedDevice
+from p2pvault.errors import RunsTwice, SuspendedDevice
 from p2pvault.node.port import (
     DeviceAddresses,
     Members,
@@ -12,7 +14,7 @@ from p2pvault.node.port import (
     Problem,
 )
 from p2pvault.protocol.reconcile import Verdict, missing_here, missing_there
-from p2pvault.types import DeviceId, Instant
+from p2pvault.types import DeviceId, Doubt, Instant
 
 
 def peer_status(device: Device, peer: DeviceId, now: Instant) -> PeerStatus:
@@ -113,27 +115,11 @@ def _of_membership(members: DeviceMembers) -> list[Problem]:
 def problems(device: Device) -> list[Problem]:
     """Return what the person should know, worst first."""
     found = _of_membership(device.members)
-    for peer in device.members.others:
-        if device.book[peer].verdict is Verdict.CONTRADICTION:
-            name = device.members.name_of(peer)
-            found.append(
-                Problem(
-                    "content_differs",
-                    f"this device and {name} hold the same journals with different content",
-                    "They repair it by themselves while they are linked; if this stays, make a "
-                    "copy of each home and run `p2pvault verify`.",
-                )
-            )
-        if repaired := device.book[peer].repaired:
-            found.append(
-                Problem(
-                    "repaired",
-                    f"{repaired} damaged or missing records were fetched again from "
-                    f"{device.members.name_of(peer)} since the daemon started",
-                    "Run `p2pvault verify`, and look at this disk if it comes again.",
-                )
-            )
-    return [*found, *_quarantined(device)]
+    others, book = device.members.others, device.book
+    apart = [peer for peer in others if book[peer].verdict is Verdict.CONTRADICTION]
+    found += [_contradiction(device, peer) for peer in apart]
+    found += [_repaired(device, peer) for peer in others if book[peer].repaired]
+    return [*found, *_twins(device), *_renewal(device), *_quarantined(device)]
 
 
 def _quarantined(device: Device) -> list[Problem]:
@@ -147,5 +133,69 @@ def _quarantined(device: Device) -> list[Problem]:
             "quarantined",
             f"{entries} in quarantine, not in the vault, by {', '.join(names)}",
             "See `p2pvault quarantine list`.",
+        )
+    ]
+
+
+def _contradiction(device: Device, peer: DeviceId) -> Problem:
+    name, author = device.members.name_of(peer), device.book[peer].contested
+    if author is None:
+        return Problem(
+            "content_differs",
+            f"this device and {name} hold the same journals with different content",
+            "They repair it by themselves while they are linked; if this stays, make a copy of "
+            "each home and run `p2pvault verify`.",
+        )
+    writer = device.members.name_of(author)
+    return Problem(
+        "journal_forked",
+        f"this device and {name} hold two histories of {writer}: it wrote on after it was rolled "
+        "back to an older state",
+        f"It mends itself once {writer} is linked with both. If nobody rolled {writer} back, "
+        "somebody else has its keys: remove it.",
+    )
+
+
+def _repaired(device: Device, peer: DeviceId) -> Problem:
+    return Problem(
+        "repaired",
+        f"{device.book[peer].repaired} damaged or missing records were fetched again from "
+        f"{device.members.name_of(peer)} since the daemon started",
+        "Run `p2pvault verify`, and look at this disk if it comes again.",
+    )
+
+
+def _twins(device: Device) -> list[Problem]:
+    hint = RunsTwice.hint
+    twice = [peer for peer in device.members.others if device.clones.runs_twice(peer)]
+    names = [device.members.name_of(peer) for peer in twice]
+    found = [Problem("runs_twice", f"{name} runs twice, from two copies", hint) for name in names]
+    if device.clones.told_by is not None:
+        name = device.members.name_of(device.clones.told_by)
+        what = f"this device runs twice, from two copies of its store, says {name}"
+        found.append(Problem("runs_twice", what, hint))
+    return found
+
+
+_WHY: Final = {
+    Doubt.UNWITNESSED: "the file vault.witness was missing or unreadable",
+    Doubt.ANOTHER_TIME: "its store is of another time than the file vault.witness",
+    Doubt.COPIED: "its files were copied or put back",
+    Doubt.MACHINE: "its store was written on another machine",
+    Doubt.REPLACED: "its store changed while no daemon ran",
+    Doubt.PEER: "another device knows entries of it that it had lost",
+}
+
+
+def _renewal(device: Device) -> list[Problem]:
+    """Say that this device goes on from a state that may be an older one."""
+    doubt = device.forks.notice
+    if doubt is None:
+        return []
+    return [
+        Problem(
+            "rolled_back",
+            f"this device may have been restored or copied: {_WHY[doubt]}",
+            "It writes in a new journal, and what it lost comes back from the other devices.",
         )
     ]

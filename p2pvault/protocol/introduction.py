@@ -2,7 +2,8 @@
 
 Messages, by kind on the channel (bodies are packed arrays):
 
-    GREETING    [wall_ms, [[host, port], ...]]    the sender's clock and where it accepts links
+    GREETING    [wall_ms, [[host, port], ...], run]    the sender's clock, where it accepts links,
+                                                  and a random number of its run
     KNOWN       [[operation hash, ...], [epoch id, ...]]    membership heads, epochs held
     OPERATIONS  [operation, ...]                  signed membership operations, causes first
     SECRETS     [[epoch id, secret], ...]         epoch secrets that the peer did not name
@@ -13,6 +14,7 @@ member, so the operations that it sends are looked at before it is refused.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from p2pvault.limits import (
     EPOCHS_MAX,
@@ -34,13 +36,17 @@ from p2pvault.wire.shape import (
     to_tree,
 )
 
+RUN_BYTES: Final = 16
+"""Random, so that no two runs have the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """The sender's wall clock, for display, and its listening addresses."""
+    """The sender's wall clock, for display, its listening addresses, and its run's own number."""
 
     wall_ms: int
     addresses: tuple[Address, ...]
+    run: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,7 @@ _read_greeting = structure(
     Greeting,
     signed,
     addresses_shape,
+    exactly(RUN_BYTES),
 )
 _read_known = structure(
     Known,

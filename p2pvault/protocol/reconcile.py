@@ -127,6 +127,8 @@ class Peer:
         in_flight_bytes: Their sum; bounded by UNACKNOWLEDGED_BYTES_MAX plus one entry.
         covered: Highest number of each journal that we sent to the peer or have from it.
         refused: Highest number of each journal that the peer wants no more; it does not hold these.
+        contested: Journals of which it holds another branch than we; none of their entries are
+            sent or taken.
     """
 
     journals: dict[AuthorId, JournalHead] = field(default_factory=dict)
@@ -135,6 +137,7 @@ class Peer:
     in_flight_bytes: int = 0
     covered: dict[AuthorId, int] = field(default_factory=dict)
     refused: dict[AuthorId, int] = field(default_factory=dict)
+    contested: set[AuthorId] = field(default_factory=set)
 
     def heard(self, have: Have) -> None:
         """Take in a HAVE: the peer's state moves forward and acknowledges what we sent.
@@ -171,7 +174,7 @@ class Peer:
 
     def lacks(self, entry: StoredEntry) -> bool:
         """Tell whether the peer neither holds nor refused this entry nor has it on its way."""
-        return entry.n > self.reached(entry.author)
+        return entry.author not in self.contested and entry.n > self.reached(entry.author)
 
     def continues(self, entries: Iterable[StoredEntry]) -> bool:
         """Tell whether entries continue what the peer holds, each journal without a gap."""
@@ -211,6 +214,8 @@ class Peer:
             ours = journals.get(author)
             if ours and ours.n == head.n and ours.hash != head.hash:
                 return Verdict.CONTRADICTION
+        if self.contested:
+            return Verdict.CONTRADICTION
         if any(journals.get(author) != head for author, head in self.journals.items()):
             return Verdict.APART
         if len(journals) != len(self.journals) or UNSETTLED in (content, self.content):
@@ -246,5 +251,5 @@ def first_missing(ours: Journals, peer: Peer) -> list[tuple[AuthorId, int]]:
     return [
         (author, peer.reached(author) + 1)
         for author, head in sorted(ours.items())
-        if head.n > peer.reached(author)
+        if head.n > peer.reached(author) and author not in peer.contested
     ]

@@ -49,13 +49,13 @@ def translated(path: Path) -> Iterator[None]:
         kind = _KINDS.get(code)
         if kind is None:
             raise AssertionError(f"the database refused a call as wrong: {error}") from error
-        if code == dbapi2.SQLITE_IOERR and _is_full(path):
+        if code in (dbapi2.SQLITE_IOERR, dbapi2.SQLITE_CANTOPEN) and _is_full(path):
             kind = StoreFull
         raise kind(f"{path}: {error}") from error
 
 
 def _is_full(path: Path) -> bool:
-    """Tell whether the disk has no room for the `-shm` file to grow, which is an I/O error too."""
+    """Tell whether the disk has no room to make or grow a side file: SQLite does not say that."""
     try:
         room = os.statvfs(path.parent)
     except OSError:

@@ -1,6 +1,7 @@
 """Where the files of one home lie, and how its directory comes into being.
 
-It names files and opens none: what is in them is the business of `sqlite`, `slots` and `lock`.
+It names files and opens none: what is in them is the business of `sqlite`, `slots`, `witness` and
+`lock`.
 """
 
 import os
@@ -37,6 +38,21 @@ class HomeFiles:
     def keepsake(self) -> Path:
         """A second copy of this device's keys and membership, sealed."""
         return self.home / "vault.keys"
+
+    @property
+    def log(self) -> Path:
+        """SQLite's write-ahead log: what is durable and not in the database file yet."""
+        return self.home / "vault.db-wal"
+
+    @property
+    def witness(self) -> Path:
+        """What vouches for the database; see `witness`."""
+        return self.home / "vault.witness"
+
+    @property
+    def seal(self) -> Path:
+        """How a clean stop left the database; not there otherwise."""
+        return self.home / "vault.seal"
 
     @property
     def lock(self) -> Path:

@@ -15,6 +15,7 @@ from typing import Protocol
 from p2pvault.types import (
     AuthorId,
     Batch,
+    Doubt,
     Fingerprint,
     QuarantinedEntry,
     QuarantinedRow,
@@ -157,6 +158,10 @@ class Reader(Protocol):
         """Return quarantined entries in the order of `positions`; unknown ones are left out."""
         ...
 
+    def hashes(self, author: AuthorId, numbers: Sequence[int]) -> list[bytes]:
+        """Return the hashes of entries of one journal, in order; empty bytes for one not held."""
+        ...
+
     def count(self) -> int:
         """Return the number of records that are not deleted."""
         ...
@@ -167,7 +172,23 @@ class Reader(Protocol):
 
 
 class Store(Reader, Protocol):
-    """The one writer of a vault."""
+    """The one writer of a vault.
+
+    Attributes:
+        doubt: Why this may not be the state that was written last; None where nothing says so. A
+            new journal has to be durable before anything else is written then.
+    """
+
+    doubt: Doubt | None
+
+    def vouch(self) -> None:
+        """Make this state the one that is written on from here; there is no doubt afterwards.
+
+        Raises:
+            StoreFull: No room on the disk.
+            StoreUnwritable: The disk or the directory refuses.
+        """
+        ...
 
     def persist(self, batch: Batch) -> None:
         """Make all of a batch durable, in one transaction, before returning.
@@ -177,8 +198,9 @@ class Store(Reader, Protocol):
 
         Args:
             batch: Entries must continue their journals (`n` one above the last) and the order of
-                arrival; a record may appear once; what is dropped must be held. Entries leave the
-                quarantine before others enter it, so that a position or a number can change hands.
+                arrival, both as `cuts` leave them; a record may appear once; what is dropped must
+                be held. Entries leave the quarantine before others enter it, so that a position
+                or a number can change hands.
 
         Raises:
             StoreFull: No room on the disk.

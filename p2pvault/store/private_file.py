@@ -69,6 +69,24 @@ def write_private(path: Path, data: bytes) -> None:
         raise os_fault(f"cannot write {path}", error) from error
 
 
+def remove_durably(path: Path) -> None:
+    """Remove a file, if it is there; a power cut does not bring it back once this returns.
+
+    Raises:
+        StoreUnwritable: The directory refuses.
+    """
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise os_fault(f"cannot remove {path}", error) from error
+    try:
+        flush_directory(path.parent)
+    except OSError as error:
+        raise os_fault(f"cannot flush {path.parent}", error) from error
+
+
 def _write_durably(path: Path, data: bytes) -> None:
     path.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC

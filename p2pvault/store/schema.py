@@ -1,10 +1,11 @@
 """The tables, their version, and the way from one version to the next.
 
 `PRAGMA user_version` holds the version: 0 is a file without tables. Steps go forward only and
-each is one transaction, so a crash leaves the version before or the version after. A file of a
-newer version is refused untouched.
+all that are needed are one transaction, so a crash leaves the version before or the present one. A
+file of a newer version is refused untouched.
 """
 
+from itertools import chain
 from typing import Final
 
 from p2pvault.errors import SchemaTooNew
@@ -65,6 +66,12 @@ _STEPS: Final = (
             PRIMARY KEY (device, author)
         ) WITHOUT ROWID, STRICT""",
     ),
+    (
+        """CREATE TABLE witness (
+            id INTEGER PRIMARY KEY CHECK (id = 0), stamp BLOB NOT NULL, next BLOB NOT NULL,
+            inode INTEGER NOT NULL, ctime_ns INTEGER NOT NULL
+        ) STRICT""",
+    ),
 )
 
 VERSION: Final = len(_STEPS)
@@ -87,13 +94,15 @@ def version(connection: Connection) -> int:
 
 
 def migrate(connection: Connection) -> None:
-    """Bring a file to the present version, step by step.
+    """Bring a file to the present version, in one transaction: readers know no other version.
 
     Raises:
         SchemaTooNew: A newer P2PVault wrote it.
     """
-    for number in range(version(connection), VERSION):
-        with transaction(connection):
-            for statement in _STEPS[number]:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number + 1}")
+    steps = _STEPS[version(connection) :]
+    if not steps:
+        return
+    with transaction(connection):
+        for statement in chain.from_iterable(steps):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {VERSION}")

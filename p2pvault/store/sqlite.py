@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from p2pvault.errors import NoSuchRecord, NoVault, StoreCorrupt, StoreUnwritable
-from p2pvault.limits import PAGE_FAULTS_MAX
+from p2pvault.errors import NoSuchRecord, NoVault, StoreCorrupt, StoreFull, StoreUnwritable
+from p2pvault.limits import PAGE_FAULTS_MAX, WITNESS_BATCHES
 from p2pvault.store import rows, schema
 from p2pvault.store.cipher import Connection, connect, transaction
 from p2pvault.store.faults import os_fault, translated
@@ -28,11 +28,13 @@ from p2pvault.store.keepsake import (
 )
 from p2pvault.store.lock import ExclusiveLock
 from p2pvault.store.surplus import surplus
+from p2pvault.store.witness import Evidence, Witness, gather
 from p2pvault.store.writes import last_arrival, write
 from p2pvault.types import (
     Acknowledgement,
     AuthorId,
     Batch,
+    Doubt,
     Fingerprint,
     JournalHead,
     QuarantinedEntry,
@@ -234,6 +236,13 @@ class SqliteReader:
                 if row is not None
             ]
 
+    def hashes(self, author: AuthorId, numbers: Sequence[int]) -> list[bytes]:
+        """See `port.Reader`."""
+        query = "SELECT hash FROM entries WHERE author = ? AND n = ?"
+        with self._using(), transaction(self._connection, "DEFERRED"):
+            found = [self._connection.execute(query, (author, n)).fetchone() for n in numbers]
+        return [b"" if row is None else row[0] for row in found]
+
     def count(self) -> int:
         """See `port.Reader`."""
         return self._number("SELECT count(*) FROM records WHERE NOT deleted") or 0
@@ -333,13 +342,33 @@ class SqliteStore(SqliteReader):
         super().__init__(path, connection, reopen)
         self._lock = lock
         self._files, self._key = HomeFiles(path.parent), key
+        self._witness = Witness(self._files, key)
+        self._unwitnessed = WITNESS_BATCHES
+        self.doubt: Doubt | None = None
 
     def persist(self, batch: Batch) -> None:
         """See `port.Store`."""
+        if self._unwitnessed >= WITNESS_BATCHES and self.doubt is None:
+            self.vouch()
         with self._using(), transaction(self._connection):
             write(self._connection, batch)
+        self._unwitnessed += 1
         if concerns(batch):
             self._keep()
+
+    def examine(self, evidence: Evidence) -> None:
+        """Doubt the store if what vouches for it says otherwise; else vouch for it from here on."""
+        self.doubt = self._witness.doubt(self._connection, evidence)
+        if self.doubt is None:
+            # A full disk can be read from; what is written first vouches first, then.
+            with suppress(StoreFull):
+                self.vouch()
+
+    def vouch(self) -> None:
+        """See `port.Store`."""
+        with self._using():
+            self._witness.renew(self._connection)
+        self.doubt, self._unwitnessed = None, 0
 
     def keep(self) -> None:
         """Bring the second copy of keys and membership up to date, where it is not."""
@@ -361,12 +390,17 @@ class SqliteStore(SqliteReader):
         """See `port.Reader`. Folds the log file into the database, then lets others in."""
         try:
             super().close()
+            if self.doubt is None:
+                self._witness.seal()
         finally:
             self._lock.release()
 
 
 def open_store(home: Path, key: bytes, *, create: bool = False) -> SqliteStore:
     """Open the vault's store for writing, and keep every other process out of it.
+
+    A store that shows no sign of being an older state or a copy is vouched for at once; one that
+    does has a `doubt`, and whoever opens it draws a new journal before it calls `vouch`.
 
     Args:
         home: The directory of the device.
@@ -388,6 +422,7 @@ def open_store(home: Path, key: bytes, *, create: bool = False) -> SqliteStore:
         put_in_place(files)
         if create:
             _make_file(files.database)
+        evidence = gather(files)
         with translated(files.database):
             opening = partial(connect, files.database, key, writable=True)
             connection = opening()
@@ -395,8 +430,9 @@ def open_store(home: Path, key: bytes, *, create: bool = False) -> SqliteStore:
             if not create:
                 _refuse_empty(files.database, connection)
             schema.migrate(connection)
+            store = SqliteStore(files.database, connection, opening, lock, key)
+            store.examine(evidence)
         on_failure.pop_all()
-    store = SqliteStore(files.database, connection, opening, lock, key)
     with suppress(StoreCorrupt):  # whoever needs what is damaged is told; this does not
         store.keep()
     return store

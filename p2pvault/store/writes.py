@@ -14,6 +14,7 @@ from p2pvault.types import (
     Batch,
     EntryHash,
     JournalHead,
+    RecordId,
     RecordWrite,
     StoredEntry,
 )
@@ -39,6 +40,8 @@ def write(connection: Connection, batch: Batch) -> None:
         AssertionError: An entry does not continue its journal or the order of arrival.
         sqlcipher3.dbapi2.Error: See `faults.translated`.
     """
+    _cut_journals(connection, batch.cuts)
+    _erase_records(connection, batch.erased)
     _write_entries(connection, batch.entries)
     _write_records(connection, batch.records)
     connection.executemany(
@@ -64,6 +67,23 @@ def write(connection: Connection, batch: Batch) -> None:
     if batch.release_pages:
         # Each step of this statement releases one page.
         connection.execute(f"PRAGMA incremental_vacuum({batch.release_pages:d})").fetchall()
+
+
+def _cut_journals(connection: Connection, cuts: Sequence[JournalHead]) -> None:
+    connection.executemany(
+        "DELETE FROM entries WHERE author = ? AND n > ?", [(cut.author, cut.n) for cut in cuts]
+    )
+    connection.executemany("DELETE FROM journals WHERE author = ?", [(cut.author,) for cut in cuts])
+    connection.executemany(
+        "INSERT INTO journals VALUES (?, ?, ?)",
+        [(cut.author, cut.n, cut.hash) for cut in cuts if cut.n],
+    )
+
+
+def _erase_records(connection: Connection, erased: Sequence[RecordId]) -> None:
+    ids = [(record,) for record in erased]
+    connection.executemany(_DROP_CHUNKS, ids)
+    connection.executemany("DELETE FROM records WHERE id = ?", ids)
 
 
 def _write_entries(connection: Connection, entries: Sequence[StoredEntry]) -> None:

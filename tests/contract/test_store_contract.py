@@ -23,6 +23,7 @@ from p2pvault.limits import ADDRESSES_PER_PEER_MAX, DROP_BYTES_MAX, DROP_ENTRIES
 from p2pvault.store.port import Store
 from p2pvault.store.sqlite import open_store
 from p2pvault.types import (
+    EMPTY_HASH,
     Acknowledgement,
     Address,
     Batch,
@@ -48,6 +49,50 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 def names(found: list) -> list[str]:
     return [item.name for item in found]
+
+
+class TestRetraction:
+    def test_cut_journals_and_dropped_records_go_and_what_follows_takes_their_place(
+        self, store: Store
+    ) -> None:
+        entries = (entry(1, 1, by=1), entry(2, 2, by=1), entry(3, 1, by=2), entry(4, 1, by=3))
+        kept, gone = row(1), row(2)
+        store.persist(Batch(entries=entries, records=(put(kept, b"a"), put(gone, b"b"))))
+        cuts = (
+            JournalHead(author(1), 1, entries[0].hash),
+            JournalHead(author(2), 0, EMPTY_HASH),
+        )
+        again = entry(5, 2, by=1)
+        rebuilt = put(kept, b"rebuilt", replaces=True)
+        store.persist(Batch(entries=(again,), records=(rebuilt,), cuts=cuts, erased=(gone.id,)))
+        assert [e.hash for e in store.entries(0, 9_999)] == [
+            entries[0].hash,
+            entries[3].hash,
+            again.hash,
+        ]
+        heads = {head.author: head.n for head in store.state().journals}
+        assert heads == {author(1): 2, author(3): 1}
+        (record,) = store.records([kept.id, gone.id])
+        assert record.chunks == (b"rebuilt",)
+        assert store.count() == 1
+
+    def test_hashes_come_in_the_order_asked_for_and_empty_where_nothing_is_held(
+        self, store: Store
+    ) -> None:
+        entries = (entry(1, 1, by=1), entry(2, 2, by=1), entry(3, 1, by=2))
+        store.persist(Batch(entries=entries))
+        assert store.hashes(author(1), (2, 3, 1)) == [entries[1].hash, b"", entries[0].hash]
+        assert store.hashes(author(9), (1,)) == [b""]
+
+    def test_a_new_store_is_not_doubted_and_may_be_vouched_for_at_any_time(
+        self, store: Store
+    ) -> None:
+        assert store.doubt is None
+        store.vouch()
+        store.persist(Batch(meta={"a": b"1"}))
+        store.vouch()
+        assert store.doubt is None
+        assert store.state().meta == {"a": b"1"}
 
 
 class TestState:

@@ -136,7 +136,7 @@ def test_who_claims_to_hold_more_than_there_is_is_shown_as_ahead(scene: Scene) -
 def test_who_introduces_itself_for_ever_ends_the_link(scene: Scene) -> None:
     addresses = tuple(Address(f"10.0.0.{n}", 1) for n in range(16))
     for kind, body in (
-        (Kind.GREETING, encode(Greeting(0, addresses))),
+        (Kind.GREETING, encode(Greeting(0, addresses, bytes(16)))),
         (Kind.KNOWN, encode(Known((), ()))),
     ):
         for _ in range(2):

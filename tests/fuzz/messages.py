@@ -12,7 +12,7 @@ from harness.pairing import Meeting, joiner, sponsor
 from harness.pairing import run as pair
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.errors import RemoteProtocolError
-from p2pvault.protocol import handover, introduction, pairing, reconcile
+from p2pvault.protocol import fork, handover, introduction, pairing, reconcile
 from p2pvault.protocol.journal import Journal, Writer, decode_entry, write_entry
 from p2pvault.protocol.pairing import Admit, Effect, Failed, Joiner, Sponsor
 from p2pvault.protocol.pairing.messages import decode, encode, kind_of
@@ -66,7 +66,7 @@ FORMATS = (
     Format(lambda body: pack(unpack(body)), pack([None, True, [1, -1, 2**63], b"bytes", "text"])),
     Format(
         lambda body: introduction.encode(introduction.decode_greeting(body)),
-        introduction.encode(introduction.Greeting(1_790_000_000_000, ADDRESSES)),
+        introduction.encode(introduction.Greeting(1_790_000_000_000, ADDRESSES, bytes(16))),
     ),
     Format(
         lambda body: introduction.encode(introduction.decode_known(body)),
@@ -95,6 +95,10 @@ FORMATS = (
     Format(
         lambda body: reconcile.encode_refused(reconcile.decode_refused(body)),
         reconcile.encode_refused([(AuthorId(b"a" * 16), 7), (AuthorId(b"b" * 16), 2**40)]),
+    ),
+    Format(
+        lambda body: fork.encode_fork(fork.decode_fork(body)),
+        fork.encode_fork(fork.Fork(fork.Word.ANSWER, _head(1).author, (1, 9), (bytes(32), b""))),
     ),
 )
 

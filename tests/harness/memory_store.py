@@ -14,6 +14,7 @@ from p2pvault.types import (
     AuthorId,
     Batch,
     DeviceId,
+    Doubt,
     Fingerprint,
     JournalHead,
     PeerRow,
@@ -33,6 +34,7 @@ class MemoryStore:
     """Lists and dictionaries where the real store has tables."""
 
     def __init__(self) -> None:
+        self.doubt: Doubt | None = None
         self._meta: dict[str, bytes] = {}
         self._journals: dict[AuthorId, JournalHead] = {}
         self._entries: list[StoredEntry] = []
@@ -46,6 +48,12 @@ class MemoryStore:
 
     def persist(self, batch: Batch) -> None:
         self._check(batch)
+        for cut in batch.cuts:
+            self._journals.pop(cut.author, None)
+            self._journals |= {cut.author: cut} if cut.n else {}
+            self._entries = [e for e in self._entries if e.author != cut.author or e.n <= cut.n]
+        for record in batch.erased:
+            self._records.pop(record, None)
         for entry in batch.entries:
             self._entries.append(entry)
             self._journals[entry.author] = JournalHead(entry.author, entry.n, entry.hash)
@@ -68,9 +76,13 @@ class MemoryStore:
             self._entries = [e for e in self._entries if e.author != head.author or e.n > head.n]
         self._quarantined = self._quarantine_after(batch)
 
+    def vouch(self) -> None:
+        self.doubt = None
+
     def _check(self, batch: Batch) -> None:
         arrival = self._last_arrival()
         journals = {author: head.n for author, head in self._journals.items()}
+        journals |= {cut.author: cut.n for cut in batch.cuts}
         for entry in batch.entries:
             assert entry.arrival > arrival, "an arrival out of order"
             assert entry.n == journals.get(entry.author, 0) + 1, "an entry out of order"
@@ -198,6 +210,10 @@ class MemoryStore:
 
     def quarantined(self, positions: Sequence[int]) -> list[QuarantinedEntry]:
         return [self._quarantined[at] for at in positions if at in self._quarantined]
+
+    def hashes(self, author: AuthorId, numbers: Sequence[int]) -> list[bytes]:
+        held = {entry.n: entry.hash for entry in self._entries if entry.author == author}
+        return [held.get(n, b"") for n in numbers]
 
     def count(self) -> int:
         return sum(not row.deleted for row in self._rows())

@@ -9,8 +9,11 @@ with bytes cut into pieces. A crash drops what a device had under way and no byt
 import itertools
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import partial
 from random import Random
+from typing import Any
 
 from harness.entropy import seeded
 from harness.loads import answer
@@ -20,19 +23,19 @@ from p2pvault.core.device import Device
 from p2pvault.core.inquiries import Inquiry, LoadCounts, LoadRanges, LoadWhole
 from p2pvault.core.loads import Load, LoadSnapshots, LoadSurplus
 from p2pvault.core.news import News
-from p2pvault.core.start import NewVault, device_of, found_vault, join_vault
+from p2pvault.core.start import NewVault, device_of, found_vault, join_vault, renewed
 from p2pvault.crdt.prefilter import inspect
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.errors import StoreCorrupt, StoreFull, VaultError
 from p2pvault.node.inquiring import inquire
-from p2pvault.node.reading import load_entries, load_records
+from p2pvault.node.reading import load_branch, load_entries, load_hashes, load_records
 from p2pvault.protocol.handover import Handover, encode_handover
 from p2pvault.protocol.journal import decode_entry
 from p2pvault.protocol.membership import DeviceCard
 from p2pvault.protocol.pairing import Received, VaultSummary
 from p2pvault.protocol.reconcile import Verdict
-from p2pvault.types import Address, Batch, DeviceId, Instant, LinkId, RecordId, Role
+from p2pvault.types import Address, Batch, DeviceId, Doubt, Instant, LinkId, RecordId, Role
 
 ROWS_MAX = 100_000
 
@@ -162,6 +165,26 @@ class World:
         party.crash_at = None
         self.give(party, io.WatchersChanged(watched=True))
         self.give(party, io.NetworkChanged((party.address,)))
+
+    def copy(self, party: Party) -> MemoryStore:
+        """Return a copy of a party's store, as a backup makes one."""
+        return deepcopy(party.store)
+
+    def restore(self, party: Party, copy: MemoryStore, noticed: Doubt | None = None) -> None:
+        """Put a copy in the place of a party's store and start it; `noticed`: it knows at once."""
+        party.store = deepcopy(copy)
+        if noticed is not None:
+            entropy = self._entropy(party.name, "renewed", party.life)
+            party.store.persist(renewed(party.store.state(), entropy, noticed))
+        self.restart(party)
+
+    def clone(self, party: Party, name: str, noticed: Doubt | None = None) -> Party:
+        """Run a second device from a copy of a party's store, beside the first."""
+        address = Address(f"10.0.0.{len(self.parties) + 1}", 4_000)
+        twin = Party(name, address, self.copy(party), party.device)
+        self.parties.append(twin)
+        self.restore(twin, twin.store, noticed)
+        return twin
 
     def _entropy(self, *names: object) -> Callable[[int], bytes]:
         return seeded((self._seed, *names))
@@ -355,7 +378,7 @@ class World:
             if party.life != life:
                 return
 
-    def _perform(self, party: Party, effect: io.Effect) -> None:  # noqa: C901, PLR0912
+    def _perform(self, party: Party, effect: io.Effect) -> None:  # noqa: C901, PLR0912, PLR0915
         # One line an effect: the whole table, as in the shell.
         match effect:
             case io.Persist(number, batch):
@@ -364,14 +387,19 @@ class World:
                 )
             case io.LoadRecords():
                 lane = ("records", party.name)
-                self._later(party, lane, lambda: self._load_records(party, effect))
+                self._load(party, lane, None, partial(load_records, load=effect))
+            case io.LoadBranch():
+                lane = ("records", party.name)
+                self._load(party, lane, None, partial(load_branch, load=effect))
             case io.LoadEntries(link):
-                self._later(party, ("log", link), lambda: self._load_entries(party, effect))
+                self._load(party, ("log", link), link, partial(load_entries, load=effect))
+            case io.LoadHashes(link):
+                self._load(party, ("log", link), link, partial(load_hashes, load=effect))
             case LoadCounts() | LoadRanges() | LoadWhole():
                 self._later(party, ("repair", effect.link), lambda: self._inquire(party, effect))
             case LoadSnapshots() | LoadSurplus():
                 lane = ("whole", getattr(effect, "link", party.name))
-                self._later(party, lane, lambda: self._load(party, lane, effect))
+                self._later(party, lane, lambda: self._load_whole(party, lane, effect))
             case io.Dial(attempt, _, address):
                 self._dial(party, attempt, address)
             case io.Write(link, data):
@@ -418,19 +446,19 @@ class World:
             party.store.persist(batch)
         self._later(party, ("writer", party.name), lambda: self._handle(party, answer))
 
-    def _load_records(self, party: Party, load: io.LoadRecords) -> None:
-        if party.unreadable:
-            self._handle(party, io.LoadFailed(StoreCorrupt("a torn page")))
-            return
-        answer = load_records(party.store, load)
-        self._later(party, ("records", party.name), lambda: self._handle(party, answer))
+    def _load(
+        self, party: Party, lane: Hashable, link: LinkId | None, read: Callable[[MemoryStore], Any]
+    ) -> None:
+        """Read now, and answer later."""
 
-    def _load_entries(self, party: Party, load: io.LoadEntries) -> None:
-        if party.unreadable:
-            self._handle(party, io.LoadFailed(StoreCorrupt("a torn page"), load.link))
-            return
-        answer = load_entries(party.store, load)
-        self._later(party, ("log", load.link), lambda: self._handle(party, answer))
+        def load() -> None:
+            if party.unreadable:
+                self._handle(party, io.LoadFailed(StoreCorrupt("a torn page"), link))
+                return
+            answer = read(party.store)
+            self._later(party, lane, lambda: self._handle(party, answer))
+
+        self._later(party, lane, load)
 
     def _inquire(self, party: Party, inquiry: Inquiry) -> None:
         answer: io.Input = (
@@ -440,7 +468,7 @@ class World:
         )
         self._later(party, ("repair", inquiry.link), lambda: self._handle(party, answer))
 
-    def _load(self, party: Party, lane: Hashable, load: Load) -> None:
+    def _load_whole(self, party: Party, lane: Hashable, load: Load) -> None:
         vault = party.device.members.vault
         found = answer(party.store, vault, load, unreadable=party.unreadable)
         self._later(party, lane, lambda: self._handle(party, found))

@@ -160,8 +160,15 @@ def test_links_that_break_at_once_are_dialled_ever_more_rarely():
 def test_an_orderly_end_is_no_setback():
     it = dialer()
     it.reached(0.0, ADA)
+    it.lost(1.1, ADA, orderly=True)
+    assert len(it.plan(1.1, {ADA: [at(1)]})) == 1
+
+
+def test_a_link_that_is_closed_in_order_at_once_is_one():
+    it = dialer()
+    it.reached(0.0, ADA)
     it.lost(0.1, ADA, orderly=True)
-    assert len(it.plan(0.1, {ADA: [at(1)]})) == 1
+    assert it.plan(0.1, {ADA: [at(1)]}) == []
 
 
 def test_a_linked_device_is_dialled_again_to_renew_but_not_twice():

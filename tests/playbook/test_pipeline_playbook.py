@@ -8,7 +8,7 @@ from harness.world import put
 from p2pvault.core.folding import FoldJob
 from p2pvault.core.intake import check_author
 from p2pvault.core.io import Edit, LoadRecords, Persist, RecordsLoaded
-from p2pvault.core.jobs import PlainJob
+from p2pvault.core.jobs import EntriesJob, PlainJob
 from p2pvault.core.quarantine import counts
 from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.errors import (
@@ -442,12 +442,30 @@ def test_an_entry_that_leaves_a_gap_is_refused():
     assert isinstance(failure(Bench(), second), UnexpectedMessage)
 
 
-def test_a_second_entry_with_one_number_is_refused():
+def test_a_second_entry_with_one_number_makes_its_journal_contested_and_is_not_taken():
+    bench = Bench()
+    (first,) = bob().written(put("notes/one", a=1))
+    fork, behind = bob().written(put("notes/one", a=2), put("notes/one", a=3))
+    bench.run(bench.entries(5, first))
+    contested = set()
+    job = EntriesJob(LinkId(5), (fork, behind), contested=contested)
+    assert not [failed for step in bench.run(bench.pipeline.submit(job)) for failed in step.failed]
+    assert contested == {first.author}
+    assert bench.pipeline.durable.journals[first.author] == first.head
+
+
+def test_a_second_entry_with_one_number_that_its_author_did_not_sign_is_refused():
     bench = Bench()
     (first,) = bob().written(put("notes/one", a=1))
     (fork,) = bob().written(put("notes/one", a=2))
     bench.run(bench.entries(5, first))
-    assert isinstance(failure(bench, fork), UnexpectedMessage)
+    forged = replace(fork, signature=bytes(64))
+    assert isinstance(failure(bench, forged), SealBroken)
+
+
+def test_nobody_else_writes_in_the_journal_that_is_written_here():
+    entries = Bench().written(put("notes/one", a=1))
+    assert isinstance(failure(Bench(), *entries), UnexpectedMessage)
 
 
 def test_an_entry_of_nobody_in_the_vault_is_refused():

@@ -24,7 +24,7 @@ from p2pvault.types import DeviceId, Instant, JournalId, RecordId
 
 
 def fault(steps) -> VaultError:
-    (failed,) = [failed for step in steps for failed in step.failed]
+    failed, *_ = [failed for step in steps for failed in step.failed]
     return failed.error
 
 

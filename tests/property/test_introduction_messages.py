@@ -38,7 +38,9 @@ secrets = st.lists(st.tuples(hashes, hashes), max_size=4).map(tuple)
 
 @given(st.integers(-(2**63), 2**63 - 1), places)
 def test_a_greeting_comes_back(wall_ms, listed) -> None:
-    assert decode_greeting(encode(Greeting(wall_ms, listed))) == Greeting(wall_ms, listed)
+    assert decode_greeting(encode(Greeting(wall_ms, listed, bytes(16)))) == Greeting(
+        wall_ms, listed, bytes(16)
+    )
 
 
 @given(
@@ -71,9 +73,9 @@ def test_many_small_operations_are_several_messages() -> None:
 @pytest.mark.parametrize(
     ("decode", "tree"),
     [
-        (decode_greeting, [0, [["h", 1]] * (ADDRESSES_PER_PEER_MAX + 1)]),
-        (decode_greeting, [0, [["h" * 65, 1]]]),
-        (decode_greeting, [0, [["h", 65_536]]]),
+        (decode_greeting, [0, [["h", 1]] * (ADDRESSES_PER_PEER_MAX + 1), bytes(16)]),
+        (decode_greeting, [0, [["h" * 65, 1]], bytes(16)]),
+        (decode_greeting, [0, [["h", 65_536]], bytes(16)]),
         (decode_known, [[bytes(32)] * (MEMBERSHIP_HEADS_MAX + 1), []]),
         (decode_known, [[], [bytes(32)] * (EPOCHS_MAX + 1)]),
         (decode_operations, [b""] * (OPERATIONS_PER_MESSAGE_MAX + 1)),

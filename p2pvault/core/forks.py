@@ -1,0 +1,298 @@
+"""Two branches of one journal: noticed, told, and made one again.
+
+A peer that holds more of the journal that this device is writing, or another entry with one of its
+numbers, knows a past that this store has lost: it was rolled back. A new journal is drawn at once,
+and the forgotten entries come as any others do.
+
+Where the branches collide one of them has to go; docs/protocol/journal.md, "Forks", has the rules.
+In short: the author gives way as long as it has not taken up another device's branch of that
+journal; after that its branch stands, and it tells whoever holds another one to give way. Whoever
+gives way finds the last shared entry, and retracts what comes after it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from p2pvault.core.book import Book
+from p2pvault.core.content import CLOSED, FORKED
+from p2pvault.core.errands import NOTHING_LEARNED, Errand, Errands
+from p2pvault.core.io import Effect, HashesLoaded, LoadHashes, Report, StatusChanged, Write
+from p2pvault.core.jobs import EntriesJob, RetractJob
+from p2pvault.core.kinds import Kind
+from p2pvault.core.link import Link
+from p2pvault.core.members import Members
+from p2pvault.core.pipeline import Pipeline
+from p2pvault.errors import CrdtError, Refused, UnexpectedMessage, VaultError
+from p2pvault.limits import JOURNALS_PER_DEVICE_MAX
+from p2pvault.protocol.fork import Fork, Narrowing, Word, decode_fork, encode_fork
+from p2pvault.protocol.reconcile import Verdict
+from p2pvault.types import AuthorId, Batch, DeviceId, Doubt
+
+
+@dataclass(slots=True)
+class Memory:
+    """What is kept over restarts.
+
+    Attributes:
+        notice: Why the last new journal was drawn; None once content was proved equal after it.
+        closed: For each journal of this device that another one replaced, and of which no other
+            device's branch was taken up since, the number of the last entry held then.
+    """
+
+    notice: Doubt | None
+    closed: dict[AuthorId, int]
+
+
+def memory_of(meta: Mapping[str, bytes]) -> Memory:
+    """Return what a store's named values say."""
+    notice = meta.get(FORKED)
+    closed = {
+        AuthorId(bytes.fromhex(name.removeprefix(CLOSED))): int.from_bytes(n, "big")
+        for name, n in meta.items()
+        if name.startswith(CLOSED)
+    }
+    return Memory(None if notice is None else Doubt(notice.decode()), closed)
+
+
+class Forks:
+    """Watches what peers hold of journals, and mends those that forked."""
+
+    def __init__(
+        self, members: Members, book: Book, pipeline: Pipeline, errands: Errands, memory: Memory
+    ) -> None:
+        self._members = members
+        self._book = book
+        self._pipeline = pipeline
+        self._errands = errands
+        self._memory = memory
+        self._retracting: set[AuthorId] = set()
+
+    @property
+    def notice(self) -> Doubt | None:
+        """Why this device writes in a new journal, until content was proved equal since."""
+        return self._memory.notice
+
+    def check_room(self) -> None:
+        """Insist that peers take what this device writes next.
+
+        Raises:
+            Refused: It would begin one journal more than a device may have.
+        """
+        content = self._pipeline.newest
+        journals = content.journals_of(self._members.device)
+        if (
+            self._pipeline.author not in content.journals
+            and len(journals) >= JOURNALS_PER_DEVICE_MAX
+        ):
+            raise Refused(
+                f"this device was restored or copied {len(journals)} times, more than peers accept",
+                hint="Pair it anew with another --home; what is here stays readable.",
+            )
+
+    # Noticing ----------------------------------------------------------------------------
+
+    def examine(self, link: Link) -> list[Effect]:
+        """Look at what a peer holds; call it whenever it has said so or sent entries."""
+        durable, peer = self._pipeline.durable.journals, link.peer
+        for author, head in peer.journals.items():
+            ours = durable.get(author)
+            if ours is not None and ours.n == head.n and ours.hash != head.hash:
+                peer.contested.add(author)
+        effects = self._notice_lead(link) + self._check(link)
+        for author in sorted(peer.contested - link.talk.told - link.talk.doubtful):
+            effects += self._tell(link, author)
+        return effects
+
+    def _check(self, link: Link) -> list[Effect]:
+        """Look up, once a link, what we hold where journals end that we hold more of.
+
+        The peer's branch may be the shorter one. It cannot tell before we send it ours, and its
+        other entries may build on it.
+        """
+        if link.talk.checks is not None:
+            return []
+        durable = self._pipeline.durable.journals
+        link.talk.checks = {
+            author: head
+            for author, head in link.peer.journals.items()
+            if author in durable and 0 < head.n < durable[author].n
+        }
+        return [
+            LoadHashes(link.id, author, (head.n,), "check")
+            for author, head in sorted(link.talk.checks.items())
+        ]
+
+    def _checked(self, link: Link, author: AuthorId, ours: bytes) -> list[Effect]:
+        assert link.talk.checks is not None, "it was asked for"
+        head = link.talk.checks.pop(author)
+        if ours and ours != head.hash:
+            link.peer.contested.add(author)
+        if (
+            link.talk.doubtful
+            and not link.talk.checks
+            and link.peer.contested <= link.talk.doubtful
+        ):
+            raise UnexpectedMessage("entries that build on what was never sent")
+        return self.examine(link)
+
+    def excuse(self, link: Link, job: EntriesJob, error: VaultError) -> list[Effect] | None:
+        """Take note that an entry could not be taken; None where the peer is to blame.
+
+        It may build on a branch that is not here. Then nothing more is taken of its journal on
+        this link.
+        """
+        if not isinstance(error, CrdtError) or not (link.peer.contested or link.talk.checks):
+            return None
+        link.inbound_bytes -= sum(len(entry.data) for entry in job.entries)
+        authors = {entry.author for entry in job.entries}
+        link.talk.doubtful |= authors
+        link.peer.contested |= authors
+        return []
+
+    def _notice_lead(self, link: Link) -> list[Effect]:
+        """Draw a new journal if a peer holds more of ours than we ever wrote, as far as we know."""
+        author = self._pipeline.author
+        theirs, ours = link.peer.journals.get(author), self._pipeline.newest.journals.get(author)
+        if theirs is None or theirs.n <= (0 if ours is None else ours.n):
+            return []
+        return self._renew(author)
+
+    def _renew(self, author: AuthorId) -> list[Effect]:
+        effects = self._pipeline.renew(Doubt.PEER).effects
+        head = self._pipeline.newest.journals.get(author)
+        self._memory.notice = Doubt.PEER
+        self._memory.closed[author] = 0 if head is None else head.n
+        # Whether anybody edits or not, the new journal is durable soon.
+        effects += self._errands.save(Batch(), Errand(NOTHING_LEARNED, self._members.log))
+        fields = {"reason": Doubt.PEER.value}
+        return [*effects, Report("warning", "journal_renewed", fields), StatusChanged()]
+
+    def _tell(self, link: Link, author: AuthorId) -> list[Effect]:
+        assert link.device is not None, "only members are listened to"
+        link.talk.told.add(author)
+        standing = self._book[link.device]
+        standing.verdict, standing.contested = Verdict.CONTRADICTION, self._owner(author)
+        fields = {"device": link.device.hex(), "journal": author.hex()}
+        effects: list[Effect] = [Report("error", "journal_forked", fields), StatusChanged()]
+        return [*effects, _say(link, Fork(Word.CONTESTED, author)), *self._resolve(link, author)]
+
+    def proved(self, link: Link) -> list[Effect]:
+        """Take note of what a peer was last compared to; equal means that all is well again."""
+        assert link.device is not None, "only members are listened to"
+        standing = self._book[link.device]
+        if standing.verdict is not Verdict.EQUAL:
+            return []
+        standing.contested = None
+        if self._memory.notice is None:
+            return []
+        self._memory.notice = None
+        errand = Errand(NOTHING_LEARNED, self._members.log)
+        return self._errands.save(Batch(meta={FORKED: None}), errand)
+
+    def _owner(self, author: AuthorId) -> DeviceId | None:
+        return self._pipeline.newest.devices.get(author)
+
+    # Making one of two -------------------------------------------------------------------
+
+    def _resolve(self, link: Link, author: AuthorId) -> list[Effect]:
+        """Give way, or tell the peer to, if one of us is the author; others wait for it."""
+        if self._owner(author) != self._members.device:
+            return []
+        effects: list[Effect] = []
+        if author == self._pipeline.author:
+            effects = self._renew(author)
+        if self._gives_way(author):
+            return effects + self._narrow(link, author)
+        return [*effects, _say(link, Fork(Word.GIVE_WAY, author))]
+
+    def _gives_way(self, author: AuthorId) -> bool:
+        """Tell whether what we hold of our own closed journal is still what we wrote ourselves."""
+        head = self._pipeline.newest.journals.get(author)
+        return head is not None and head.n <= self._memory.closed.get(author, -1)
+
+    def heard(self, link: Link, body: bytes) -> list[Effect]:
+        """Take a FORK message.
+
+        Raises:
+            RemoteProtocolError: One that makes no sense here.
+        """
+        fork = decode_fork(body)
+        if fork.author not in self._pipeline.newest.devices:
+            raise UnexpectedMessage("a fork of a journal that is not known here")
+        match Word(fork.word):
+            case Word.CONTESTED:
+                link.peer.contested.add(fork.author)
+                return self.examine(link) or self._resolve(link, fork.author)
+            case Word.ASK:
+                return self._ask_store(link, fork)
+            case Word.ANSWER:
+                return self._answered(link, fork)
+            case Word.GIVE_WAY:
+                return self._told_to_give_way(link, fork.author)
+
+    def _ask_store(self, link: Link, fork: Fork) -> list[Effect]:
+        if link.talk.answering:
+            raise UnexpectedMessage("a second question about a fork before the first was answered")
+        link.talk.answering = True
+        return [LoadHashes(link.id, fork.author, fork.numbers, "answer")]
+
+    def _answered(self, link: Link, fork: Fork) -> list[Effect]:
+        talk = link.talk
+        if talk.narrowing is None or (fork.author, fork.numbers) != (
+            talk.author,
+            talk.narrowing.asked,
+        ):
+            raise UnexpectedMessage("an answer about a fork that was not asked for")
+        talk.theirs = fork.hashes
+        return [LoadHashes(link.id, fork.author, fork.numbers, "compare")]
+
+    def _told_to_give_way(self, link: Link, author: AuthorId) -> list[Effect]:
+        if self._owner(author) != link.device:
+            raise UnexpectedMessage("only its author decides about a journal")
+        return self._narrow(link, author)
+
+    def _narrow(self, link: Link, author: AuthorId) -> list[Effect]:
+        ours = self._pipeline.newest.journals.get(author)
+        theirs = link.peer.journals.get(author)
+        busy = link.talk.narrowing is not None or author in self._retracting
+        if ours is None or theirs is None or busy:
+            return []
+        link.talk.author, link.talk.narrowing = author, Narrowing(ours.n, theirs.n)
+        return self._go_on(link, link.talk.narrowing, author)
+
+    def loaded(self, link: Link, answer: HashesLoaded) -> list[Effect]:
+        """Take hashes from the store, for whatever they were asked."""
+        talk, asked = link.talk, answer.asked
+        if asked.purpose == "check":
+            return self._checked(link, asked.author, answer.hashes[0])
+        if asked.purpose == "answer":
+            talk.answering = False
+            return [_say(link, Fork(Word.ANSWER, asked.author, asked.numbers, answer.hashes))]
+        assert talk.narrowing is not None, "there is something to compare for"
+        talk.narrowing.learn(answer.hashes, talk.theirs)
+        return self._go_on(link, talk.narrowing, asked.author)
+
+    def _go_on(self, link: Link, narrowing: Narrowing, author: AuthorId) -> list[Effect]:
+        common = narrowing.common
+        if common is None:
+            return [_say(link, Fork(Word.ASK, author, narrowing.ask()))]
+        link.talk.narrowing = link.talk.author = None
+        ours = self._pipeline.newest.journals.get(author)
+        if ours is None or common >= ours.n:
+            raise UnexpectedMessage("a fork in a journal that is the same on both sides")
+        self._retracting.add(author)
+        step = self._pipeline.submit(RetractJob(author, common + 1))
+        return step.effects
+
+    def ended(self, author: AuthorId, *, well: bool) -> list[Effect]:
+        """Take note that a retraction is durable, or came to nothing."""
+        self._retracting.discard(author)
+        if well:
+            self._memory.closed.pop(author, None)
+        fields = {"journal": author.hex()}
+        report = Report("warning", "fork_mended", fields)
+        return [report if well else Report("error", "fork_not_mended", fields), StatusChanged()]
+
+
+def _say(link: Link, fork: Fork) -> Effect:
+    return Write(link.id, link.seal(Kind.FORK, encode_fork(fork)))

@@ -1,0 +1,79 @@
+"""Finding where two branches of a journal part, and the messages that are sent for it."""
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from p2pvault.errors import LimitExceeded, MalformedMessage, RemoteProtocolError
+from p2pvault.limits import FORK_PROBES_MAX
+from p2pvault.protocol.fork import Fork, Narrowing, Word, decode_fork, encode_fork
+from p2pvault.types import AuthorId
+from p2pvault.wire.codec import pack
+
+AUTHOR = AuthorId(bytes(16))
+ROUNDS_MAX = 4
+
+
+@given(
+    st.integers(0, 100_000), st.integers(0, 200_000), st.integers(0, 200_000), st.integers(0, 100)
+)
+def test_the_last_shared_entry_is_found_in_few_rounds(common, ours, theirs, truncated) -> None:
+    ours, theirs = common + ours, common + theirs
+
+    def held(branch: bytes, numbers: tuple[int, ...]) -> list[bytes]:
+        """Return hashes; the oldest shared entries are not held any more."""
+        gone = min(truncated, common)
+        return [b"" if n <= gone else (b"same" if n <= common else branch) for n in numbers]
+
+    narrowing = Narrowing(ours, theirs)
+    for _ in range(ROUNDS_MAX):
+        if narrowing.common is not None:
+            break
+        numbers = narrowing.ask()
+        assert 0 < len(numbers) <= FORK_PROBES_MAX
+        assert all(0 < n <= min(ours, theirs) for n in numbers)
+        narrowing.learn(held(b"ours", numbers), held(b"theirs", numbers))
+    assert narrowing.common == common
+
+
+numbers = st.lists(st.integers(0, 2**63 - 1), min_size=1, max_size=FORK_PROBES_MAX).map(tuple)
+
+
+@given(numbers)
+def test_messages_come_back(asked) -> None:
+    hashes = tuple(bytes([n % 256]) * 32 for n in asked)
+    for fork in (
+        Fork(Word.CONTESTED, AUTHOR),
+        Fork(Word.GIVE_WAY, AUTHOR),
+        Fork(Word.ASK, AUTHOR, asked),
+        Fork(Word.ANSWER, AUTHOR, asked, hashes),
+    ):
+        assert decode_fork(encode_fork(fork)) == fork
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        [4, AUTHOR, [], []],
+        [0, b"", [], []],
+        [0, AUTHOR, [1], []],
+        [1, AUTHOR, [], []],
+        [1, AUTHOR, [1], [bytes(32)]],
+        [2, AUTHOR, [1, 2], [bytes(32)]],
+        [3, AUTHOR, [], [bytes(32)]],
+        [1, AUTHOR, [1] * (FORK_PROBES_MAX + 1), []],
+        [2, AUTHOR, [1], [bytes(33)]],
+        [0, AUTHOR, []],
+    ],
+)
+def test_what_makes_no_sense_is_refused(tree) -> None:
+    with pytest.raises((MalformedMessage, LimitExceeded)):
+        decode_fork(pack(tree))
+
+
+@given(st.binary(max_size=100))
+def test_any_bytes_are_a_message_or_refused(data: bytes) -> None:
+    with suppress(RemoteProtocolError):
+        decode_fork(data)
