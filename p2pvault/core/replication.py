@@ -66,7 +66,7 @@ class Replication:
         assert link.device is not None, "only members are listened to"
         link.peer.heard(decode_have(body))
         self._book[link.device].heard(now)
-        self._book.acknowledged.heard(link.device, link.peer.journals)
+        self._book.acknowledged.heard(link.device, _shared(link.peer, content))
         effects = self._compare(now, link, content)
         return effects + self.feed(link, content)
 
@@ -165,6 +165,19 @@ class Replication:
         if standing.verdict is Verdict.EQUAL:
             standing.proved_at = now.monotonic
         return _news(standing, before) + self._repair.consider(link, content)
+
+
+def _shared(peer: Peer, content: Content) -> dict[AuthorId, JournalHead]:
+    """Return how far a peer holds journals as we do; another branch says nothing about ours."""
+    return {
+        author: head
+        for author, head in peer.journals.items()
+        if author not in peer.contested and not _contradicts(head, content.journals.get(author))
+    }
+
+
+def _contradicts(theirs: JournalHead, ours: JournalHead | None) -> bool:
+    return ours is not None and ours.n == theirs.n and ours.hash != theirs.hash
 
 
 def _reaches(peer: Peer, upto: Mapping[AuthorId, int]) -> bool:
