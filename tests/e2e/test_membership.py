@@ -124,5 +124,5 @@ def test_a_device_that_slept_through_its_removal_is_refused(three: Three, shared
     # It dials again, at addresses that it knows, with keys that it had: they open nothing now.
     sleeper.start()
     assert laptop.daemon.wait_event("link_failed")["reason"] == "revoked_device"
-    assert is_alone(sleeper)
+    wait_until(sleeper, is_alone)
     assert "secrets/last" not in sleeper.paths()
