@@ -74,7 +74,7 @@ def _records(reader: Reader) -> Iterator[News]:
 
 
 class Journals:
-    """Follows every journal from its first entry to its head."""
+    """Follows every journal from its base, or its first entry, to its head."""
 
     def __init__(self, vault: VaultId, membership: Membership) -> None:
         self._vault = vault
@@ -82,10 +82,12 @@ class Journals:
         self._heads: dict[AuthorId, JournalHead] = {}
 
     def check(self, reader: Reader, state: StoreState) -> Iterator[News]:
-        """Read the whole log."""
+        """Read the whole log; what lies before a base is not needed, and goes sooner or later."""
         after = 0
+        self._heads.update({base.author: base for base in state.bases})
+        bases = {base.author: base.n for base in state.bases}
         while page := reader.entries(after, FEED_BYTES_MAX):
-            for stored in page:
+            for stored in (each for each in page if each.n > bases.get(each.author, 0)):
                 if fault := self.fault(stored):
                     yield Finding("entry", f"{stored.author.hex()} {stored.n}", fault)
                 self.accept(stored)

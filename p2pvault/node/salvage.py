@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
 
-from p2pvault.core.content import JOURNAL_OWNER, Tally
+from p2pvault.core.content import FETCHING, JOURNAL_OWNER, Tally
 from p2pvault.core.quarantine import REFUSED
 from p2pvault.core.selector import path_of
 from p2pvault.core.start import salvaged, stored_members
@@ -35,9 +35,10 @@ T = TypeVar("T")
 Persist = Callable[[Batch], None]
 
 
-_MADE_ANEW = (JOURNAL_OWNER, REFUSED)
+_MADE_ANEW = (FETCHING, JOURNAL_OWNER, REFUSED)
 """Whose a journal is follows from the entries that are kept. How far one was refused must not stay
-when the journal ends earlier now: what lies between would never be taken."""
+when the journal ends earlier now: what lies between would never be taken. Nor how far records were
+fetched: some of those may be lost."""
 
 
 @dataclass(slots=True)

@@ -20,6 +20,8 @@ from p2pvault.limits import (
     UPKEEP_PATIENCE_S,
     UPKEEP_PAUSE_S,
 )
+from p2pvault.node.audit import Journals
+from p2pvault.node.port import Finding
 from p2pvault.types import Acknowledgement, EntryHash, JournalHead, RecordId, Surplus
 
 
@@ -205,6 +207,23 @@ def test_no_more_crowded_records_are_remembered_than_fit():
     many = tuple((RecordId(n.to_bytes(16, "big")), 1) for n in range(CROWDED_RECORDS_MAX))
     upkeep.answered(world.now, SurplusLoaded(Surplus((), many, 0, 0)))
     assert not upkeep._searched
+
+
+def test_a_journal_that_begins_behind_its_base_is_sound_and_one_with_a_gap_is_not():
+    world, ada = alone(2, 3)
+    world.pass_time(2 * UPKEEP_PAUSE_S)
+    for n in range(3):
+        world.put(ada, "notes/0", n=n)
+    members, state = ada.device.members, ada.store.state()
+    assert state.bases
+
+    def findings() -> list[Finding]:
+        journals = Journals(members.vault, members.membership)
+        return only(Finding, journals.check(ada.store, ada.store.state()))
+
+    assert findings() == []
+    del ada.store._entries[0]
+    assert [finding.kind for finding in findings()] == ["entry"]
 
 
 # What peers said to hold -------------------------------------------------------------------
