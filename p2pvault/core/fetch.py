@@ -176,9 +176,9 @@ class Fetch:
             effects += self._restate(now)
         self._unsettled = unsettled
         request = self._request
-        if request is not None and done.link == request.link.id and done.snapshot_bytes:
+        if request is not None and done.link == request.link.id and done.fetched_bytes:
             if request.link.phase is Phase.UP:
-                effects += self._taken(request, done.snapshot_bytes)
+                effects += self._taken(request, done.fetched_bytes)
             effects += self._adopt_if_complete()
         elif done.staged.entries and unsettled:
             effects += self._adopt_if_reached()

@@ -150,15 +150,20 @@ def named_by(jobs: Sequence[RecordJob]) -> list[RecordId]:
     return named + [r for job in jobs if isinstance(job, FoldJob) for r in job.records]
 
 
-def snapshot_bytes_of(jobs: Sequence[RecordJob]) -> int:
-    """Return the part of `received_bytes_of` that is snapshots."""
-    return sum(job.received_bytes for job in snapshots_of(jobs))
+def repaired_by(jobs: Sequence[RecordJob]) -> int:
+    """Return the number of snapshots that a repair asked for; others are of a cut."""
+    return sum(len(job.records) for job in snapshots_of(jobs) if job.begins is None)
+
+
+def fetched_bytes_of(jobs: Sequence[RecordJob]) -> int:
+    """Return what was received of a cut."""
+    return sum(job.received_bytes for job in snapshots_of(jobs) if job.begins is not None)
 
 
 def received_bytes_of(jobs: Sequence[RecordJob]) -> int:
     """Return what was received for jobs, as links count it."""
     entries = sum(len(entry.data) for entry in entries_of(jobs))
-    return entries + snapshot_bytes_of(jobs)
+    return entries + sum(job.received_bytes for job in snapshots_of(jobs))
 
 
 def link_of(jobs: Sequence[RecordJob]) -> LinkId | None:

@@ -35,16 +35,17 @@ from p2pvault.core.jobs import (
     contested_of,
     edits_of,
     entries_of,
+    fetched_bytes_of,
     goes_with,
     link_of,
     named_by,
     one_by_one,
     operations_of,
     received_bytes_of,
+    repaired_by,
     restored_by,
     rows_of,
     size_of,
-    snapshot_bytes_of,
     snapshots_of,
     stored_bytes_of,
 )
@@ -96,8 +97,8 @@ class Done:
         answers: The local requests in it, each with what came of it.
         link: The link whose entries or snapshots are in it.
         received_bytes: Size of those, passed-over ones included.
-        restored: Number of snapshots in it.
-        snapshot_bytes: The part of the received bytes that is snapshots.
+        restored: Number of snapshots in it that a repair asked for.
+        fetched_bytes: The part of the received bytes that is snapshots of a cut.
         recounted: Number of fingerprints that it corrects.
         plain: The name of the plain job in it.
         retried: How many jobs of the quarantine's own are in it.
@@ -110,7 +111,7 @@ class Done:
     link: LinkId | None = None
     received_bytes: int = 0
     restored: int = 0
-    snapshot_bytes: int = 0
+    fetched_bytes: int = 0
     recounted: int = 0
     plain: int | None = None
     retried: int = 0
@@ -399,8 +400,8 @@ class Pipeline:
             answers,
             link_of(jobs),
             received_bytes=received_bytes_of(jobs),
-            restored=len(restored_by(jobs)),
-            snapshot_bytes=snapshot_bytes_of(jobs),
+            restored=repaired_by(jobs),
+            fetched_bytes=fetched_bytes_of(jobs),
             retried=sum(isinstance(job, ReleaseJob | LiftJob) for job in jobs),
             judged_by=around.membership,
         )

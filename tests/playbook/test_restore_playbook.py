@@ -201,7 +201,7 @@ def test_how_far_a_cut_has_come_is_in_the_same_batch_as_its_records():
     here, (one_, two) = Bench(), two_records()
     for after, record in ((None, one_), (one_[0], two)):
         done = last(here.run(here.pipeline.submit(portion(after, record)))).done
-        assert (done.snapshot_bytes, done.received_bytes) == (9, 9)
+        assert (done.fetched_bytes, done.received_bytes, done.restored) == (9, 9, 0)
         expected = Fetching(CUT, record[0])
         assert done.staged.batch.meta == {FETCHING: encode_progress(expected)}
         assert here.pipeline.durable.fetching == expected
@@ -259,3 +259,10 @@ def test_entries_whose_changes_a_record_has_already_leave_its_chunks_alone():
     assert done.staged.batch.records == ()
     assert held(here, "notes/one") == before
     check_fingerprints(here)
+
+
+def test_snapshots_of_a_repair_are_no_part_of_a_cut():
+    here, (one_, two) = Bench(), two_records()
+    done = last(here.run(here.pipeline.submit(job(one_, two)))).done
+    assert (done.fetched_bytes, done.received_bytes, done.restored) == (0, 99, 2)
+    assert here.pipeline.durable.fetching is None
