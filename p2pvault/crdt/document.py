@@ -241,13 +241,10 @@ class _Budget:
 
 
 def _runs(column: bytes, read: Read = unsigned) -> Iterator[tuple[int, int | None]]:
-    """Walk the runs of a column, never more rows than SNAPSHOT_DEPENDENCIES_MAX."""
-    at, end, rows = 0, len(column), 0
+    """Walk the runs of a column; its bytes bound their number, and nothing is expanded."""
+    at, end = 0, len(column)
     while at < end:
         count, at = signed(column, at)
-        rows += abs(count)
-        if rows > SNAPSHOT_DEPENDENCIES_MAX:
-            raise ChangeRefused(f"a column of more than {SNAPSHOT_DEPENDENCIES_MAX} rows")
         if count > 0:
             value, at = read(column, at)
             yield count, value
@@ -257,7 +254,6 @@ def _runs(column: bytes, read: Read = unsigned) -> Iterator[tuple[int, int | Non
                 yield 1, value
         else:
             count, at = unsigned(column, at)
-            rows += count
             yield count, None
 
 

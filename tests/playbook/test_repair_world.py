@@ -44,7 +44,8 @@ def damaged(world: World, party: Party, damage: Callable[[Party], None]) -> None
     world.restart(party)
     world.online(party)
     before = world.bytes_moved
-    world.pass_time(120.0)
+    # Too short for a heartbeat: what changes is said at once.
+    world.pass_time(10.0)
     world.bytes_moved -= before
 
 

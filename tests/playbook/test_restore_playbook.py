@@ -126,6 +126,15 @@ def test_a_damaged_record_is_replaced(damage: str):
     check_fingerprints(here)
 
 
+def test_the_stores_copy_counts_and_not_the_loaded_one():
+    there, here = bob(), Bench()
+    here.run(here.entries(7, *there.written(put("notes/one", n=1), put("notes/one", n=2))))
+    good = held(here, "notes/one")
+    here.store.damage(StoredRecord(good.row, (b"\x00" * 40,)))
+    here.run(here.pipeline.submit(job(whole(there, "notes/one"))))
+    assert b"".join(held(here, "notes/one").chunks) == b"".join(good.chunks)
+
+
 def test_a_snapshot_that_lies_fails_its_job_and_no_other():
     there, here = bob(), Bench()
     there.written(put("notes/one", n=1), put("notes/two", n=2))
