@@ -4,7 +4,7 @@ It reads in pages and gives one piece of news after each, so whoever runs it dec
 in between. It writes nothing. What cannot be read at all is a finding as well, not the end.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from p2pvault.core.selector import path_of
 from p2pvault.core.start import stored_members
@@ -17,7 +17,6 @@ from p2pvault.protocol.journal import decode_entry
 from p2pvault.protocol.membership import Membership
 from p2pvault.store.port import Reader
 from p2pvault.types import (
-    AuthorId,
     DeviceId,
     JournalHead,
     StoredEntry,
@@ -39,7 +38,7 @@ def audit(reader: Reader) -> Iterator[News]:
         return
     yield Progress("membership", len(state.operations), len(state.operations))
     yield from _readable("records", _records(reader))
-    entries = Journals(members.vault, members.membership)
+    entries = Journals(members.vault, members.membership, state.bases)
     yield from _readable("entries", entries.check(reader, state))
     key = fingerprint_key(members.vault)
     yield from _readable("fingerprints", _fingerprints(reader, key, len(state.fingerprints)))
@@ -76,10 +75,12 @@ def _records(reader: Reader) -> Iterator[News]:
 class Journals:
     """Follows every journal from its base, or its first entry, to its head."""
 
-    def __init__(self, vault: VaultId, membership: Membership) -> None:
+    def __init__(
+        self, vault: VaultId, membership: Membership, bases: Iterable[JournalHead]
+    ) -> None:
         self._vault = vault
         self._membership = membership
-        self._heads: dict[AuthorId, JournalHead] = {}
+        self._heads = {base.author: base for base in bases}
 
     def check(self, reader: Reader, state: StoreState) -> Iterator[News]:
         """Read the whole log; what lies before a base is not needed, and goes sooner or later."""

@@ -95,7 +95,8 @@ def _identity(rescue: Rescue | None, files: HomeFiles, key: bytes) -> StoreState
     """
     if rescue is not None:
         try:
-            state = StoreState(rescue.meta(), (), (), rescue.operations(), (), 0)
+            operations, bases = rescue.operations(), rescue.bases()
+            state = StoreState(rescue.meta(), (), (), operations, (), 0, bases)
             stored_members(state)
         except StoreCorrupt:
             pass  # the second copy is there for this
@@ -112,14 +113,17 @@ def _transfer(
 ) -> _Kept:
     kept, members = _Kept(), stored_members(identity)
     meta = {n: v for n, v in identity.meta.items() if not n.startswith(_MADE_ANEW)}
-    persist(Batch(operations=tuple(identity.operations), meta=salvaged(meta, entropy)))
+    bases = tuple(base for base in identity.bases if _owner(base.author) in identity.meta)
+    operations = tuple(identity.operations)
+    persist(Batch(operations=operations, meta=salvaged(meta, entropy), adopted=bases))
+    kept.owners = {b.author: DeviceId(identity.meta[_owner(b.author)]) for b in bases}
     if rescue is None:
         kept.lost.append(Lost("store", "every record and every entry"))
         return kept
     persist(Batch(peers=tuple(rescue.peers())))
     if rescue.has_quarantine():
         kept.lost.append(Lost("quarantine", "late entries of removed devices"))
-    journals = Journals(members.vault, members.membership)
+    journals = Journals(members.vault, members.membership, bases)
     for entries in _batches(_good(rescue.entries(), journals, kept)):
         persist(Batch(entries=tuple(entries)))
     tally = Tally(fingerprint_key(members.vault), {})
@@ -127,10 +131,14 @@ def _transfer(
         persist(Batch(records=tuple(writes)))
         for write in writes:
             tally.replace(None, write.row)
-    owners = {JOURNAL_OWNER + author.hex(): owner for author, owner in kept.owners.items()}
+    owners = {_owner(author): device for author, device in kept.owners.items()}
     persist(Batch(fingerprints=tally.touched(), meta=owners))
     kept.lost += [Lost("entry", f"{author.hex()} from {n} on") for author, n in kept.cut.items()]
     return kept
+
+
+def _owner(author: AuthorId) -> str:
+    return JOURNAL_OWNER + author.hex()
 
 
 def _good(entries: Iterator[StoredEntry], journals: Journals, kept: _Kept) -> Iterator[StoredEntry]:

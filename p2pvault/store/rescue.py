@@ -13,7 +13,14 @@ from p2pvault.errors import StoreCorrupt
 from p2pvault.store import rows
 from p2pvault.store.cipher import Connection, Row, connect
 from p2pvault.store.faults import translated
-from p2pvault.types import PeerRow, RecordRow, StoredEntry, StoredOperation, StoredRecord
+from p2pvault.types import (
+    JournalHead,
+    PeerRow,
+    RecordRow,
+    StoredEntry,
+    StoredOperation,
+    StoredRecord,
+)
 
 _STEP_MAX: Final = 1 << 40
 """Beyond every number of a row: a vault has fewer records and entries."""
@@ -54,6 +61,13 @@ class Rescue:
             return [rows.peer(row) for row in self._all("SELECT * FROM peers")]
         except StoreCorrupt:
             return []
+
+    def bases(self) -> tuple[JournalHead, ...]:
+        """Return where journals begin, or nothing where it cannot be read."""
+        try:
+            return tuple(JournalHead(*row) for row in self._all("SELECT * FROM bases"))
+        except StoreCorrupt:
+            return ()
 
     def has_quarantine(self) -> bool:
         """Tell whether entries were kept aside, or may have been."""

@@ -20,7 +20,7 @@ from p2pvault.store.fresh import make_fresh, put_in_place
 from p2pvault.store.home import HomeFiles
 from p2pvault.store.slots import load_master_key
 from p2pvault.store.sqlite import open_reader, open_store
-from p2pvault.types import StoreState
+from p2pvault.types import Batch, JournalHead, StoreState
 
 RECORDS = 24
 
@@ -180,3 +180,21 @@ async def test_a_sound_store_is_salvaged_whole(two_homes: tuple[Path, Path]) -> 
     assert (after.journals, after.fingerprints) == (before.journals, before.fingerprints)
     assert (after.operations, after.last_arrival) == (before.operations, before.last_arrival)
     assert after.meta == {**before.meta, "journal": b"j" * 16}
+
+
+async def test_a_journal_that_begins_behind_its_first_entry_is_sound_and_stays(
+    two_homes: tuple[Path, Path],
+) -> None:
+    _, bob = two_homes
+    with closing(open_store(bob, key_of(bob))) as store:
+        fifth = store.entries(0, 1 << 30)[4]
+        base = JournalHead(fifth.author, fifth.n, fifth.hash)
+        store.persist(Batch(dropped=(base,)))
+    before = state_of(bob)
+    assert tuple(before.bases) == (base,)
+    assert list(verify_home(bob, repair=False))[-1].findings == 0
+    assert salvage(HomeFiles(bob), key_of(bob), lambda size: b"j" * size) == []
+    after = state_of(bob)
+    assert (after.bases, after.journals) == (before.bases, before.journals)
+    assert after.meta == {**before.meta, "journal": b"j" * 16}
+    assert list(verify_home(bob, repair=False))[-1].findings == 0

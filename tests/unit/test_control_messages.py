@@ -188,6 +188,7 @@ def test_every_method_takes_a_request_of_its_own_shape() -> None:
         "recovery_use": {"words": "a", "lost": [], "all_others": True, "restored": []},
         "address_add": {"device": "a", "address": "b"},
         "address_remove": {"device": "a", "address": "b"},
+        "verify": {"repair": False},
         "pair": {"admin": False},
         "pair_confirm": {"words": ""},
         "join": {"code": "", "name": "a"},

@@ -70,7 +70,15 @@ class TestFiles:
         store.close()
         assert stat.S_IMODE(home.stat().st_mode) == 0o700
         assert modes == dict.fromkeys(
-            ["vault.db", "vault.db-wal", "vault.db-shm", "vault.lock", "vault.witness"], 0o600
+            [
+                "vault.db",
+                "vault.db-wal",
+                "vault.db-shm",
+                "vault.keys",
+                "vault.lock",
+                "vault.witness",
+            ],
+            0o600,
         )
 
     def test_nothing_that_was_written_can_be_read_in_any_file(self, home: Path) -> None:
@@ -89,7 +97,7 @@ class TestFiles:
     def test_closing_leaves_one_database_file(self, home: Path) -> None:
         filled(home)
         names = sorted(path.name for path in home.iterdir())
-        assert names == ["vault.db", "vault.lock", "vault.seal", "vault.witness"]
+        assert names == ["vault.db", "vault.keys", "vault.lock", "vault.seal", "vault.witness"]
 
     def test_a_directory_that_others_can_write_to_is_refused(self, home: Path) -> None:
         home.mkdir()
