@@ -33,6 +33,8 @@ class Standing:
         verdict: What the last comparison said; None before the first.
         proved_at: Monotonic time of the last proof of equal content.
         contested: Whose journal it holds another branch of, if it does.
+        unforked: Its journals were found to be ours where something was missing, so that copies
+            here are damaged.
         journals: What it held when it last said so; kept after the link is gone.
         repaired: Records that were fetched from it whole since this device started, because the
             content differed.
@@ -47,6 +49,7 @@ class Standing:
     verdict: Verdict | None = None
     proved_at: float | None = None
     contested: DeviceId | None = None
+    unforked: bool = False
     journals: Mapping[AuthorId, JournalHead] = field(default_factory=dict)
     repaired: int = 0
 

@@ -132,6 +132,8 @@ class Forks:
             and not link.talk.checks
             and link.peer.contested <= link.talk.doubtful
         ):
+            assert link.device is not None, "only members are listened to"
+            self._book[link.device].unforked = True
             raise UnexpectedMessage("entries that build on what was never sent")
         return self.examine(link)
 

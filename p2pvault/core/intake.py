@@ -50,6 +50,22 @@ def records_of(entries: Iterable[Entry]) -> tuple[RecordId, ...]:
     return tuple(dict.fromkeys(ids))
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What entries are judged by.
+
+    Attributes:
+        membership: Who may write, and up to where.
+        contested: Journals of which nothing is taken; grows.
+        whole: What is missing may be on another branch of a journal, and not lost from a damaged
+            copy, so the entry cannot be taken.
+    """
+
+    membership: Membership
+    contested: set[AuthorId]
+    whole: bool
+
+
 class Intake:
     """Takes entries into a staging: those of one peer, or those that waited in quarantine."""
 
@@ -58,14 +74,14 @@ class Intake:
         staging: Staging,
         lookup: Lookup,
         actor: AuthorId,
-        membership: Membership,
-        contested: set[AuthorId],
+        rules: Rules,
     ) -> None:
         self._staging = staging
         self._lookup = lookup
         self._actor = actor
-        self._membership = membership
-        self._contested = contested
+        self._membership = rules.membership
+        self._contested = rules.contested
+        self._whole = rules.whole
 
     def take(self, entries: Sequence[Entry], now_ms: int) -> None:
         """Check entries, and apply or refuse them; those that are held already are passed over.
@@ -183,6 +199,8 @@ class Intake:
         try:
             self._bring(record, replica, what)
         except MissingChanges:
+            if self._whole:
+                raise
             self._staging.leave_out(record)
 
     def _bring(self, record: RecordId, replica: Replica | None, what: Arrived) -> None:

@@ -35,6 +35,7 @@ class EntriesJob:
         alone: Keeps them out of other jobs' batches.
         operations: How much work they are; see `paced`.
         contested: The link's contested journals, of which nothing is taken; grows.
+        whole: What they build on has to be here: what is missing may be on another branch.
     """
 
     link: LinkId
@@ -42,6 +43,7 @@ class EntriesJob:
     alone: bool = False
     operations: int = 0
     contested: set[AuthorId] = field(default_factory=set)
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,11 @@ def one_by_one(job: RecordJob) -> list[RecordJob]:
 def contested_of(jobs: Sequence[RecordJob]) -> set[AuthorId]:
     """Return the contested journals of the link that the jobs are of."""
     return next((job.contested for job in jobs if isinstance(job, EntriesJob)), set())
+
+
+def is_whole(jobs: Sequence[RecordJob]) -> bool:
+    """Tell whether entries among the jobs have to find all that they build on."""
+    return any(isinstance(job, EntriesJob) and (job.whole or job.contested) for job in jobs)
 
 
 def size_of(job: RecordJob) -> int:

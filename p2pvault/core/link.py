@@ -170,6 +170,7 @@ class Link:
         source: We have asked for snapshots on this link.
         cuts: How often the peer has said what it does not keep.
         talk: What is said about forks.
+        unforked: The check on the link before found no fork where something was missing.
         inbound_bytes: Received entries that are not applied yet.
         held: Messages that wait until the peer is admitted.
         introductions: How often the peer has greeted us, and said what it knows, by kind.
@@ -192,6 +193,7 @@ class Link:
     source: bool = False
     cuts: int = 0
     talk: Talk = field(default_factory=Talk)
+    unforked: bool = False
     inbound_bytes: int = 0
     held: list[Message] = field(default_factory=list)
     introductions: Counter[int] = field(default_factory=Counter)
@@ -200,6 +202,11 @@ class Link:
     next_beat: float = 0.0
     renew_at: float = float("inf")
     _channel: Channel | None = None
+
+    @property
+    def may_fork(self) -> bool:
+        """Whether the peer may hold another branch of a journal, for all that is known yet."""
+        return not self.unforked and (self.talk.checks is None or bool(self.talk.checks))
 
     @property
     def channel(self) -> Channel:

@@ -133,6 +133,7 @@ class Links:
     def _note_up(self, now: Instant, link: Link, standing: Standing) -> None:
         standing.link, standing.verdict = link.id, None
         standing.address = link.origin.remote
+        link.unforked = standing.unforked
         standing.heard(now)
         if link.origin.dialled is not None:
             standing.note_seen([link.origin.remote])

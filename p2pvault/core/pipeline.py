@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from p2pvault.core.commit import Commit
 from p2pvault.core.content import CLOSED, JOURNAL, JOURNAL_BYTES, Content, after, closing
 from p2pvault.core.folding import FoldJob, fold
-from p2pvault.core.intake import Intake, records_of
+from p2pvault.core.intake import Intake, Rules, records_of
 from p2pvault.core.io import (
     BranchLoaded,
     Effect,
@@ -37,6 +37,7 @@ from p2pvault.core.jobs import (
     entries_of,
     fetched_bytes_of,
     goes_with,
+    is_whole,
     link_of,
     named_by,
     one_by_one,
@@ -445,7 +446,8 @@ class Pipeline:
         actor, vault = self._writer.journal.author, self._writer.journal.vault
         commit = Commit(staging, lookup, self._writer, self._entropy)
         settling = Settling(staging, lookup, commit, actor)
-        intake = Intake(staging, lookup, actor, around.membership, contested_of(jobs))
+        rules = Rules(around.membership, contested_of(jobs), whole=is_whole(jobs))
+        intake = Intake(staging, lookup, actor, rules)
         held = [decode_entry(each.data, vault) for each in answer.quarantined]
         answers: list[tuple[int, Result]] = []
         intake.take(entries_of(jobs), around.now.wall_ms)

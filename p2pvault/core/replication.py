@@ -78,7 +78,9 @@ class Replication:
         read = (decode_entry(data, self._vault) for data in decode_entries(body))
         entries = tuple(entry for entry in read if not content.holds(entry.head))
         link.take_in(sum(len(entry.data) for entry in entries))
-        return EntriesJob(link.id, entries, contested=link.peer.contested) if entries else None
+        if not entries:
+            return None
+        return EntriesJob(link.id, entries, contested=link.peer.contested, whole=link.may_fork)
 
     def took_in(self, link: Link, entries: Iterable[StoredEntry]) -> None:
         """Take note that entries of this link are durable here; the peer has them of course."""

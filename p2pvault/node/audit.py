@@ -85,7 +85,6 @@ class Journals:
     def check(self, reader: Reader, state: StoreState) -> Iterator[News]:
         """Read the whole log; what lies before a base is not needed, and goes sooner or later."""
         after = 0
-        self._heads.update({base.author: base for base in state.bases})
         bases = {base.author: base.n for base in state.bases}
         while page := reader.entries(after, FEED_BYTES_MAX):
             for stored in (each for each in page if each.n > bases.get(each.author, 0)):

@@ -242,8 +242,7 @@ def test_an_edit_under_way_when_a_rollback_is_noticed_is_written_in_the_new_jour
     assert world.value(bob, "notes/one") == {"text": "late"}
     for number in range(20):
         assert world.value(bob, f"notes/new{number}") == {"text": "under way"}
-    entries = [entry for entry in bob.store.entries(0, 1 << 40) if entry.author == old]
-    assert len(entries) == 2
+    assert bob.device.pipeline.durable.journals[old].n == 2
 
 
 @pytest.mark.parametrize("crash_at", range(1, 60, 2))

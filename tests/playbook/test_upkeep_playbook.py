@@ -218,7 +218,7 @@ def test_a_journal_that_begins_behind_its_base_is_sound_and_one_with_a_gap_is_no
     assert state.bases
 
     def findings() -> list[Finding]:
-        journals = Journals(members.vault, members.membership)
+        journals = Journals(members.vault, members.membership, state.bases)
         return only(Finding, journals.check(ada.store, ada.store.state()))
 
     assert findings() == []
