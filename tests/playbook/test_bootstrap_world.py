@@ -6,10 +6,12 @@ from harness.entropy import seeded
 from harness.pairs import effects_of, entries_of, link_of, only
 from harness.world import Party, World, assert_proved, put
 from p2pvault.core import io
-from p2pvault.core.io import Edit, EditRequested, LoadEntries
+from p2pvault.core.io import Edit, EditRequested, LoadEntries, Write
+from p2pvault.core.link import Phase
 from p2pvault.core.loads import LoadSnapshots
 from p2pvault.limits import BACKOFF_MAX_S, KIB, UPKEEP_PAUSE_S
 from p2pvault.protocol.reconcile import Verdict
+from p2pvault.types import Batch, LinkId
 
 LARGE = 40
 """Records of 200 KiB: two windows, so that a cut wire always ends a fetch half way."""
@@ -338,3 +340,45 @@ def test_a_crash_after_any_effect_of_a_fetch_loses_nothing(victim: int):
         settle(world)
         assert_proved(world)
         assert len(world.values(bob)) >= 4 + 5 - 1
+
+
+def test_a_cut_whose_entries_come_from_somewhere_else_is_done_with_too():
+    world = World("else")
+    ada = world.found("ada")
+    bob = world.join("bob", ada)
+    for number in range(LARGE):
+        world.put(ada, f"large/{number}", blob=seeded(number)(200 * KIB))
+    upto = [(head.author, head.n) for head in ada.store.state().journals]
+    while dropped := ada.store.surplus(upto, None).dropped:
+        ada.store.persist(Batch(dropped=dropped))
+    cyd = world.join("cyd", ada)
+    world.part(bob, cyd)
+    fetching_since(world, cyd, 4)
+    assert cyd.device.fetch.source == ada.id
+    world.offline(ada)
+    bob.trace.clear()
+    world.mend()
+    world.online(cyd)
+    world.pass_time(10)
+    assert cyd.device.pipeline.durable.fetching is None
+    assert cyd.device.fetch.source is None
+    assert loads(bob, LoadSnapshots) == []
+    assert cyd.verdict(bob) is Verdict.EQUAL
+    settle(world)
+    assert_proved(world)
+
+
+def test_a_link_that_failed_is_told_and_asked_nothing_more():
+    world, ada = filled(large=LARGE)
+    bob = world.join("bob", ada)
+    fetching_since(world, bob, 16)
+    link = link_of(bob, ada)
+    link.phase = Phase.CLOSED
+    bob.trace.clear()
+    world.run()
+    assert [each for each in only(Write, effects_of(bob)) if each.link == link.id] == []
+    bob.device.fetch._request = None
+    assert bob.device.fetch.lost(LinkId(999)) == []
+    world.offline(bob)
+    settle(world)
+    assert_proved(world)
