@@ -115,8 +115,10 @@ def test_a_gap_ends_the_link_where_entries_count_and_does_not_where_they_are_ref
     judge = Judge({})
     judge.take(*late, built[0])
     more = Judge(name="cyd")
-    more.take(*late, *built)
-    (behind,) = more.written(put("notes/more", x=1))
+    more.take(*late)
+    edits = (put("notes/one", c=1), put("notes/own", mine=1), put("notes/more", x=1))
+    *same, behind = more.written(*edits)
+    assert [entry.hash for entry in same] == [entry.hash for entry in built]
     assert isinstance(fault(judge.take(behind)), UnexpectedMessage)
     judge.take(built[1], behind, link=6)
     assert judge.marked(behind.author) == 3
