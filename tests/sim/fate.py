@@ -37,6 +37,7 @@ class Fate:
         self._random = Random(f"fate/{sim.plan.seed}")
         self._asked: dict[tuple[str, int], set[str]] = {}
         self._serial = 0
+        self._leaving: SimParty | None = None
 
     def play(self) -> None:
         """Let everything happen, then heal the world and judge it.
@@ -71,6 +72,15 @@ class Fate:
             sim.start(party)
             if not self._plan.quiet_healing:
                 sim.give(party, io.NetworkChanged((party.address,)))
+        self._finish_removal()
+
+    def _finish_removal(self) -> None:
+        """A removal that one member knows is a removal for all."""
+        leaving = self._leaving
+        members = [p for p in self._sim.parties if p.counts and p is not leaving]
+        if leaving is not None:
+            known = (not p.device.members.membership.is_member(leaving.id) for p in members)
+            leaving.removed = any(known)
 
     def settle(self) -> None:
         """Wait until all devices are equal and have proved it, and no longer than they may take."""
@@ -143,20 +153,33 @@ class Fate:
         self._sim.give(party, io.NetworkChanged((party.address,)))
 
     def remove(self, party: SimParty) -> None:
-        """Remove a device, if enough are left and one of them may admit others."""
-        members = [each for each in self._sim.parties if each.counts]
-        sure = party.device.members.membership.is_admin(party.id) and party.counts
-        others = [each for each in members if each is not party]
-        if not sure or len(members) <= _MEMBERS_MIN:
-            return
-        gone = self._random.choice(others)
-        self._sim.note(party, f"removes {gone.name}")
-        self._removing(party, gone)
+        """Remove a device, unless too few would be left, or another removal is on its way.
 
-    def _removing(self, party: SimParty, gone: SimParty) -> None:
-        # A removal may be refused, or lost with the device before it is durable.
+        One at a time: devices that remove each other at once part for ever, as they should, and who
+        is left then is a question of the rules, which have tests of their own.
+        """
+        self._see_removal()
+        members = [each for each in self._sim.parties if each.counts]
+        is_admin = party.counts and party.device.members.membership.is_admin(party.id)
+        if self._leaving is not None or not is_admin or len(members) <= _MEMBERS_MIN:
+            return
+        self._leaving = self._random.choice([each for each in members if each is not party])
+        self._sim.note(party, f"removes {self._leaving.name}")
         request = next(self._sim._requests)
-        self._sim.give(party, io.RevokeRequested(request, gone.id.hex()))
+        self._sim.give(party, io.RevokeRequested(request, self._leaving.id.hex()))
+
+    def _see_removal(self) -> None:
+        """Take note of what became of the removal on its way: known to all, or to nobody any more."""
+        if self._leaving is None:
+            return
+        members = [p for p in self._sim.parties if p.counts and p is not self._leaving]
+        if any(party.switched_off for party in members):
+            return
+        knowing = [not party.device.members.membership.is_member(self._leaving.id) for party in members]
+        if all(knowing):
+            self._leaving.removed = True
+        if all(knowing) or not any(knowing):
+            self._leaving = None
 
     def admit(self, party: SimParty) -> None:
         """Pair a new device, or one that was wiped."""
