@@ -147,7 +147,7 @@ class Fate:
         """Move a device to another address."""
         self._serial += 1
         self._sim.note(party, "moves")
-        party.address = Address(f"10.1.{self._serial}.1", 4_000)
+        party.address = Address(f"10.1.{self._serial // 250}.{self._serial % 250 + 1}", 4_000)
         for cable in self._sim.network.cables_of(party):
             self._sim.network.break_off(cable)
         self._sim.give(party, io.NetworkChanged((party.address,)))

@@ -247,7 +247,7 @@ class Network:
             )
 
     def _pieces(self, data: bytes) -> list[bytes]:
-        if self._random.random() < self._plan.garble_rate:
+        if self._sim.faults and self._random.random() < self._plan.garble_rate:
             data = self._garbled(data)
         if len(data) < 2 or self._random.random() >= self._plan.dribble_rate:
             return [data]

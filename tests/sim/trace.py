@@ -7,7 +7,7 @@ from functools import cache
 from hashlib import blake2b
 from typing import Any
 
-_TAIL = 400
+_TAIL = 400_000
 _BYTES_SHOWN = 12
 
 
