@@ -27,6 +27,8 @@ _LOOK_S = 5.0
 
 _MEMBERS_MIN = 2
 
+_MEMBERS_MAX = 7
+
 
 class Fate:
     """Plays one plan against one world."""
@@ -36,6 +38,7 @@ class Fate:
         self._plan = sim.plan
         self._random = Random(f"fate/{sim.plan.seed}")
         self._asked: dict[tuple[str, int], set[str]] = {}
+        self._lives: dict[tuple[str, int], int] = {}
         self._serial = 0
         self._leaving: SimParty | None = None
 
@@ -58,6 +61,7 @@ class Fate:
         self.settle()
         self._last_edits()
         self.settle()
+        self._check_settled()
         judge(self._sim, self.acknowledged())
 
     def heal(self) -> None:
@@ -96,6 +100,13 @@ class Fate:
             if party.counts:
                 self.edit(party)
         self._sim.pass_time(_LOOK_S)
+
+    def _check_settled(self) -> None:
+        """Every request was answered or refused, unless its device forgot it in a crash."""
+        for party in self._sim.parties:
+            for (name, request), life in self._lives.items():
+                if name == party.name and life == party.life and request not in party.answers:
+                    raise Violation(f"{name} never answers request {request}")
 
     def acknowledged(self) -> dict[str, set[str]]:
         """Return the fields of all edits that were answered with success, by device."""
@@ -163,10 +174,23 @@ class Fate:
         is_admin = party.counts and party.device.members.membership.is_admin(party.id)
         if self._leaving is not None or not is_admin or len(members) <= _MEMBERS_MIN:
             return
-        self._leaving = self._random.choice([each for each in members if each is not party])
+        gone = self._random.choice([each for each in members if each is not party])
+        if not self._may_go(party, gone):
+            return
+        self._leaving = gone
         self._sim.note(party, f"removes {self._leaving.name}")
         request = next(self._sim._requests)
         self._sim.give(party, io.RevokeRequested(request, self._leaving.id.hex()))
+
+    def _may_go(self, party: SimParty, gone: SimParty) -> bool:
+        """Tell whether nothing that a device decided would fall with it, or might yet be decided.
+
+        What somebody admitted while it was being removed elsewhere is void, and who is left is then
+        a question of the rules again.
+        """
+        known = party.device.members.log
+        told = all(operation.hash in known for operation in gone.device.members.log.operations)
+        return told and not any(guest.is_at(gone) for guest in self._sim.guests)
 
     def _see_removal(self) -> None:
         """Take note of what became of the removal on its way: known to all, or to nobody any more."""
@@ -182,7 +206,24 @@ class Fate:
             self._leaving = None
 
     def admit(self, party: SimParty) -> None:
-        """Pair a new device, or one that was wiped."""
+        """Pair a new device, with all the ceremony."""
+        members = [each for each in self._sim.parties if each.counts]
+        if party.counts and party is not self._leaving and len(members) < _MEMBERS_MAX:
+            name = f"new{len(self._sim.guests)}"
+            self._sim.note(party, f"invites {name}")
+            self._sim.invite(party, name, admin=self._random.random() < 0.5)
+
+    def wipe(self, party: SimParty) -> None:
+        """Lose a device and all that is on it; the person pairs a new one, and may be unlucky."""
+        self._see_removal()
+        others = [p for p in self._sim.parties if p.counts and p not in (party, self._leaving)]
+        admins = [p for p in others if p.device.members.membership.is_admin(p.id)]
+        if not party.counts or party is self._leaving or len(others) < _MEMBERS_MIN or not admins:
+            return
+        self._sim.note(party, "is wiped")
+        self._sim.lose(party, power=True)
+        party.wiped = True
+        self.admit(self._random.choice(admins))
 
     # What goes wrong ---------------------------------------------------------------------
 
@@ -252,7 +293,9 @@ class Fate:
         self._sim.note(party, f"lies: {lie_to(self._sim, party, self._random)}")
 
     def _ask(self, party: SimParty, fields: set[str], *edits: io.Edit) -> None:
-        self._asked[party.name, self._sim.edit(party, *edits)] = fields
+        request = self._sim.edit(party, *edits)
+        self._asked[party.name, request] = fields
+        self._lives[party.name, request] = party.life
 
     def _field(self) -> str:
         self._serial += 1

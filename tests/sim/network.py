@@ -14,7 +14,7 @@ from p2pvault.limits import DIAL_S, WRITE_STALL_S
 from p2pvault.types import Address, LinkId
 
 if TYPE_CHECKING:
-    from sim.simulation import SimParty, Simulation
+    from sim.simulation import End, Simulation
 
 _SOCKET_BYTES = 256 * 1024
 """What the operating systems on both ends take in although nobody reads it."""
@@ -60,12 +60,12 @@ class Cable:
         up: The ends that have not been told that it is over.
     """
 
-    links: dict["SimParty", LinkId]
-    lives: dict["SimParty", int]
-    ways: dict["SimParty", Way]
-    up: list["SimParty"] = field(default_factory=list)
+    links: dict["End", LinkId]
+    lives: dict["End", int]
+    ways: dict["End", Way]
+    up: list["End"] = field(default_factory=list)
 
-    def other(self, party: "SimParty") -> "SimParty":
+    def other(self, party: "End") -> "End":
         (other,) = (end for end in self.links if end is not party)
         return other
 
@@ -83,7 +83,7 @@ class Network:
 
     # What devices do ---------------------------------------------------------------------
 
-    def dial(self, party: "SimParty", attempt: int, address: Address) -> None:
+    def dial(self, party: "End", attempt: int, address: Address) -> None:
         """Open a stream, or say after a while that it cannot be."""
         target = self._sim.party_at(address)
         failed = io.DialFailed(attempt)
@@ -92,26 +92,38 @@ class Network:
         elif self.is_parted(party, target) or target.switched_off:
             self._sim.feed_at(self._now + self._latency(), party, failed)
         else:
-            self._connect(party, target, attempt, address)
+            links = self._connect(party, target).links
+            remote = Address(party.address.host, 30_000 + links[party] % 30_000)
+            accepted = io.LinkUp(links[target], None, remote)
+            self._tell(party, target, accepted, io.LinkUp(links[party], attempt, address))
 
-    def _connect(
-        self, party: "SimParty", target: "SimParty", attempt: int, address: Address
-    ) -> None:
+    def _connect(self, party: "End", target: "End") -> Cable:
         links = {party: self._sim.next_link(), target: self._sim.next_link()}
         cable = Cable(
             links, {party: party.life, target: target.life}, {party: Way(), target: Way()}
         )
         cable.up = [party, target]
         self._cables |= {link: cable for link in links.values()}
-        there = self._now + self._latency()
-        back = there + self._latency()
-        cable.ways[party].arrived_at = there
-        cable.ways[target].arrived_at = back
-        host = Address(party.address.host, 30_000 + links[party] % 30_000)
-        self._sim.feed_at(there, target, io.LinkUp(links[target], None, host))
-        self._sim.feed_at(back, party, io.LinkUp(links[party], attempt, address))
+        return cable
 
-    def write(self, party: "SimParty", link: LinkId, data: bytes) -> None:
+    def _tell(self, party: "End", target: "End", there: io.Input, back: io.Input) -> None:
+        """Let both ends learn of a new stream, before anything that is sent on it."""
+        cable = self._cables[there.link]
+        for end, other, given in ((target, party, there), (party, target, back)):
+            due = self._now + self._latency() * (1 if end is target else 2)
+            cable.ways[other].arrived_at = due
+            self._sim.feed_at(due, end, given)
+
+    def pair(self, guest: "End", sponsor: "End") -> None:
+        """Open a stream to the pairing listener of a device, if it can be reached."""
+        if sponsor.switched_off or self.is_parted(guest, sponsor):
+            return
+        cable = self._connect(guest, sponsor)
+        links = cable.links
+        up = io.LinkUp(links[guest], 0, sponsor.address)
+        self._tell(guest, sponsor, io.PairingStreamUp(links[sponsor]), up)
+
+    def write(self, party: "End", link: LinkId, data: bytes) -> None:
         """Send bytes; on a stream that is over they go nowhere."""
         cable = self._cables.get(link)
         if cable is None or party not in cable.up:
@@ -132,7 +144,7 @@ class Network:
                 self._now + WRITE_STALL_S, party, lambda: self._give_up(cable, party, way)
             )
 
-    def hang_up(self, party: "SimParty", link: LinkId) -> None:
+    def hang_up(self, party: "End", link: LinkId) -> None:
         """End a stream from one side, after what was written."""
         if link in self._strangers:
             self._strangers.remove(link)
@@ -147,7 +159,7 @@ class Network:
 
     # What goes wrong ---------------------------------------------------------------------
 
-    def part(self, one: "SimParty", other: "SimParty", *, silent: bool) -> None:
+    def part(self, one: "End", other: "End", *, silent: bool) -> None:
         """Let nothing pass from one device to another; with `silent`, nobody is told."""
         self._barriers[one.name, other.name] = silent
         for cable in self._between(one, other):
@@ -180,7 +192,7 @@ class Network:
         for party in self._random.choice([list(cable.links)[:1], list(cable.links)]):
             cable.ways[party].dead = True
 
-    def lose(self, party: "SimParty", *, power: bool) -> None:
+    def lose(self, party: "End", *, power: bool) -> None:
         """A device is gone, by a crash (its system ends its streams) or without its power."""
         for cable in self.cables_of(party):
             cable.up.remove(party)
@@ -189,26 +201,26 @@ class Network:
             else:
                 self._end_after(cable, party)
 
-    def cables_of(self, party: "SimParty") -> list[Cable]:
+    def cables_of(self, party: "End") -> list[Cable]:
         """Return the streams of a device, oldest first."""
         return [cable for cable in self._all() if party in cable.up]
 
-    def link_to(self, party: "SimParty", link: LinkId) -> "SimParty | None":
+    def link_to(self, party: "End", link: LinkId) -> "End | None":
         """Return who is at the other end of a stream."""
         cable = self._cables.get(link)
         return cable.other(party) if cable is not None and party in cable.up else None
 
-    def is_parted(self, one: "SimParty", other: "SimParty") -> bool:
+    def is_parted(self, one: "End", other: "End") -> bool:
         """Tell whether something stands between two devices, in either direction."""
         names = one.name, other.name
         return names in self._barriers or names[::-1] in self._barriers
 
-    def is_silent(self, one: "SimParty", other: "SimParty") -> bool:
+    def is_silent(self, one: "End", other: "End") -> bool:
         """Tell whether what stands between them gives no answer."""
         names = one.name, other.name
         return self._barriers.get(names, False) or self._barriers.get(names[::-1], False)
 
-    def knock(self, party: "SimParty", *pieces: bytes) -> None:
+    def knock(self, party: "End", *pieces: bytes) -> None:
         """Let a stranger connect and send something."""
         link, due = self._sim.next_link(), self._now
         self._strangers.append(link)
@@ -218,7 +230,7 @@ class Network:
             given = io.BytesReceived(link, piece)
             self._sim.post(due, party, lambda given=given: self._from_stranger(party, given))
 
-    def _from_stranger(self, party: "SimParty", given: io.BytesReceived) -> None:
+    def _from_stranger(self, party: "End", given: io.BytesReceived) -> None:
         if given.link in self._strangers:
             self._sim.handle(party, given)
 
@@ -234,10 +246,10 @@ class Network:
     def _all(self) -> list[Cable]:
         return list(dict.fromkeys(self._cables.values()))
 
-    def _between(self, one: "SimParty", other: "SimParty") -> list[Cable]:
+    def _between(self, one: "End", other: "End") -> list[Cable]:
         return [cable for cable in self._all() if one in cable.links and other in cable.links]
 
-    def _carry(self, cable: Cable, sender: "SimParty", data: bytes) -> None:
+    def _carry(self, cable: Cable, sender: "End", data: bytes) -> None:
         way, receiver = cable.ways[sender], cable.other(sender)
         for piece in self._pieces(data):
             due = max(way.arrived_at, way.free_at + self._latency())
@@ -265,19 +277,19 @@ class Network:
             case _:
                 return data[at:]
 
-    def _deliver(self, cable: Cable, receiver: "SimParty", piece: bytes) -> None:
+    def _deliver(self, cable: Cable, receiver: "End", piece: bytes) -> None:
         if receiver in cable.up and cable.lives[receiver] == receiver.life:
             self._sim.handle(receiver, io.BytesReceived(cable.links[receiver], piece))
         elif not receiver.switched_off and not cable.ways[receiver].stands:
             self._end(cable, cable.other(receiver), self._now + self._latency())
 
-    def _say_taken(self, cable: Cable, party: "SimParty", due: float) -> None:
+    def _say_taken(self, cable: Cable, party: "End", due: float) -> None:
         way = cable.ways[party]
         if way.taken_at is None:
             self._sim.post(due, party, lambda: self._taken(cable, party))
         way.taken_at = due
 
-    def _taken(self, cable: Cable, party: "SimParty") -> None:
+    def _taken(self, cable: Cable, party: "End") -> None:
         way = cable.ways[party]
         due, way.taken_at = way.taken_at, None
         assert due is not None, "it was asked for"
@@ -286,7 +298,7 @@ class Network:
         elif party in cable.up:
             self._sim.handle(party, io.Writable(cable.links[party]))
 
-    def _go_on(self, cable: Cable, party: "SimParty") -> None:
+    def _go_on(self, cable: Cable, party: "End") -> None:
         way = cable.ways[party]
         held, way.held, way.stuck_bytes = way.held, None, 0
         way.free_at = max(way.free_at, self._now)
@@ -301,7 +313,7 @@ class Network:
 
     # Ending ------------------------------------------------------------------------------
 
-    def _end_after(self, cable: Cable, party: "SimParty") -> None:
+    def _end_after(self, cable: Cable, party: "End") -> None:
         """Tell the other end that nothing more comes, behind all that is under way."""
         way = cable.ways[party]
         if way.held is not None:
@@ -310,11 +322,11 @@ class Network:
             way.arrived_at = max(way.arrived_at, self._now + self._latency())
             self._end(cable, cable.other(party), way.arrived_at)
 
-    def _end(self, cable: Cable, party: "SimParty", due: float) -> None:
+    def _end(self, cable: Cable, party: "End", due: float) -> None:
         life = cable.lives[party]
         self._sim.post(due, party, lambda: self._down(cable, party), life=life)
 
-    def _down(self, cable: Cable, party: "SimParty") -> None:
+    def _down(self, cable: Cable, party: "End") -> None:
         if party not in cable.up:
             return
         cable.up.remove(party)
@@ -323,6 +335,6 @@ class Network:
                 self._cables.pop(link, None)
         self._sim.handle(party, io.LinkDown(cable.links[party]))
 
-    def _give_up(self, cable: Cable, party: "SimParty", way: Way) -> None:
+    def _give_up(self, cable: Cable, party: "End", way: Way) -> None:
         if way.stands:
             self._down(cable, party)

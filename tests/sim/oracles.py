@@ -25,10 +25,11 @@ from p2pvault.limits import (
     UNACKNOWLEDGED_BYTES_MAX,
 )
 from p2pvault.protocol.journal import decode_entry
+from p2pvault.protocol.membership.decode import decode
 from p2pvault.protocol.membership.history import positions
 from p2pvault.protocol.membership.operation import NewEpoch, Remove
 from p2pvault.protocol.reconcile import Verdict
-from p2pvault.types import Batch, RecordId
+from p2pvault.types import Batch, DeviceId, RecordId
 from sim.disk import Disk
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ class Watch:
         self._sim = sim
         self._entries: dict[tuple[bytes, int], bytes] = {}
         self._changes: dict[tuple[bytes, bytes, int], bytes] = {}
+        self._operations: dict[tuple[bytes, int], bytes] = {}
         self._settled: set[tuple[str, int]] = set()
-        self._standing: dict[tuple[str, bytes], tuple[object, object]] = {}
 
     # At every transition -----------------------------------------------------------------
 
@@ -112,8 +113,11 @@ class Watch:
                 continue
             self._entries[key] = stored.hash
             self._note_changes(stored.data)
-        if not disk.truths:
-            raise Violation("a disk that was never empty")
+        for operation in batch.operations:
+            written = decode(operation.data).operation
+            key = (written.author, written.n)
+            if self._operations.setdefault(key, operation.hash) != operation.hash:
+                raise Violation(f"two membership operations {written.n} by one device")
 
     def _note_changes(self, data: bytes) -> None:
         vault = self._sim.parties[0].device.members.vault
@@ -184,9 +188,16 @@ def _check_equal(sim: "Simulation", members: list["SimParty"]) -> None:
             raise Violation(f"{party.name} and {first.name} hold different journals")
         if party.device.members.durable.heads != first.device.members.durable.heads:
             raise Violation(f"{party.name} and {first.name} know different operations")
-        expected_ids = {each.id for each in members}
-        if set(party.device.members.membership.members) != expected_ids:
-            raise Violation(f"{party.name} does not know who belongs to the vault")
+        _check_members(sim, party, {each.id for each in members})
+
+
+def _check_members(sim: "Simulation", party: "SimParty", ids: set[DeviceId]) -> None:
+    """All who count belong, and nobody else but those who were wiped, or never came to be."""
+    known = set(party.device.members.membership.members)
+    ghosts = {each.id for each in sim.parties if each.wiped}
+    ghosts |= {guest.id for guest in sim.guests if not guest.stored}
+    if not ids <= known <= ids | ghosts:
+        raise Violation(f"{party.name} does not know who belongs to the vault")
 
 
 def values(party: "SimParty") -> dict[RecordId, object]:

@@ -28,7 +28,7 @@ class Plan:
         garble_rate: Chance that somebody on the way changes, repeats or drops bytes.
         sighting_loss: Chance that a device misses an announcement.
         edit, edit_many, edit_bulky, delete, rename, restart, crash, sleep, cut, part, mend, fill_disk,
-        free_disk, jump_clock, readdress, stranger, lie, remove, admit: Weights of the moves.
+        free_disk, jump_clock, readdress, stranger, lie, remove, admit, wipe: Weights of the moves.
         quiet_healing: Whether devices are left to find out by themselves that all is well again.
     """
 
@@ -65,6 +65,7 @@ class Plan:
     lie: int
     remove: int
     admit: int
+    wipe: int
     quiet_healing: bool
 
     def __str__(self) -> str:
@@ -95,6 +96,7 @@ MOVES = (
     "lie",
     "remove",
     "admit",
+    "wipe",
 )
 """The fields of a plan that are weights of moves; each is the name of a method of `Fate`."""
 
@@ -143,5 +145,6 @@ def draw_plan(seed: int) -> Plan:
         lie=weight(0, 0, 3),
         remove=weight(0, 1),
         admit=weight(0, 1),
+        wipe=weight(0, 0, 1),
         quiet_healing=random.random() < 0.3,
     )

@@ -5,11 +5,12 @@ of their time, so one seed is one history. Each device has clocks of its own: mo
 starts anew when its power was gone, and a wall clock that somebody may set.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
 from random import Random
+from typing import Protocol
 
 from harness.world import Party, Step, World
 from p2pvault.core import io
@@ -17,6 +18,7 @@ from p2pvault.core.start import NewVault, device_of
 from p2pvault.errors import StoreFull, StoreUnwritable
 from p2pvault.types import Address, Batch, DeviceId, Instant, LinkId, Role
 from sim.disk import Disk
+from sim.guest import Guest
 from sim.network import Network
 from sim.oracles import Watch
 from sim.plan import Plan
@@ -41,8 +43,7 @@ class SimParty(Party):
         persisting: The batch that its disk has in hand.
         standing: Whether it still counts.
         lies: Whether it sometimes says what a device of ours would not.
-        opened: How far a person has got: the number of its lives, for its randomness.
-    """
+        """
 
     disk: Disk = field(kw_only=True)
     boot: float = 0.0
@@ -60,6 +61,24 @@ class SimParty(Party):
         return not self.removed and not self.wiped
 
 
+class End(Protocol):
+    """What streams lead to: a device, or one that is about to join.
+
+    Attributes:
+        name: What it is called.
+        address: Where it is.
+        life: Which life it is in.
+        switched_off: Whether it is gone.
+        asleep_until: It does nothing before that.
+    """
+
+    name: str
+    address: Address
+    life: int
+    switched_off: bool
+    asleep_until: float
+
+
 class Simulation(World):
     """Devices under virtual time.
 
@@ -69,6 +88,7 @@ class Simulation(World):
         watch: Looks at everything that happens.
         trace: Remembers it.
         inputs: How many inputs the devices have taken.
+        guests: Everybody who ever tried to join, by the ceremony.
         faults: Whether disks and devices fail now.
     """
 
@@ -80,11 +100,13 @@ class Simulation(World):
         self.trace = trace
         self.inputs = 0
         self.faults = False
+        self.guests: list[Guest] = []
         self._disk_random = Random(f"disk/{plan.seed}")
         self._crash_random = Random(f"crash/{plan.seed}")
-        self._events: list[tuple[float, int, SimParty | None, int | None, Step]] = []
+        self._events: list[tuple[float, int, End | None, int | None, Step]] = []
         self._serial = count()
         self._free_at: dict[Hashable, float] = {}
+        self._invited: dict[tuple[str, int], Guest] = {}
         self._advance(1_000.0)
         self.network = Network(self, Random(f"network/{plan.seed}"))
         self.watch = Watch(self)
@@ -147,6 +169,20 @@ class Simulation(World):
         """Return a device by its id."""
         return next((party for party in self.parties if party.id == device), None)
 
+    def invite(self, sponsor: SimParty, name: str, *, admin: bool) -> None:
+        """Let a device show a code, and another one that has no vault try to join with it."""
+        request = next(self._requests)
+        guest = Guest(self, name, sponsor, request, self._entropy(name, "guest"))
+        self.guests.append(guest)
+        self._invited[sponsor.name, request] = guest
+        listening = (Address(sponsor.address.host, 4_001),)
+        self.give(sponsor, io.PairingRequested(request, admin, listening))
+
+    def move_in(self, name: str, vault: NewVault) -> None:
+        """Start a device that has joined."""
+        party = self._party(name, vault)
+        self.note(party, "has joined")
+
     def next_link(self) -> LinkId:
         """Return a name for the end of a stream."""
         return LinkId(next(self._links))
@@ -162,14 +198,14 @@ class Simulation(World):
     # Time --------------------------------------------------------------------------------
 
     def post(
-        self, due: float, party: SimParty | None, step: Step, life: int | None = _SAME_LIFE
+        self, due: float, party: End | None, step: Step, life: int | None = _SAME_LIFE
     ) -> None:
         """Let something happen at a time: in the device's present life, another one, or any."""
         if life == _SAME_LIFE:
             life = party.life if party is not None else None
         heappush(self._events, (due, next(self._serial), party, life, step))
 
-    def feed_at(self, due: float, party: SimParty, given: io.Input) -> None:
+    def feed_at(self, due: float, party: SimParty | Guest, given: io.Input) -> None:
         """Give a device an input at a time, if it lives on until then."""
         self.post(due, party, lambda: self.handle(party, given))
 
@@ -223,8 +259,11 @@ class Simulation(World):
 
     # Performing --------------------------------------------------------------------------
 
-    def handle(self, party: SimParty, given: io.Input) -> None:
+    def handle(self, party: SimParty | Guest, given: io.Input) -> None:
         """Give a device an input now, and do what it asks for until it is done or crashes."""
+        if isinstance(party, Guest):
+            party.take(given)
+            return
         self.inputs += 1
         self.trace.note(self.now.monotonic, party.name, given)
         life = party.life
@@ -266,6 +305,8 @@ class Simulation(World):
             case io.Answer(request):
                 self.watch.answered(party, request)
                 super()._perform(party, effect)
+            case io.PairingNews(request, news):
+                self._invited[party.name, request].news(news)
             case io.Report() | io.Publish():
                 self.watch.said(party, effect)
             case _:
@@ -314,6 +355,3 @@ def setting(plan: Plan, trace: Trace) -> Simulation:
         sim.join(name, first, roles.choice([Role.ADMIN, Role.ADMIN, Role.MEMBER]))
     sim.pass_time(5)
     return sim
-
-
-Chance = Callable[[float], bool]
