@@ -72,10 +72,11 @@ class Fate:
         sim.network.mend(wholly=True)
         for party in sim.parties:
             party.disk_full = False
-            party.asleep_until = min(party.asleep_until, sim.now.monotonic)
             sim.start(party)
             if not self._plan.quiet_healing:
                 sim.give(party, io.NetworkChanged((party.address,)))
+        # Whoever sleeps does not know yet; what waits for it keeps its order.
+        sim.pass_time(max(0.0, *(party.asleep_until - sim.now.monotonic for party in sim.parties)))
         self._finish_removal()
 
     def _finish_removal(self) -> None:
@@ -234,7 +235,7 @@ class Fate:
     def sleep(self, party: SimParty) -> None:
         seconds = self._random.choice([5, 60, 600])
         self._sim.note(party, f"sleeps {seconds} s")
-        party.asleep_until = self._sim.now.monotonic + seconds
+        party.asleep_until = max(party.asleep_until, self._sim.now.monotonic + seconds)
 
     def cut(self, party: SimParty) -> None:
         cables = self._sim.network.cables_of(party)
