@@ -10,9 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from p2pvault.core.kinds import Kind
-from p2pvault.core.link import Link
 from p2pvault.crdt.record import Record
-from p2pvault.crypto.channel import Channel
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.protocol.introduction import encode_secrets
 from p2pvault.protocol.journal import Journal, Writer, decode_entry, write_entry
@@ -33,35 +31,34 @@ def lie_to(sim: "Simulation", liar: "SimParty", random: Random) -> str:
     link = random.choice(links)
     name, lie = random.choice(LIES)
     liar.lies = True
-    messages = lie(liar, link, random)
-    assert isinstance(link.channel, Channel), "it speaks through the real thing"
-    data = b"".join(link.seal(Kind(kind) if kind in set(Kind) else kind, body) for kind, body in messages)
+    messages = lie(liar, sim, random)
+    data = b"".join(link.channel.seal(kind, body) for kind, body in messages)
     sim.network.write(liar, link.id, data)
     return name
 
 
-Lie = Callable[["SimParty", Link, Random], Sequence[Message]]
+Lie = Callable[["SimParty", "Simulation", Random], Sequence[Message]]
 
 
-def _noise(_: "SimParty", __: Link, random: Random) -> list[Message]:
+def _noise(_: "SimParty", __: "Simulation", random: Random) -> list[Message]:
     """A body that is nothing, under every kind there is."""
     return [(random.choice(list(Kind)), random.randbytes(random.randrange(200)))]
 
 
-def _unknown_kind(_: "SimParty", __: Link, random: Random) -> list[Message]:
+def _unknown_kind(_: "SimParty", __: "Simulation", random: Random) -> list[Message]:
     return [(random.randrange(100, 256), b"\x90")]
 
 
-def _replay(liar: "SimParty", _: Link, random: Random) -> list[Message]:
+def _replay(liar: "SimParty", _: "Simulation", random: Random) -> list[Message]:
     """Entries that everybody has had for long: harmless, and acknowledged again."""
     return _some(liar, random, lambda entries: entries[: random.randrange(1, 9)])
 
 
-def _backwards(liar: "SimParty", _: Link, random: Random) -> list[Message]:
+def _backwards(liar: "SimParty", _: "Simulation", random: Random) -> list[Message]:
     return _some(liar, random, lambda entries: entries[::-1][:9])
 
 
-def _changed(liar: "SimParty", _: Link, random: Random) -> list[Message]:
+def _changed(liar: "SimParty", _: "Simulation", random: Random) -> list[Message]:
     """An entry with one bit of it turned."""
 
     def turn(entries: list[bytes]) -> list[bytes]:
@@ -79,7 +76,7 @@ def _some(
     return [(Kind.ENTRIES, encode_entries(choose(entries)))] if entries else []
 
 
-def _ahead(liar: "SimParty", _: Link, random: Random) -> list[Message]:
+def _ahead(liar: "SimParty", _: "Simulation", random: Random) -> list[Message]:
     """The entry after the next: it leaves a gap in the liar's own journal."""
     return [(Kind.ENTRIES, encode_entries([_entry_after(liar, 1 + random.randrange(3))]))]
 
@@ -94,7 +91,7 @@ def _entry_after(liar: "SimParty", gap: int) -> bytes:
     return write_entry(writer, after, (), 0, [(RecordId(bytes(16)), chunk)]).data
 
 
-def _stranger(liar: "SimParty", _: Link, random: Random) -> list[Message]:
+def _stranger(liar: "SimParty", _: "Simulation", random: Random) -> list[Message]:
     """An entry by a device that nobody admitted."""
     keys = DeviceKeys.generate(random.randbytes)
     vault = liar.device.members.vault
@@ -104,7 +101,7 @@ def _stranger(liar: "SimParty", _: Link, random: Random) -> list[Message]:
     return [(Kind.ENTRIES, encode_entries([entry.data]))]
 
 
-def _forged(liar: "SimParty", _: Link, random: Random) -> list[Message]:
+def _forged(liar: "SimParty", _: "Simulation", random: Random) -> list[Message]:
     """A new journal of another member, signed by the liar."""
     others = liar.device.members.others
     if not others:
@@ -118,7 +115,7 @@ def _forged(liar: "SimParty", _: Link, random: Random) -> list[Message]:
     return [(Kind.ENTRIES, encode_entries([entry.data]))]
 
 
-def _as_another(liar: "SimParty", _: Link, random: Random) -> list[Message]:
+def _as_another(liar: "SimParty", _: "Simulation", random: Random) -> list[Message]:
     """A change under another's actor, in an entry that is the liar's own."""
     journal = Journal(
         liar.device.members.vault, liar.id, JournalId(random.randbytes(16))
@@ -129,7 +126,21 @@ def _as_another(liar: "SimParty", _: Link, random: Random) -> list[Message]:
     return [(Kind.ENTRIES, encode_entries([entry.data]))]
 
 
-def _claim(liar: "SimParty", _: Link, random: Random) -> list[Message]:
+def _relay_removed(liar: "SimParty", sim: "Simulation", random: Random) -> list[Message]:
+    """What a removed device wrote since, as if nobody had removed it."""
+    held = liar.device.pipeline.durable.journals
+    later = [
+        stored.data
+        for gone in sim.parties
+        if gone.removed and not gone.wiped
+        for stored in gone.disk.all_entries()
+        if stored.author == gone.device.pipeline.author
+        and stored.n > (held[stored.author].n if stored.author in held else 0)
+    ]
+    return [(Kind.ENTRIES, encode_entries(later[: random.randint(1, 3)]))] if later else []
+
+
+def _claim(liar: "SimParty", _: "Simulation", random: Random) -> list[Message]:
     """To hold what nobody wrote, with the content of nobody."""
     heads = sorted(liar.device.pipeline.durable.journals.values(), key=lambda head: head.author)
     if not heads:
@@ -138,7 +149,7 @@ def _claim(liar: "SimParty", _: Link, random: Random) -> list[Message]:
     return [(Kind.HAVE, encode_have(Have((more,), random.randbytes(32))))]
 
 
-def _disclaim(liar: "SimParty", _: Link, random: Random) -> list[Message]:
+def _disclaim(liar: "SimParty", _: "Simulation", random: Random) -> list[Message]:
     """To hold less than it said."""
     heads = [head for head in liar.device.pipeline.durable.journals.values() if head.n > 1]
     if not heads:
@@ -147,12 +158,12 @@ def _disclaim(liar: "SimParty", _: Link, random: Random) -> list[Message]:
     return [(Kind.HAVE, encode_have(Have((less,), random.randbytes(32))))]
 
 
-def _false_secret(liar: "SimParty", _: Link, random: Random) -> list[Message]:
+def _false_secret(liar: "SimParty", _: "Simulation", random: Random) -> list[Message]:
     epoch = liar.device.members.membership.epochs[0].id
     return [(Kind.SECRETS, encode_secrets(((epoch, random.randbytes(32)),)))]
 
 
-def _too_much(_: "SimParty", __: Link, random: Random) -> list[Message]:
+def _too_much(_: "SimParty", __: "Simulation", random: Random) -> list[Message]:
     """More of one kind than a link may carry."""
     return [(Kind.KNOWN, b"\x92\x90\x90")] * 8
 
@@ -167,6 +178,7 @@ LIES: tuple[tuple[str, Lie], ...] = (
     ("an entry by a stranger", _stranger),
     ("an entry in another's name", _forged),
     ("a change in another's name", _as_another),
+    ("entries of a removed device", _relay_removed),
     ("more than it holds", _claim),
     ("less than it held", _disclaim),
     ("a false secret", _false_secret),

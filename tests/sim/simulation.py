@@ -20,12 +20,18 @@ from p2pvault.types import Address, Batch, DeviceId, Instant, LinkId, Role
 from sim.disk import Disk
 from sim.guest import Guest
 from sim.network import Network
-from sim.oracles import Watch
+from sim.oracles import Violation, Watch
 from sim.plan import Plan
 from sim.trace import Trace
 
 _START_MS = 1_790_000_000_000
 _SAME_LIFE = -1
+
+_EVENTS_MAX = 1_000_000
+"""Within one wait: ten times what the busiest seed needs in ten minutes of its time."""
+
+_EVENTS_AT_ONCE_MAX = 20_000
+"""At one moment: a write of a device that dribbles into thirty pieces, and everything after a sleep."""
 
 _DELAYS_S = {"inputs": 0.001, "log": 0.0, "records": 0.0, "writer": 0.0}
 """What things take besides the disk."""
@@ -105,6 +111,7 @@ class Simulation(World):
         self._crash_random = Random(f"crash/{plan.seed}")
         self._events: list[tuple[float, int, End | None, int | None, Step]] = []
         self._serial = count()
+        self._moment, self._events_now = 0.0, 0
         self._free_at: dict[Hashable, float] = {}
         self._invited: dict[tuple[str, int], Guest] = {}
         self._advance(1_000.0)
@@ -209,7 +216,7 @@ class Simulation(World):
         """Give a device an input at a time, if it lives on until then."""
         self.post(due, party, lambda: self.handle(party, given))
 
-    def pass_time(self, seconds: float, wakes_max: int = 2_000_000) -> None:
+    def pass_time(self, seconds: float, wakes_max: int = _EVENTS_MAX) -> None:
         """Let all happen that happens within a time."""
         end = self.now.monotonic + seconds
         for _ in range(wakes_max):
@@ -217,7 +224,16 @@ class Simulation(World):
                 self._advance(end)
                 return
             self._happen()
-        raise AssertionError("a device does not let time pass")
+            self._check_progress()
+        raise Violation("the devices do not come to rest")
+
+    def _check_progress(self) -> None:
+        """Time has to pass: a device may not keep itself busy at one moment."""
+        if self.now.monotonic > self._moment:
+            self._moment, self._events_now = self.now.monotonic, 0
+        self._events_now += 1
+        if self._events_now > _EVENTS_AT_ONCE_MAX:
+            raise Violation("a device does not let time pass")
 
     def _happen(self) -> None:
         due, serial, party, life, step = heappop(self._events)
