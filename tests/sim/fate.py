@@ -202,7 +202,9 @@ class Fate:
         members = [p for p in self._sim.parties if p.counts and p is not self._leaving]
         if any(party.switched_off for party in members):
             return
-        knowing = [not party.device.members.membership.is_member(self._leaving.id) for party in members]
+        knowing = [
+            not party.device.members.membership.is_member(self._leaving.id) for party in members
+        ]
         if all(knowing):
             self._leaving.removed = True
         if all(knowing) or not any(knowing):

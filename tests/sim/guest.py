@@ -67,7 +67,9 @@ class Guest:
 
     def is_at(self, sponsor: "SimParty") -> bool:
         """Tell whether it may still be admitted by a device."""
-        over = self.stored or self.switched_off or (self._machine is not None and self._machine.over)
+        over = (
+            self.stored or self.switched_off or (self._machine is not None and self._machine.over)
+        )
         return sponsor is self._sponsor and not over
 
     # What the sponsor's screen shows -----------------------------------------------------

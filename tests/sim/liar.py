@@ -13,7 +13,7 @@ from p2pvault.core.kinds import Kind
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.protocol.introduction import encode_secrets
-from p2pvault.protocol.journal import Journal, Writer, decode_entry, write_entry
+from p2pvault.protocol.journal import Journal, Writer, write_entry
 from p2pvault.protocol.reconcile import Have, encode_entries, encode_have
 from p2pvault.types import EntryHash, JournalHead, JournalId, RecordId
 
@@ -117,9 +117,7 @@ def _forged(liar: "SimParty", _: "Simulation", random: Random) -> list[Message]:
 
 def _as_another(liar: "SimParty", _: "Simulation", random: Random) -> list[Message]:
     """A change under another's actor, in an entry that is the liar's own."""
-    journal = Journal(
-        liar.device.members.vault, liar.id, JournalId(random.randbytes(16))
-    )
+    journal = Journal(liar.device.members.vault, liar.id, JournalId(random.randbytes(16)))
     _, chunk = Record.create(liar.device.pipeline.author, "lies", "four", {"lie": 4})
     writer = Writer(journal, liar.device.members.keys)
     entry = write_entry(writer, None, (), 0, [(RecordId(bytes(16)), chunk)])

@@ -103,7 +103,7 @@ class Network:
             links, {party: party.life, target: target.life}, {party: Way(), target: Way()}
         )
         cable.up = [party, target]
-        self._cables |= {link: cable for link in links.values()}
+        self._cables |= dict.fromkeys(links.values(), cable)
         return cable
 
     def _tell(self, party: "End", target: "End", there: io.Input, back: io.Input) -> None:
@@ -264,14 +264,20 @@ class Network:
         if len(data) < 2 or self._random.random() >= self._plan.dribble_rate:
             return [data]
         marks = range(1, len(data))
-        cuts = sorted(self._random.sample(marks, min(len(marks), self._random.randint(1, _PIECES_MAX))))
+        cuts = sorted(
+            self._random.sample(marks, min(len(marks), self._random.randint(1, _PIECES_MAX)))
+        )
         return [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True)]
 
     def _garbled(self, data: bytes) -> bytes:
         at = self._random.randrange(len(data))
         match self._random.randrange(3):
             case 0:
-                return data[:at] + bytes([data[at] ^ (1 << self._random.randrange(8))]) + data[at + 1 :]
+                return (
+                    data[:at]
+                    + bytes([data[at] ^ (1 << self._random.randrange(8))])
+                    + data[at + 1 :]
+                )
             case 1:
                 return data + data
             case _:

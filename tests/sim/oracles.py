@@ -264,7 +264,11 @@ def _check_removed(sim: "Simulation", members: list["SimParty"]) -> None:
         for later in positions(history.everything):
             content = history[later].content
             knew = history.past(later) >> number & 1
-            if knew and isinstance(content, NewEpoch) and EPOCH_SECRET + content.id.hex() in secrets:
+            if (
+                knew
+                and isinstance(content, NewEpoch)
+                and EPOCH_SECRET + content.id.hex() in secrets
+            ):
                 raise Violation(f"{gone.name} was removed and holds the secret of a later epoch")
         for stored in gone.disk.all_entries():
             body = decode_entry(stored.data, log.vault).body

@@ -49,7 +49,7 @@ class SimParty(Party):
         persisting: The batch that its disk has in hand.
         standing: Whether it still counts.
         lies: Whether it sometimes says what a device of ours would not.
-        """
+    """
 
     disk: Disk = field(kw_only=True)
     boot: float = 0.0
