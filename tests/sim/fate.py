@@ -6,7 +6,7 @@ from random import Random
 from harness.world import put
 from p2pvault.core import io
 from p2pvault.errors import VaultError
-from p2pvault.limits import BACKOFF_MAX_S, IDLE_S, LINK_AGE_MAX_S
+from p2pvault.limits import BACKOFF_MAX_S, IDLE_S
 from p2pvault.types import Address
 from sim.liar import lie_to
 from sim.oracles import SECRET_WORD, Violation, is_settled, judge
@@ -132,7 +132,8 @@ class Fate:
     def edit_many(self, party: SimParty) -> None:
         fields = [self._field() for _ in range(3)]
         names = self._random.sample(_NAMES, 3)
-        edits = [put(f"{n}/{party.name}", **{f: SECRET_WORD * 20}) for n, f in zip(names, fields)]
+        pairs = zip(names, fields, strict=True)
+        edits = [put(f"{name}/{party.name}", **{f: SECRET_WORD * 20}) for name, f in pairs]
         self._ask(party, set(fields), *edits)
 
     def edit_bulky(self, party: SimParty) -> None:
@@ -196,7 +197,7 @@ class Fate:
         return told and not any(guest.is_at(gone) for guest in self._sim.guests)
 
     def _see_removal(self) -> None:
-        """Take note of what became of the removal on its way: known to all, or to nobody any more."""
+        """Take note of what became of the removal on its way: known to all, or to nobody."""
         if self._leaving is None:
             return
         members = [p for p in self._sim.parties if p.counts and p is not self._leaving]
@@ -305,7 +306,3 @@ class Fate:
     def _field(self) -> str:
         self._serial += 1
         return f"f{self._serial}"
-
-
-# Kept for the reader of a failure: a run that goes on after its last fault sees links grow old.
-LINKS_GROW_OLD_AFTER_S = LINK_AGE_MAX_S

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
-from p2pvault.core import intake, replication, start
+from p2pvault.core import replication, start
 from p2pvault.core.content import Content, Tally
 from p2pvault.core.device import Device
 from p2pvault.core.intake import Intake
@@ -20,7 +20,7 @@ from p2pvault.core.members import Learned, Members
 from p2pvault.core.pipeline import Done, Pipeline, Step
 from p2pvault.core.replica import Replicas
 from p2pvault.core.replication import Replication
-from p2pvault.errors import UnknownDevice, VaultError
+from p2pvault.errors import VaultError
 from p2pvault.protocol.journal import Entry
 from p2pvault.protocol.membership import write
 from p2pvault.protocol.membership.epoch import seal_epoch
@@ -141,11 +141,8 @@ def _takes_what_follows(self: Intake, entry: Entry) -> bool:
     return head is None or entry.body.n > head.n
 
 
-def _checks_no_removal(entry: Entry, membership: Membership) -> None:
-    public = membership.keys_of(entry.body.device)
-    if public is None:
-        raise UnknownDevice("an entry by a device that the vault does not know")
-    entry.verify(public.signing)
+def _counts_always(self: Intake, entry: Entry) -> bool:
+    return True
 
 
 def _boxes_for_all(membership: Membership, secret: bytes) -> tuple[MemberBox, ...]:
@@ -265,7 +262,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("fingerprints keep old states", ((Tally, "replace", _never_take_away),)),
     Mutation("entries are taken twice", ((Intake, "_is_new", _takes_again),)),
     Mutation("a gap in a journal is accepted", ((Intake, "_is_new", _takes_what_follows),)),
-    Mutation("relayed entries skip the removal", ((intake, "check_author", _checks_no_removal),)),
+    Mutation("entries of a removed device count", ((Intake, "_counts", _counts_always),)),
     Mutation(
         "a removed device gets the secret of the next epoch",
         ((write, "_boxes", _boxes_for_all), (Members, "farewell", _tells_all)),

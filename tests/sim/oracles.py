@@ -202,7 +202,7 @@ def _check_members(sim: "Simulation", party: "SimParty", ids: set[DeviceId]) -> 
 
 def values(party: "SimParty") -> dict[RecordId, object]:
     """Read every record of a device from its disk, deleted ones too."""
-    rows = [row for row in party.disk._rows()]
+    rows = list(party.disk._rows())
     actor = party.device.pipeline.author
     found: dict[RecordId, object] = {}
     for stored in party.disk.records([row.id for row in rows]):

@@ -27,8 +27,9 @@ class Plan:
         dribble_rate: Chance that bytes arrive in small pieces.
         garble_rate: Chance that somebody on the way changes, repeats or drops bytes.
         sighting_loss: Chance that a device misses an announcement.
-        edit, edit_many, edit_bulky, delete, rename, restart, crash, sleep, cut, part, mend, fill_disk,
-        free_disk, jump_clock, readdress, stranger, lie, remove, admit, wipe: Weights of the moves.
+        edit, edit_many, edit_bulky, delete, rename, restart, crash, sleep, cut, part, mend,
+        fill_disk, free_disk, jump_clock, readdress, stranger, lie, remove, admit, wipe: Weights of
+            the moves.
         quiet_healing: Whether devices are left to find out by themselves that all is well again.
     """
 

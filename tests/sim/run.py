@@ -24,17 +24,22 @@ def main() -> int:
     processor_s = 0.0
     while True:
         outcome = run_seed(seed, tail_lines)
-        print(outcome, flush=True)
+        _say(str(outcome))
         if options.trace and outcome.failure is None:
-            print("\n".join(outcome.tail))
+            _say("\n".join(outcome.tail))
         seeds, inputs, failed = seeds + 1, inputs + outcome.inputs, failed + bool(outcome.failure)
         processor_s += outcome.processor_s
         seed = (seed + 1) % SEEDS
         if monotonic() >= end:
             break
     rate = inputs / processor_s
-    print(f"{seeds} seeds, {failed} failed, {inputs} inputs, {rate:.0f} a second of processor time")
+    _say(f"{seeds} seeds, {failed} failed, {inputs} inputs, {rate:.0f} a second of processor time")
     return 1 if failed else 0
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def _parser() -> argparse.ArgumentParser:

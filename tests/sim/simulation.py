@@ -31,7 +31,7 @@ _EVENTS_MAX = 1_000_000
 """Within one wait: ten times what the busiest seed needs in ten minutes of its time."""
 
 _EVENTS_AT_ONCE_MAX = 20_000
-"""At one moment: a write of a device that dribbles into thirty pieces, and everything after a sleep."""
+"""At one moment: a write may dribble in, and all that waited for a sleeper comes at once."""
 
 _DELAYS_S = {"inputs": 0.001, "log": 0.0, "records": 0.0, "writer": 0.0}
 """What things take besides the disk."""
