@@ -29,12 +29,19 @@ def lie_to(sim: "Simulation", liar: "SimParty", random: Random) -> str:
     if not links:
         return "to nobody"
     link = random.choice(links)
-    name, lie = random.choice(LIES)
     liar.lies = True
-    messages = lie(liar, sim, random)
+    name, messages = _choose(sim, liar, random)
     data = b"".join(link.channel.seal(kind, body) for kind, body in messages)
     sim.network.write(liar, link.id, data)
     return name
+
+
+def _choose(sim: "Simulation", liar: "SimParty", random: Random) -> tuple[str, Sequence[Message]]:
+    """Return any lie, but half of the time the one that is seldom possible, if it is."""
+    if random.random() < 0.5 and (messages := _relay_removed(liar, sim, random)):
+        return "entries of a removed device", messages
+    name, lie = random.choice(LIES)
+    return name, lie(liar, sim, random)
 
 
 Lie = Callable[["SimParty", "Simulation", Random], Sequence[Message]]

@@ -4,9 +4,9 @@ Every one is a mistake that somebody could make: an effect too early, a check le
 too long. The core knows nothing of them; functions are replaced from outside, and put back.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from p2pvault.core import replication, start
@@ -28,6 +28,7 @@ from p2pvault.protocol.membership.operation import MemberBox
 from p2pvault.protocol.membership.state import Membership
 from p2pvault.protocol.reconcile import Journals, Peer, Verdict
 from p2pvault.types import DeviceId, Instant, RecordRow, StoredOperation, StoreState
+from sim.plan import Plan, draw_plan
 from sim.replacing import replaced
 
 Replacement = tuple[object, str, Any]
@@ -39,11 +40,19 @@ class Mutation:
 
     Attributes:
         name: What is wrong.
+        seeds: Within how many seeds it has to be found.
         replacements: Owners, names of their attributes, and what stands there instead.
+        plan: What is played besides what a seed drew, for bugs that few seeds can meet.
     """
 
     name: str
+    seeds: int
     replacements: tuple[Replacement, ...]
+    plan: Mapping[str, float] = field(default_factory=dict)
+
+    def plan_of(self, seed: int) -> Plan:
+        """Return the plan of a seed; large values, which take long, only where it needs them."""
+        return replace(draw_plan(seed), **{"edit_bulky": 0, **self.plan})
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -247,41 +256,72 @@ def _is_first(content: Content, author: Any) -> bool:
 _window = property(lambda self: 1 << 40)
 _unblocked = property(lambda self: False)
 
+_REMOVING = {"remove": 3, "part": 3, "mend": 2}
+
 MUTATIONS: tuple[Mutation, ...] = (
-    Mutation("entries are announced before they are durable", (_then(_announce),)),
-    Mutation("entries are acknowledged before they are durable", (_then(_acknowledge),)),
+    Mutation("entries are announced before they are durable", 3, (_then(_announce),)),
+    Mutation("entries are acknowledged before they are durable", 10, (_then(_acknowledge),)),
     Mutation(
         "edits are answered before they are durable",
+        6,
         (_then(_answer), (Device, "_done", _done_without_answers)),
     ),
     Mutation(
         "membership operations are told before they are durable",
+        20,
         ((Device, "_learn", _learn_aloud),),
+        {"rename": 6, "crash_rate": 0.02},
     ),
-    Mutation("fingerprints count new records only", ((Tally, "replace", _count_new_records_only),)),
-    Mutation("fingerprints keep old states", ((Tally, "replace", _never_take_away),)),
-    Mutation("entries are taken twice", ((Intake, "_is_new", _takes_again),)),
-    Mutation("a gap in a journal is accepted", ((Intake, "_is_new", _takes_what_follows),)),
-    Mutation("entries of a removed device count", ((Intake, "_counts", _counts_always),)),
+    Mutation(
+        "fingerprints count new records only", 3, ((Tally, "replace", _count_new_records_only),)
+    ),
+    Mutation("fingerprints keep old states", 3, ((Tally, "replace", _never_take_away),)),
+    Mutation("entries are taken twice", 10, ((Intake, "_is_new", _takes_again),)),
+    Mutation(
+        "a gap in a journal is accepted",
+        10,
+        ((Intake, "_is_new", _takes_what_follows),),
+        {"lie": 6},
+    ),
+    Mutation(
+        "entries of a removed device count",
+        20,
+        ((Intake, "_counts", _counts_always),),
+        {"lie": 10, **_REMOVING},
+    ),
     Mutation(
         "a removed device gets the secret of the next epoch",
+        10,
         ((write, "_boxes", _boxes_for_all), (Members, "farewell", _tells_all)),
+        _REMOVING,
     ),
-    Mutation("a removal leaves links up", ((Links, "end_removed", _ends_nothing),)),
-    Mutation("“same” means that the peer has nothing new", ((Peer, "compare", _contains),)),
-    Mutation("a local edit leaves “same” standing", ((Replication, "announce", _announces_only),)),
-    Mutation("a new link begins with the old verdict", ((Links, "_note_up", _keeps_verdict),)),
-    Mutation("silence is not noticed", ((Link, "is_dead", _never_dead),)),
-    Mutation("replicas survive a batch that failed", ((Replicas, "clear", _keeps),)),
+    Mutation("a removal leaves links up", 10, ((Links, "end_removed", _ends_nothing),), _REMOVING),
+    Mutation("“same” means that the peer has nothing new", 3, ((Peer, "compare", _contains),)),
+    Mutation(
+        "a local edit leaves “same” standing", 3, ((Replication, "announce", _announces_only),)
+    ),
+    Mutation("a new link begins with the old verdict", 3, ((Links, "_note_up", _keeps_verdict),)),
+    Mutation("silence is not noticed", 10, ((Link, "is_dead", _never_dead),), {"cut": 4}),
+    Mutation("replicas survive a batch that failed", 10, ((Replicas, "clear", _keeps),)),
     Mutation(
         "what waits behind a batch that fails is forgotten",
+        10,
         ((Pipeline, "persist_failed", _forgets_what_waits),),
     ),
-    Mutation("what was sent counts as delivered", ((Replication, "begin", _sent_is_delivered),)),
-    Mutation("a feed stops after one load", ((Replication, "loaded", _stops_feeding),)),
-    Mutation("a journal starts anew", ((start, "content_of", _forgets_own_journal),)),
+    Mutation(
+        "what was sent counts as delivered", 10, ((Replication, "begin", _sent_is_delivered),)
+    ),
+    Mutation("a journal starts anew", 6, ((start, "content_of", _forgets_own_journal),)),
+    Mutation(
+        "a feed stops after one load",
+        6,
+        ((Replication, "loaded", _stops_feeding),),
+        {"edit_bulky": 2, "crash": 2},
+    ),
     Mutation(
         "the window of a link is ignored",
+        6,
         ((Peer, "window_bytes", _window), (Feed, "is_blocked", _unblocked)),
+        {"edit_bulky": 2, "crash": 2},
     ),
 )
