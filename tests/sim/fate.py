@@ -23,6 +23,9 @@ _SETTLE_S = 2 * BACKOFF_MAX_S + 2 * IDLE_S
 """Longest time until devices that nobody disturbs are equal: two rounds of the longest pause, after
 the silence in which a dead link is noticed."""
 
+_SETTLE_INPUTS_MAX = 100_000
+"""The same in inputs: the busiest seeds, of six devices whose bytes dribble, need half of it."""
+
 _LOOK_S = 5.0
 
 _MEMBERS_MIN = 2
@@ -91,10 +94,12 @@ class Fate:
 
     def settle(self) -> None:
         """Wait until all devices are equal and have proved it, and no longer than they may take."""
-        end = self._sim.now.monotonic + _SETTLE_S
+        end, inputs_max = self._sim.now.monotonic + _SETTLE_S, self._sim.inputs + _SETTLE_INPUTS_MAX
         while not is_settled(self._sim):
             if self._sim.now.monotonic > end:
                 raise Violation(f"the devices are not equal after {_SETTLE_S:g} s of peace")
+            if self._sim.inputs > inputs_max:
+                raise Violation(f"the devices are not equal after {_SETTLE_INPUTS_MAX} inputs")
             self._sim.pass_time(_LOOK_S)
 
     def _last_edits(self) -> None:

@@ -1,5 +1,7 @@
 """The simulator is worth what it finds: each known bug is found within a stated number of seeds."""
 
+from pathlib import Path
+
 import pytest
 
 from sim.campaign import run_plan
@@ -21,3 +23,13 @@ def test_a_mutation_leaves_nothing_behind() -> None:
                 assert vars(owner)[name] is new
     after = [vars(owner)[name] for each in MUTATIONS for owner, name, _ in each.replacements]
     assert before == after
+
+
+def test_the_documents_list_every_known_bug() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text(encoding="utf-8")
+    rows = [row for row in text.splitlines() if row in {_row(each) for each in MUTATIONS}]
+    assert rows == [_row(each) for each in MUTATIONS]
+
+
+def _row(mutation: Mutation) -> str:
+    return f"| {mutation.name} | {mutation.seeds} |"
