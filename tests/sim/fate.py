@@ -85,12 +85,23 @@ class Fate:
         self._finish_removal()
 
     def _finish_removal(self) -> None:
-        """A removal that one member knows is a removal for all."""
+        """A removal that one member knows is a removal for all; one that none knows is repeated.
+
+        The device that is told goodbye may know more than the disk of the one that removed it, if
+        that one crashed just then. It was not answered, so its person removes the device again.
+        """
         leaving = self._leaving
+        if leaving is None:
+            return
         members = [p for p in self._sim.parties if p.counts and p is not leaving]
-        if leaving is not None:
-            known = (not p.device.members.membership.is_member(leaving.id) for p in members)
-            leaving.removed = any(known)
+        views = [party.device.members.membership for party in members]
+        if not any(not view.is_member(leaving.id) for view in views):
+            if leaving.device.members.is_member:
+                return
+            pairs = zip(members, views, strict=True)
+            party = next(party for party, view in pairs if view.is_admin(party.id))
+            self._ask_removal(party, leaving)
+        leaving.removed = True
 
     def settle(self) -> None:
         """Wait until all devices are equal and have proved it, and no longer than they may take."""
@@ -187,9 +198,12 @@ class Fate:
         if not self._may_go(party, gone):
             return
         self._leaving = gone
-        self._sim.note(party, f"removes {self._leaving.name}")
+        self._ask_removal(party, gone)
+
+    def _ask_removal(self, party: SimParty, gone: SimParty) -> None:
+        self._sim.note(party, f"removes {gone.name}")
         request = next(self._sim._requests)
-        self._sim.give(party, io.RevokeRequested(request, self._leaving.id.hex()))
+        self._sim.give(party, io.RevokeRequested(request, gone.id.hex()))
 
     def _may_go(self, party: SimParty, gone: SimParty) -> bool:
         """Tell whether nothing that a device decided would fall with it, or might yet be decided.
