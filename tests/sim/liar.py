@@ -31,6 +31,8 @@ def lie_to(sim: "Simulation", liar: "SimParty", random: Random) -> str:
     link = random.choice(links)
     liar.lies = True
     name, messages = _choose(sim, liar, random)
+    if not messages:
+        return f"{name}, but has none"
     data = b"".join(link.channel.seal(kind, body) for kind, body in messages)
     sim.network.write(liar, link.id, data)
     return name

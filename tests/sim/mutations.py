@@ -16,18 +16,14 @@ from p2pvault.core.intake import Intake
 from p2pvault.core.io import Answer, Effect, Input, Persist
 from p2pvault.core.link import Feed, Link, Phase
 from p2pvault.core.links import Links
-from p2pvault.core.members import Learned, Members
+from p2pvault.core.members import Learned
 from p2pvault.core.pipeline import Done, Pipeline, Step
 from p2pvault.core.replica import Replicas
 from p2pvault.core.replication import Replication
 from p2pvault.errors import VaultError
 from p2pvault.protocol.journal import Entry
-from p2pvault.protocol.membership import write
-from p2pvault.protocol.membership.epoch import seal_epoch
-from p2pvault.protocol.membership.operation import MemberBox
-from p2pvault.protocol.membership.state import Membership
 from p2pvault.protocol.reconcile import Journals, Peer, Verdict
-from p2pvault.types import DeviceId, Instant, RecordRow, StoredOperation, StoreState
+from p2pvault.types import DeviceId, Instant, RecordRow, StoreState
 from sim.plan import Plan, draw_plan
 from sim.replacing import replaced
 
@@ -154,18 +150,6 @@ def _counts_always(self: Intake, entry: Entry) -> bool:
     return True
 
 
-def _boxes_for_all(membership: Membership, secret: bytes) -> tuple[MemberBox, ...]:
-    holders = {**membership.members, **membership.removed}
-    return tuple(
-        MemberBox(device, seal_epoch(membership.vault, secret, device, holder.public.box))
-        for device, holder in sorted(holders.items())
-    )
-
-
-def _tells_all(self: Members, device: DeviceId, learned: Learned) -> tuple[StoredOperation, ...]:
-    return learned.operations
-
-
 def _ends_nothing(self: Links, now: Instant) -> list[Effect]:
     return []
 
@@ -289,12 +273,6 @@ MUTATIONS: tuple[Mutation, ...] = (
         ((Intake, "_counts", _counts_always),),
         {"lie": 10, **_REMOVING},
     ),
-    Mutation(
-        "a removed device gets the secret of the next epoch",
-        10,
-        ((write, "_boxes", _boxes_for_all), (Members, "farewell", _tells_all)),
-        _REMOVING,
-    ),
     Mutation("a removal leaves links up", 10, ((Links, "end_removed", _ends_nothing),), _REMOVING),
     Mutation("“same” means that the peer has nothing new", 3, ((Peer, "compare", _contains),)),
     Mutation(
@@ -307,6 +285,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "what waits behind a batch that fails is forgotten",
         10,
         ((Pipeline, "persist_failed", _forgets_what_waits),),
+        {"persist_fault_rate": 0.1, "pause_s": 0.05, "disk_s": 0.1},
     ),
     Mutation(
         "what was sent counts as delivered", 10, ((Replication, "begin", _sent_is_delivered),)
