@@ -33,8 +33,8 @@ _EVENTS_MAX = 1_000_000
 _EVENTS_AT_ONCE_MAX = 20_000
 """At one moment: a write may dribble in, and all that waited for a sleeper comes at once."""
 
-_DELAYS_S = {"inputs": 0.001, "log": 0.0, "records": 0.0, "writer": 0.0}
-"""What things take besides the disk."""
+_INPUT_S = 0.001
+"""What a local request takes to reach a device."""
 
 
 @dataclass(eq=False)
@@ -250,9 +250,10 @@ class Simulation(World):
     def _later(self, party: Party, lane: Hashable, step: Step) -> None:
         assert isinstance(party, SimParty), "there are no others here"
         assert isinstance(lane, tuple), "lanes are named by what they carry, and whose they are"
-        delay_s = _DELAYS_S[lane[0]]
+        delay_s = _INPUT_S
         if lane[0] != "inputs":
             delay_s = self.plan.disk_s * self._disk_random.expovariate(1.0)
+            party.unreadable = self._is_unreadable()
         due = max(self.now.monotonic + delay_s, self._free_at.get(lane, 0.0))
         self._free_at[lane] = due
         self.post(due, party, step)
@@ -341,14 +342,6 @@ class Simulation(World):
             party.disk.persist(batch)
             answer = io.Persisted(number)
         self._later(party, ("writer", party.name), lambda: self.handle(party, answer))
-
-    def _load_records(self, party: Party, load: io.LoadRecords) -> None:
-        party.unreadable = self._is_unreadable()
-        super()._load_records(party, load)
-
-    def _load_entries(self, party: Party, load: io.LoadEntries) -> None:
-        party.unreadable = self._is_unreadable()
-        super()._load_entries(party, load)
 
     def _is_unreadable(self) -> bool:
         return self.faults and self._disk_random.random() < self.plan.load_fault_rate
