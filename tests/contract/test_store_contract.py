@@ -1,6 +1,6 @@
-"""What every store promises: the one on disk and the one in memory pass the same suite."""
+"""What every store promises: those on disk, in memory and in the simulator pass one suite."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,15 +34,17 @@ from p2pvault.types import (
     StoredEntry,
     StoreState,
 )
+from sim.disk import Disk
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "simulated", "sqlite"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    opened: Store = (
-        MemoryStore()
-        if request.param == "memory"
-        else open_store(tmp_path / "home", bytes(32), create=True)
-    )
+    makers: dict[str, Callable[[], Store]] = {
+        "memory": MemoryStore,
+        "simulated": lambda: Disk(lambda _, __: None),
+        "sqlite": lambda: open_store(tmp_path / "home", bytes(32), create=True),
+    }
+    opened = makers[request.param]()
     yield opened
     opened.close()
 

@@ -1,0 +1,285 @@
+"""What must hold: at every transition, and once everything is well again.
+
+They look at disks, bytes and verdicts from outside, and share no code with what they judge other
+than reading entries and records.
+"""
+
+from typing import TYPE_CHECKING
+
+from p2pvault.core import io
+from p2pvault.core.link import Link, Phase
+from p2pvault.core.members import EPOCH_SECRET
+from p2pvault.crdt.prefilter import inspect
+from p2pvault.crdt.record import Record
+from p2pvault.crypto.hashing import fingerprint_item
+from p2pvault.crypto.schedule import fingerprint_key
+from p2pvault.limits import (
+    DIALS_MAX,
+    EDITS_QUEUED_MAX,
+    ENTRIES_MESSAGE_BYTES_MAX,
+    ENTRY_BYTES_MAX,
+    HELD_MESSAGES_MAX,
+    INBOUND_BYTES_MAX,
+    KIB,
+    LINKS_MAX,
+    UNACKNOWLEDGED_BYTES_MAX,
+)
+from p2pvault.protocol.journal import decode_entry
+from p2pvault.protocol.membership.decode import decode
+from p2pvault.protocol.membership.history import positions
+from p2pvault.protocol.membership.operation import NewEpoch, Remove
+from p2pvault.protocol.reconcile import Verdict
+from p2pvault.types import Batch, DeviceId, RecordId
+from sim.disk import Disk
+
+if TYPE_CHECKING:
+    from sim.simulation import SimParty, Simulation
+
+SECRET_WORD = "unsayable"
+"""In every name and value that a simulated person writes; never on the wire as it is."""
+
+_EVENTS_OF_A_FAULT = frozenset({"content_differs"})
+"""Lines in the log that no device may ever have a reason to write."""
+
+
+class Violation(AssertionError):
+    """A promise was broken."""
+
+
+class Watch:
+    """Looks at what happens in a simulation while it happens."""
+
+    def __init__(self, sim: "Simulation") -> None:
+        self._sim = sim
+        self._entries: dict[tuple[bytes, int], bytes] = {}
+        self._changes: dict[tuple[bytes, bytes, int], bytes] = {}
+        self._operations: dict[tuple[bytes, int], bytes] = {}
+        self._settled: set[tuple[str, int]] = set()
+
+    # At every transition -----------------------------------------------------------------
+
+    def given(self, party: "SimParty", given: io.Input) -> None:
+        """A device is about to take an input; from `Persisted` on it may speak of a batch."""
+        if isinstance(given, io.Persisted):
+            party.truth = party.disk.truth
+
+    def look(self, party: "SimParty") -> None:
+        """Check what a device holds and claims after a transition."""
+        for link in party.device.links:
+            _check_bounds(link)
+            if link.phase is Phase.UP and link.device is not None:
+                self._check_claim(party, link)
+        if len(list(party.device.links)) > LINKS_MAX:
+            raise Violation(f"{party.name} has more links than it may")
+        if party.device.pipeline.backlog > EDITS_QUEUED_MAX + LINKS_MAX:
+            raise Violation(f"{party.name} has more jobs than it may")
+        if len(party.device._dialer._attempts) > DIALS_MAX + 1:
+            raise Violation(f"{party.name} dials more than it may")
+
+    def _check_claim(self, party: "SimParty", link: Link) -> None:
+        """“Same” may only stand where the peer held just that at some time, and on its disk."""
+        assert link.device is not None, "checked by the caller"
+        standing = party.device.book[link.device]
+        if standing.link != link.id or standing.verdict is not Verdict.EQUAL:
+            return
+        other = self._sim.network.link_to(party, link.id)
+        if other is None or other.lies or party.truth in other.disk.truths:
+            return
+        raise Violation(f"{party.name} says that it is equal to {other.name}, and never was")
+
+    def wrote(self, party: "SimParty", data: bytes) -> None:
+        """Check bytes that leave a device."""
+        if SECRET_WORD.encode() in data:
+            raise Violation(f"{party.name} writes plain text to a stream")
+
+    def answered(self, party: "SimParty", request: int) -> None:
+        """Check that a request is answered once, whatever lives the device has had since."""
+        if (party.name, request) in self._settled:
+            raise Violation(f"{party.name} answers request {request} twice")
+        self._settled.add((party.name, request))
+
+    def said(self, party: "SimParty", effect: io.Report | io.Publish) -> None:
+        """Check what a device tells its person."""
+        if isinstance(effect, io.Report) and effect.event in _EVENTS_OF_A_FAULT:
+            raise Violation(f"{party.name} reports {effect.event}")
+
+    def written(self, disk: Disk, batch: Batch) -> None:
+        """Check that no number was ever used for two things, on all disks that there ever were."""
+        for stored in batch.entries:
+            key = (stored.author, stored.n)
+            if key in self._entries:
+                if self._entries[key] != stored.hash:
+                    raise Violation(f"two entries {stored.n} in one journal")
+                continue
+            self._entries[key] = stored.hash
+            self._note_changes(stored.data)
+        for operation in batch.operations:
+            written = decode(operation.data).operation
+            key = (written.author, written.n)
+            if self._operations.setdefault(key, operation.hash) != operation.hash:
+                raise Violation(f"two membership operations {written.n} by one device")
+
+    def _note_changes(self, data: bytes) -> None:
+        vault = self._sim.parties[0].device.members.vault
+        for record, chunk in decode_entry(data, vault).body.changes:
+            change = inspect(chunk)
+            key = (record, change.actor, change.sequence)
+            if self._changes.setdefault(key, change.hash) != change.hash:
+                raise Violation(f"two changes {change.sequence} by one actor in one record")
+
+
+def _check_bounds(link: Link) -> None:
+    if link.inbound_bytes > INBOUND_BYTES_MAX:
+        raise Violation("more bytes received and not applied than the bound")
+    if link.peer.in_flight_bytes > UNACKNOWLEDGED_BYTES_MAX + ENTRY_BYTES_MAX + 64 * KIB:
+        raise Violation("more bytes in flight than the bound")
+    if len(link.held) > HELD_MESSAGES_MAX:
+        raise Violation("more messages held than the bound")
+    assert ENTRIES_MESSAGE_BYTES_MAX <= ENTRY_BYTES_MAX, "or the bound above is another"
+
+
+# When all is well again --------------------------------------------------------------------
+
+
+def is_settled(sim: "Simulation") -> bool:
+    """Tell whether all devices say that they are equal; cheap, and not the judgement."""
+    members = [party for party in sim.parties if party.counts]
+    if any(party.switched_off or party.device.pipeline._persisting for party in members):
+        return False
+    digests = {party.device.pipeline.durable.digest for party in members}
+    logs = {party.device.members.durable.heads for party in members}
+    return len(digests) == len(logs) == 1 and all(_is_proved(sim, party) for party in members)
+
+
+def _is_proved(sim: "Simulation", party: "SimParty") -> bool:
+    others = [party.device.book[other.id] for other in sim.parties if other.counts]
+    linked = [standing for standing in others if standing.link is not None]
+    alone = sum(other.counts for other in sim.parties) == 1
+    return bool(linked or alone) and all(each.verdict is Verdict.EQUAL for each in linked)
+
+
+def judge(sim: "Simulation", acknowledged: dict[str, set[str]]) -> None:
+    """Check everything that holds once devices had the time to become equal.
+
+    Args:
+        sim: A simulation that was healed.
+        acknowledged: By device, the fields of all edits that it answered with success.
+
+    Raises:
+        Violation: Something does not.
+    """
+    members = [party for party in sim.parties if party.counts]
+    _check_equal(sim, members)
+    for party in members:
+        _check_fingerprints(party)
+    _check_acknowledged(sim, members, acknowledged)
+    _check_removed(sim, members)
+
+
+def _check_equal(sim: "Simulation", members: list["SimParty"]) -> None:
+    first = members[0]
+    expected = values(first)
+    for party in members:
+        if party.disk.truth != first.disk.truth:
+            raise Violation(f"{party.name} and {first.name} hold different records")
+        if values(party) != expected:
+            raise Violation(f"{party.name} and {first.name} hold different values")
+        if party.disk.state().journals != first.disk.state().journals:
+            raise Violation(f"{party.name} and {first.name} hold different journals")
+        if party.device.members.durable.heads != first.device.members.durable.heads:
+            raise Violation(f"{party.name} and {first.name} know different operations")
+        _check_members(sim, party, {each.id for each in members})
+
+
+def _check_members(sim: "Simulation", party: "SimParty", ids: set[DeviceId]) -> None:
+    """All who count belong, and nobody else but those who were wiped, or never came to be."""
+    known = set(party.device.members.membership.members)
+    ghosts = {each.id for each in sim.parties if each.wiped}
+    ghosts |= {guest.id for guest in sim.guests if not guest.stored}
+    if not ids <= known <= ids | ghosts:
+        raise Violation(f"{party.name} does not know who belongs to the vault")
+
+
+def values(party: "SimParty") -> dict[RecordId, object]:
+    """Read every record of a device from its disk, deleted ones too."""
+    rows = list(party.disk._rows())
+    actor = party.device.pipeline.author
+    found: dict[RecordId, object] = {}
+    for stored in party.disk.records([row.id for row in rows]):
+        record = Record.load(actor, stored.chunks, stored.row.heads)
+        found[stored.row.id] = record.value(), record.deleted
+    return found
+
+
+def _check_fingerprints(party: "SimParty") -> None:
+    """Add up the proofs from what the disk holds."""
+    key = fingerprint_key(party.device.members.vault)
+    totals: dict[str, list[int]] = {}
+    for row in party.disk._rows():
+        total = totals.setdefault(row.collection, [0, 0])
+        total[0] = (total[0] + fingerprint_item(key, row.id, row.heads)) % 2**256
+        total[1] += not row.deleted
+    for kept in party.disk.collections():
+        if totals.pop(kept.collection, [0, 0]) != [kept.total, kept.count]:
+            raise Violation(f"{party.name} keeps a fingerprint that is not that of its records")
+    if totals:
+        raise Violation(f"{party.name} keeps no fingerprint of a collection")
+
+
+def _check_acknowledged(
+    sim: "Simulation", members: list["SimParty"], acknowledged: dict[str, set[str]]
+) -> None:
+    """An edit that was answered is there: everywhere, or at the removed device that made it."""
+    fields = {party.name: _fields(party) for party in sim.parties if not party.wiped}
+    for party in sim.parties:
+        if party.wiped:
+            continue
+        for place in members if party.counts else [party]:
+            lost = acknowledged.get(party.name, set()) - fields[place.name]
+            if lost:
+                raise Violation(f"{place.name} lacks {sorted(lost)} that {party.name} answered")
+
+
+def _fields(party: "SimParty") -> set[str]:
+    found: set[str] = set()
+    for value, _ in values(party).values():  # type: ignore[misc]  # pairs, as made above
+        found |= set(value)
+    return found
+
+
+def _check_removed(sim: "Simulation", members: list["SimParty"]) -> None:
+    """A removed device holds no later secret, nothing that was written in knowledge of that."""
+    log = members[0].device.members.log
+    history = log.ledger.history
+    for number in positions(history.everything):
+        operation = history[number]
+        if not isinstance(operation.content, Remove):
+            continue
+        gone = sim.party_of(operation.content.device)
+        if gone is None or gone.wiped:
+            continue
+        for party in members:
+            _check_bound(party, gone)
+        secrets = {name for name in gone.disk.state().meta if name.startswith(EPOCH_SECRET)}
+        for later in positions(history.everything):
+            content = history[later].content
+            knew = history.past(later) >> number & 1
+            if (
+                knew
+                and isinstance(content, NewEpoch)
+                and EPOCH_SECRET + content.id.hex() in secrets
+            ):
+                raise Violation(f"{gone.name} was removed and holds the secret of a later epoch")
+        for stored in gone.disk.all_entries():
+            body = decode_entry(stored.data, log.vault).body
+            if body.device != gone.id and log.covers(body.heads, operation.hash):
+                raise Violation(f"{gone.name} was removed and holds a later entry")
+
+
+def _check_bound(party: "SimParty", gone: "SimParty") -> None:
+    """Nothing of a removed device counts beyond what somebody entitled said to have accepted."""
+    membership = party.device.members.membership
+    for head in party.device.pipeline.durable.journals_of(gone.id):
+        last = membership.acceptance(gone.id, head.author)
+        if last is None or head.n > last:
+            raise Violation(f"{party.name} holds entries of {gone.name} beyond its removal")

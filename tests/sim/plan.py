@@ -1,0 +1,151 @@
+"""What one seed plays: how many devices, how much of everything, and which faults how often.
+
+Every seed draws its own mixture, and about half of the faults are off in any one of them: what two
+faults do together is seldom what ten at once do.
+"""
+
+from dataclasses import dataclass, fields
+from random import Random
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The mixture of one seed.
+
+    Attributes:
+        seed: Everything follows from it.
+        devices: Devices in the beginning, 2 to 6.
+        moves: How often a person, or fate, does something.
+        pause_s: Mean virtual time between two moves.
+        latency_s: Mean one-way time of a stream.
+        bytes_per_s: What a stream carries.
+        disk_s: Mean time of a commit, or of a read.
+        crash_rate: Chance of a crash at one effect boundary.
+        power_share: Share of crashes that are power losses: nobody is told that links are gone.
+        persist_fault_rate: Chance that one commit fails, or that the disk is full from then on.
+        load_fault_rate: Chance that one read fails.
+        dribble_rate: Chance that bytes arrive in small pieces.
+        garble_rate: Chance that somebody on the way changes, repeats or drops bytes.
+        sighting_loss: Chance that a device misses an announcement.
+        edit, edit_many, edit_bulky, delete, rename, restart, crash, sleep, cut, part, mend,
+        fill_disk, free_disk, jump_clock, readdress, stranger, lie, remove, admit, wipe: Weights of
+            the moves.
+        quiet_healing: Whether devices are left to find out by themselves that all is well again.
+    """
+
+    seed: int
+    devices: int
+    moves: int
+    pause_s: float
+    latency_s: float
+    bytes_per_s: float
+    disk_s: float
+    crash_rate: float
+    power_share: float
+    persist_fault_rate: float
+    load_fault_rate: float
+    dribble_rate: float
+    garble_rate: float
+    sighting_loss: float
+    edit: int
+    edit_many: int
+    edit_bulky: int
+    delete: int
+    rename: int
+    restart: int
+    crash: int
+    sleep: int
+    cut: int
+    part: int
+    mend: int
+    fill_disk: int
+    free_disk: int
+    jump_clock: int
+    readdress: int
+    stranger: int
+    lie: int
+    remove: int
+    admit: int
+    wipe: int
+    quiet_healing: bool
+
+    def __str__(self) -> str:
+        """Return what was drawn, and what is off."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        on = [f"{name}={value:g}" for name, value in values.items() if value]
+        off = [name for name, value in values.items() if not value]
+        return f"{' '.join(on)}; off: {' '.join(off) or 'nothing'}"
+
+
+MOVES = (
+    "edit",
+    "edit_many",
+    "edit_bulky",
+    "delete",
+    "rename",
+    "restart",
+    "crash",
+    "sleep",
+    "cut",
+    "part",
+    "mend",
+    "fill_disk",
+    "free_disk",
+    "jump_clock",
+    "readdress",
+    "stranger",
+    "lie",
+    "remove",
+    "admit",
+    "wipe",
+)
+"""The fields of a plan that are weights of moves; each is the name of a method of `Fate`."""
+
+
+def draw_plan(seed: int) -> Plan:
+    """Return the mixture of a seed."""
+    random = Random(f"plan/{seed}")
+
+    def rate(*choices: float) -> float:
+        return random.choice(choices)
+
+    def weight(*choices: int) -> int:
+        return random.choice(choices)
+
+    return Plan(
+        seed=seed,
+        devices=weight(2, 3, 3, 4, 4, 5, 6),
+        moves=weight(60, 80, 120),
+        pause_s=rate(0.05, 0.5, 4.0, 15.0),
+        latency_s=rate(0.0005, 0.01, 0.2),
+        bytes_per_s=rate(20e3, 300e3, 100e6, 100e6),
+        disk_s=rate(0.0005, 0.005, 0.1),
+        crash_rate=rate(0.0, 0.0, 0.002, 0.01),
+        power_share=rate(0.0, 0.3, 1.0),
+        persist_fault_rate=rate(0.0, 0.0, 0.02, 0.1),
+        load_fault_rate=rate(0.0, 0.0, 0.01, 0.05),
+        dribble_rate=rate(0.0, 0.02, 0.2),
+        garble_rate=rate(0.0, 0.0, 0.002, 0.01),
+        sighting_loss=rate(0.0, 0.2, 0.8),
+        edit=weight(8, 12),
+        edit_many=weight(0, 3),
+        edit_bulky=weight(0, 0, 0, 2),
+        delete=weight(0, 2),
+        rename=weight(0, 1, 3),
+        restart=weight(0, 1),
+        crash=weight(0, 1, 3),
+        sleep=weight(0, 0, 2),
+        cut=weight(0, 2),
+        part=weight(0, 2, 4),
+        mend=weight(1, 2),
+        fill_disk=weight(0, 1),
+        free_disk=weight(1, 2),
+        jump_clock=weight(0, 0, 1),
+        readdress=weight(0, 0, 1),
+        stranger=weight(0, 1),
+        lie=weight(0, 0, 3, 6),
+        remove=weight(0, 1),
+        admit=weight(0, 1),
+        wipe=weight(0, 0, 1),
+        quiet_healing=random.random() < 0.3,
+    )

@@ -1,0 +1,35 @@
+"""The simulator is worth what it finds: each known bug is found within a stated number of seeds."""
+
+from pathlib import Path
+
+import pytest
+
+from sim.campaign import run_plan
+from sim.mutations import MUTATIONS, Mutation
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_a_known_bug_is_found(mutation: Mutation) -> None:
+    with mutation.installed():
+        found = (run_plan(mutation.plan_of(seed)).failure for seed in range(mutation.seeds))
+        assert any(failure is not None for failure in found)
+
+
+def test_a_mutation_leaves_nothing_behind() -> None:
+    before = [vars(owner)[name] for each in MUTATIONS for owner, name, _ in each.replacements]
+    for mutation in MUTATIONS:
+        with mutation.installed():
+            for owner, name, new in mutation.replacements:
+                assert vars(owner)[name] is new
+    after = [vars(owner)[name] for each in MUTATIONS for owner, name, _ in each.replacements]
+    assert before == after
+
+
+def test_the_documents_list_every_known_bug() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text(encoding="utf-8")
+    rows = [row for row in text.splitlines() if row in {_row(each) for each in MUTATIONS}]
+    assert rows == [_row(each) for each in MUTATIONS]
+
+
+def _row(mutation: Mutation) -> str:
+    return f"| {mutation.name} | {mutation.seeds} |"
