@@ -343,7 +343,9 @@ class Device:
             case RecountJob():
                 return recount_failed(failed.job, failed.error)
             case PlainJob():
-                return self._errands.failed(now, failed.job, failed.error)
+                # A removal that has to wait for the disk is in force all the same.
+                effects = self._errands.failed(now, failed.job, failed.error)
+                return effects + self.links.end_removed(now)
             case FoldJob():
                 return self._upkeep.failed(failed.job, failed.error)
             case _:
@@ -385,7 +387,7 @@ class Device:
         if errand.admits is not None:
             effects += self._paired(now, self._pairing.admitted(now, errand.admits))
         if errand.answer is not None:
-            effects.append(errand.answer)
+            effects += [*self._part(now, errand.learned), errand.answer]
         return [*effects, io.StatusChanged()]
 
     def _learn(
@@ -405,11 +407,17 @@ class Device:
         if not settled.is_nothing:
             effects += self._errands.save(settled.batch, Errand(settled, self.members.log))
         effects += self._alarms.news(self.members)
-        effects += self._say_farewell(learned) + self.links.end_removed(now)
+        if answer is None:
+            # Its author has it durable. What we wrote ourselves may be lost yet, and must not be
+            # told before: its number would be used again for something else.
+            effects += self._part(now, learned)
         for link in self.links:
             if link.phase is Phase.INTRODUCING:
                 effects += self._on(now, link.id, lambda it: self._recognise(now, it))
         return effects + self._beacon.refresh(now)
+
+    def _part(self, now: Instant, learned: Learned) -> list[Effect]:
+        return self._say_farewell(learned) + self.links.end_removed(now)
 
     def _say_farewell(self, learned: Learned) -> list[Effect]:
         """Tell linked devices of their removal: from now on nobody answers them any more."""

@@ -2,11 +2,11 @@
 
 import pytest
 
-from harness.pairs import effects_of, entries_of, is_gone, rename, say, world_of
+from harness.pairs import effects_of, entries_of, is_gone, only, rename, say, world_of
 from harness.world import World, put
 from p2pvault.core import io
 from p2pvault.core.kinds import Kind
-from p2pvault.errors import RevokedDevice
+from p2pvault.errors import RevokedDevice, StoreFull
 from p2pvault.protocol.introduction import encode_operations
 from p2pvault.protocol.reconcile import Verdict, encode_entries
 
@@ -58,16 +58,36 @@ def test_a_removed_device_that_does_not_know_it_is_refused_at_the_door():
     assert len(cyd.device.members.secrets) == 1
 
 
-def test_a_revoke_ends_the_links_before_anything_is_durable():
+def test_a_revoke_is_told_once_it_is_durable_and_ends_the_links_before_it_is_answered():
+    """Told before, a crash could take it back, and its number would be used for something else."""
     world, (ada, bob) = world_of(2)
+    ada.trace.clear()
     world.give(ada, io.RevokeRequested(999, "bob"))
     world.step()
-    effects = effects_of(ada)
-    hangup = next(i for i, each in enumerate(effects) if isinstance(each, io.Hangup))
-    assert not any(isinstance(each, io.Answer) for each in effects[:hangup])
-    assert 999 not in ada.answers
+    assert only(io.Write, effects_of(ada)) == only(io.Hangup, effects_of(ada)) == []
     world.run()
+    kinds = [type(each) for each in ada.trace]
+    order = [kinds.index(each) for each in (io.Persisted, io.Write, io.Hangup, io.Answer)]
+    assert order == sorted(order)
     assert ada.answers[999] == (bob.id, "bob")
+    assert not bob.device.members.is_member
+
+
+def test_a_revoke_that_finds_the_disk_full_ends_the_links_without_a_word():
+    world, (ada, bob) = world_of(2)
+    ada.disk_full = True
+    ada.trace.clear()
+    world.give(ada, io.RevokeRequested(999, "bob"))
+    world.run()
+    assert not ada.linked(bob)
+    assert bob.device.members.is_member
+    assert isinstance(ada.answers[999], StoreFull)
+    ada.disk_full = False
+    world.pass_time(60)
+    world.restart(ada)
+    world.pass_time(60)
+    assert not ada.device.members.membership.is_member(bob.id)
+    assert ada.device.links.up() == []
 
 
 def test_a_device_that_learns_of_its_own_removal_is_read_only_and_alone():
