@@ -103,6 +103,9 @@ class Fetch:
         link.cuts += 1
         if link.cuts > CUTS_PER_LINK_MAX:
             raise UnexpectedMessage("a peer that says again and again what it does not keep")
+        if self._contests(cut):
+            # Adopted, it would bury our branch. Once that is mended the link begins anew.
+            return []
         self._offers[link.id] = link, cut
         if self._request is not None and self._request.link is link and not self._adopting:
             # It cannot supply what it was asked for.
@@ -250,6 +253,12 @@ class Fetch:
         return [report, Write(link.id, link.seal(Kind.SNAPSHOTS_WANTED, body)), StatusChanged()]
 
     # Checks ------------------------------------------------------------------------------
+
+    def _contests(self, cut: Cut) -> bool:
+        """Tell whether another branch of a journal that we hold is in a cut."""
+        journals = self._pipeline.newest.journals
+        held = ((head, journals.get(head.author)) for head in cut)
+        return any(ours and ours.n == head.n and ours.hash != head.hash for head, ours in held)
 
     def _check(self, cut: Cut) -> None:
         """Insist on journals of devices of this vault, none further than they may be."""

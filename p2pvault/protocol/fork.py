@@ -104,10 +104,11 @@ class Narrowing:
     def learn(self, ours: Sequence[bytes], theirs: Sequence[bytes]) -> None:
         """Take in both sides' hashes of what was asked.
 
-        An entry that one side holds no more was acknowledged by every member, so it is shared.
+        An entry that we hold no more was acknowledged by every member, so it is shared. One that
+        only the peer holds no more tells nothing: we may have acknowledged another one there,
+        before we were rolled back.
         """
-        for number, our, their in zip(self.asked, ours, theirs, strict=True):
-            if our and their and our != their:
-                self._differs = number
-                return
-            self._same = number
+        asked = list(zip(self.asked, ours, theirs, strict=True))
+        self._same = max([self._same, *(n for n, our, their in asked if our in (b"", their))])
+        apart = [n for n, our, their in asked if n > self._same and our not in (b"", their)]
+        self._differs = min([self._differs, *apart])

@@ -159,7 +159,11 @@ class Reader(Protocol):
         ...
 
     def hashes(self, author: AuthorId, numbers: Sequence[int]) -> list[bytes]:
-        """Return the hashes of entries of one journal, in order; empty bytes for one not held."""
+        """Return the hashes of entries of one journal, in order.
+
+        Returns:
+            Empty bytes for an entry that is not held; the base of a journal is known all the same.
+        """
         ...
 
     def count(self) -> int:

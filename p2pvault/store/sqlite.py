@@ -238,7 +238,10 @@ class SqliteReader:
 
     def hashes(self, author: AuthorId, numbers: Sequence[int]) -> list[bytes]:
         """See `port.Reader`."""
-        query = "SELECT hash FROM entries WHERE author = ? AND n = ?"
+        query = """
+            SELECT hash FROM entries WHERE author = ?1 AND n = ?2
+            UNION SELECT hash FROM bases WHERE author = ?1 AND n = ?2
+        """
         with self._using(), transaction(self._connection, "DEFERRED"):
             found = [self._connection.execute(query, (author, n)).fetchone() for n in numbers]
         return [b"" if row is None else row[0] for row in found]

@@ -213,6 +213,9 @@ class MemoryStore:
 
     def hashes(self, author: AuthorId, numbers: Sequence[int]) -> list[bytes]:
         held = {entry.n: entry.hash for entry in self._entries if entry.author == author}
+        base = self._bases.get(author)
+        if base is not None:
+            held.setdefault(base.n, base.hash)
         return [held.get(n, b"") for n in numbers]
 
     def count(self) -> int:
