@@ -7,7 +7,7 @@ VaultError
 │   └── RemoteProtocolError       by the peer: ends that link, nothing else
 │       ├── MalformedMessage      bytes that do not parse
 │       ├── UnexpectedMessage     a good message at the wrong time
-│       └── LimitExceeded         more than limits.py allows
+│       └── LimitExceeded         more than limits/ allows
 ├── AuthenticationError           the peer is not who it must be
 │   ├── HandshakeFailed           wrong key, wrong vault, or bytes changed on the way
 │   ├── UnknownDevice             keys that the membership log does not know

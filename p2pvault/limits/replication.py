@@ -1,0 +1,40 @@
+"""Bounds of replication: what is in flight, forks, snapshots."""
+
+from typing import Final
+
+from p2pvault.limits.units import KIB, MIB
+
+JOURNALS_MAX: Final = 4_096
+"""Journals in one vault: 64 devices with 64 store instances each; a HAVE of all is 230 KB."""
+
+JOURNALS_PER_DEVICE_MAX: Final = 64
+"""Journals that one device ever wrote in: one more after each time that its store was restored or
+copied. A machine whose files change their inode numbers at every mount would use one a mount."""
+
+FORK_PROBES_MAX: Final = 64
+"""Numbers in one question about a forked journal: three rounds for 200 000 entries."""
+
+FORK_BYTES_MAX: Final = 64 * MIB
+"""Entries from the point where a journal forked on, which are looked at in memory, all at once."""
+
+UNACKNOWLEDGED_BYTES_MAX: Final = 4 * MIB
+"""Entries in flight on one link before an acknowledgement; what a slow peer can hold in memory."""
+
+FEED_BYTES_MAX: Final = 1 * MIB
+"""Entries read from the store at a time for one link: few reads, little memory."""
+
+ENTRIES_MESSAGE_BYTES_MAX: Final = 256 * KIB
+"""Small entries gathered into one message; the receiver starts on it while more comes."""
+
+SNAPSHOT_PIECE_BYTES_MAX: Final = 512 * KIB
+"""One piece of a record snapshot; with 256 heads of 32 bytes it fits a message several times."""
+
+SNAPSHOTS_PER_MESSAGE_MAX: Final = 1_000
+"""Pieces of record snapshots in one message: small records, 256 bytes each, fill one."""
+
+CUTS_PER_LINK_MAX: Final = 16
+"""How often a peer may say on one link what it does not keep: once, and again when it cannot go on
+from another's cut, or when its own journals were adopted anew."""
+
+INBOUND_BYTES_MAX: Final = 8 * MIB
+"""Received entries that wait to be applied, per link: the peer's window and what was on its way."""
