@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from p2pvault.core.io import Edit, Edited, FieldPath
+from p2pvault.core.asks import Edit, FieldPath
+from p2pvault.core.io import Edited
 from p2pvault.core.lookup import Lookup
 from p2pvault.core.replica import Replica
 from p2pvault.core.selector import Path, Selector, parse_selector, path_of, pick

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import assert_never
 
-from p2pvault.core import io
+from p2pvault.core import asks, io
 from p2pvault.core.beacon import Beacon
 from p2pvault.core.book import Book
 from p2pvault.core.clones import Clones
@@ -140,7 +140,7 @@ class Device:
                 return self._step(now, self.pipeline.branch_loaded(given))
             case io.Writable(link):
                 return self._on(now, link, self._writable)
-            case io.EditRequested():
+            case asks.EditRequested():
                 return self._asked(given.request, lambda: self._edit(now, given))
             case io.LinkUp(link):
                 return [io.Hangup(link)] if self._stopping else self.links.begin(now, given)
@@ -164,28 +164,28 @@ class Device:
             case io.WatchersChanged(watched):
                 self.pipeline.watched = watched
                 return []
-            case io.RenameRequested():
+            case asks.RenameRequested():
                 return self._asked(given.request, lambda: self._rename(now, given))
-            case io.RevokeRequested():
+            case asks.RevokeRequested():
                 return self._asked(given.request, lambda: self._revoke(now, given))
-            case io.ReinstateRequested() | io.RecoveryRequested() | io.RecoveryForgotten():
+            case asks.ReinstateRequested() | asks.RecoveryRequested() | asks.RecoveryForgotten():
                 return self._asked(given.request, lambda: self._decide(now, given), outside=True)
-            case io.AddressGiven():
+            case asks.AddressGiven():
                 return self._asked(given.request, lambda: self._address(now, given))
-            case io.SettleQuarantine():
+            case asks.SettleQuarantine():
                 return self._asked(given.request, lambda: self._settle(now, given))
             case RepairRequested():
                 return self._heal(now, self._repair.asked(self.links.up(), given))
-            case io.PairingRequested():
+            case asks.PairingRequested():
                 return self._asked(given.request, lambda: self._pairing.open(now, given))
             case io.PairingStreamUp(link):
                 return self._paired(now, self._pairing.stream_up(now, link))
-            case io.WordsTyped(request, words):
+            case asks.WordsTyped(request, words):
                 return self._asked(
                     request,
                     lambda: self._paired(now, self._pairing.type_words(now, request, words)),
                 )
-            case io.PairingCancelled(request):
+            case asks.PairingCancelled(request):
                 return self._paired(now, self._pairing.cancel(now, request))
             case io.Stop():
                 return self._stop(now)
@@ -428,13 +428,13 @@ class Device:
             effects += self._introductions.tell(link, operations)
         return effects
 
-    def _rename(self, now: Instant, asked: io.RenameRequested) -> list[Effect]:
+    def _rename(self, now: Instant, asked: asks.RenameRequested) -> list[Effect]:
         member = self.members.find(asked.device)
         learned = self.members.rename(now, self._entropy, member.device, asked.name)
         name = self.members.name_of(member.device)
         return self._learn(now, learned, io.Answer(asked.request, (member.device, name)))
 
-    def _revoke(self, now: Instant, asked: io.RevokeRequested) -> list[Effect]:
+    def _revoke(self, now: Instant, asked: asks.RevokeRequested) -> list[Effect]:
         member = self.members.find_inside(asked.device)
         content = self.pipeline.newest
         learned = self.members.revoke(now, self._entropy, member.device, content)
@@ -473,14 +473,14 @@ class Device:
         except VaultError as error:
             return [io.Refuse(request, error)]
 
-    def _edit(self, now: Instant, asked: io.EditRequested) -> list[Effect]:
+    def _edit(self, now: Instant, asked: asks.EditRequested) -> list[Effect]:
         if self.pipeline.backlog >= EDITS_QUEUED_MAX:
             raise Refused("too many edits are waiting for the disk", hint="Try again in a moment.")
         self.forks.check_room()
         job = EditJob(asked.request, read_wishes(asked.edits))
         return self._step(now, self.pipeline.submit(job))
 
-    def _settle(self, now: Instant, asked: io.SettleQuarantine) -> list[Effect]:
+    def _settle(self, now: Instant, asked: asks.SettleQuarantine) -> list[Effect]:
         rows = find_rows(self.pipeline.durable.quarantine, asked.device, self.members.name_of)
         job = SettleJob(asked.request, rows, asked.repeat)
         return self._step(now, self.pipeline.submit(job))
@@ -489,7 +489,7 @@ class Device:
         jobs = self._sweep.due(now, self.pipeline.durable, self.members.membership)
         return self._step(now, self.pipeline.submit(*jobs)) if jobs else []
 
-    def _address(self, now: Instant, asked: io.AddressGiven) -> list[Effect]:
+    def _address(self, now: Instant, asked: asks.AddressGiven) -> list[Effect]:
         member = self.members.find(asked.device)
         if member.device == self.members.device:
             raise Refused("this is the device itself, which needs no address to reach itself")

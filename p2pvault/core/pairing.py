@@ -7,15 +7,8 @@ node only carries bytes, and shows what the news say.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from p2pvault.core.io import (
-    AdvertisePairing,
-    Effect,
-    Hangup,
-    PairingNews,
-    PairingRequested,
-    Report,
-    Write,
-)
+from p2pvault.core.asks import PairingRequested
+from p2pvault.core.io import AdvertisePairing, Effect, Hangup, PairingNews, Report, Write
 from p2pvault.core.members import Members
 from p2pvault.core.news import (
     AttemptFailed,

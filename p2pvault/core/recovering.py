@@ -7,8 +7,9 @@ as long as the person wants to be able to see the words again, as one of the sto
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
+from p2pvault.core.asks import RecoveryForgotten, RecoveryRequested, ReinstateRequested
 from p2pvault.core.content import Content
-from p2pvault.core.io import RecoveryForgotten, RecoveryRequested, ReinstateRequested, Report
+from p2pvault.core.io import Report
 from p2pvault.core.members import Learned, Members, accepted
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.errors import Refused

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import trio
 
-from p2pvault.core import io, news
+from p2pvault.core import asks, io, news
 from p2pvault.limits import PAIRING_NEWS_MAX
 from p2pvault.net.stream import open_listeners, port_of
 from p2pvault.node.beaconing import Beaconing
@@ -33,7 +33,7 @@ class HostedPairing:
 
     def type_words(self, words: str) -> None:
         """Pass on what the person typed; the outcome arrives as an event."""
-        self._feed(io.WordsTyped(self._request, words))
+        self._feed(asks.WordsTyped(self._request, words))
 
     def take(self, event: PairingEvent) -> None:
         """Queue an event; they are few, and a program that does not read them loses the last."""
@@ -78,11 +78,11 @@ class Hosting:
                 await nursery.start(self._shell.serve_pairing, listeners)
                 addresses = self.network.reachable_at(port_of(listeners[0]))
                 self._beaconing.pair_on(addresses)
-                self._shell.feed(io.PairingRequested(request, admin, addresses, seed))
+                self._shell.feed(asks.PairingRequested(request, admin, addresses, seed))
                 yield session
                 nursery.cancel_scope.cancel()
         finally:
-            self._shell.feed(io.PairingCancelled(request))
+            self._shell.feed(asks.PairingCancelled(request))
             del self._sessions[request]
 
     def settle(self, effect: io.Answer | io.Refuse) -> None:

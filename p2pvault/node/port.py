@@ -10,7 +10,8 @@ from typing import Literal, Protocol
 
 import trio
 
-from p2pvault.core.io import Edit, Edited, QuarantineSettled
+from p2pvault.core.asks import Edit
+from p2pvault.core.io import Edited, QuarantineSettled
 from p2pvault.crdt.values import Value
 from p2pvault.errors import VaultError
 from p2pvault.types import Address, DeviceId, Fingerprint, RecordId, Role, VaultId

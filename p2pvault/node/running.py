@@ -10,8 +10,9 @@ from typing import cast
 import structlog
 import trio
 
-from p2pvault.core import io
-from p2pvault.core.io import Edit, Edited, QuarantineSettled
+from p2pvault.core import asks, io
+from p2pvault.core.asks import Edit
+from p2pvault.core.io import Edited, QuarantineSettled
 from p2pvault.core.start import device_of, renewed
 from p2pvault.crypto.schedule import store_key
 from p2pvault.errors import Refused
@@ -107,7 +108,7 @@ class RunningNode:
         if not 1 <= len(edits) <= EDIT_RECORDS_MAX:
             raise Refused(f"one commit has 1 to {EDIT_RECORDS_MAX} edits, not {len(edits)}")
         request = self._requests.begin()
-        self.shell.feed(io.EditRequested(request, tuple(edits)))
+        self.shell.feed(asks.EditRequested(request, tuple(edits)))
         return cast("Sequence[Edited]", await self._requests.wait(request))
 
     @asynccontextmanager
@@ -127,19 +128,19 @@ class RunningNode:
     async def rename_device(self, device: str, name: str) -> DevicePaired:
         """Give a device another name."""
         request = self._requests.begin()
-        self.shell.feed(io.RenameRequested(request, device, name))
+        self.shell.feed(asks.RenameRequested(request, device, name))
         return await self._about_device(request)
 
     async def revoke_device(self, device: str) -> DevicePaired:
         """Remove a device from the vault."""
         request = self._requests.begin()
-        self.shell.feed(io.RevokeRequested(request, device))
+        self.shell.feed(asks.RevokeRequested(request, device))
         return await self._about_device(request)
 
     async def reinstate_device(self, device: str) -> DevicePaired:
         """Let a suspended device in again."""
         request = self._requests.begin()
-        self.shell.feed(io.ReinstateRequested(request, device))
+        self.shell.feed(asks.ReinstateRequested(request, device))
         return await self._about_device(request)
 
     async def recovery_words(self) -> str:
@@ -153,14 +154,14 @@ class RunningNode:
     async def forget_recovery(self) -> None:
         """Keep the recovery key no longer on this device."""
         request = self._requests.begin()
-        self.shell.feed(io.RecoveryForgotten(request))
+        self.shell.feed(asks.RecoveryForgotten(request))
         await self._about_device(request)
 
     async def recover(self, words: str, decision: RecoveryDecision) -> DevicePaired:
         """Take the vault over with the words of the recovery key; returns this device."""
         seed, request = read_words(words), self._requests.begin()
         lost, restored = decision.lost, decision.restored
-        self.shell.feed(io.RecoveryRequested(request, seed, lost, decision.all_others, restored))
+        self.shell.feed(asks.RecoveryRequested(request, seed, lost, decision.all_others, restored))
         return await self._about_device(request)
 
     async def addresses(self, device: str | None) -> Sequence[DeviceAddresses]:
@@ -181,7 +182,7 @@ class RunningNode:
         self, device: str, address: Address, *, forget: bool
     ) -> DeviceAddresses:
         request = self._requests.begin()
-        self.shell.feed(io.AddressGiven(request, device, address, forget=forget))
+        self.shell.feed(asks.AddressGiven(request, device, address, forget=forget))
         changed = await self._about_device(request)
         return addresses_of(self.shell.device, changed.device)
 
@@ -201,7 +202,7 @@ class RunningNode:
     async def settle_quarantine(self, device: str | None, *, repeat: bool) -> QuarantineSettled:
         """Drop what is in quarantine of a device, or all; repeat its effect before, if asked."""
         request = self._requests.begin()
-        self.shell.feed(io.SettleQuarantine(request, device, repeat))
+        self.shell.feed(asks.SettleQuarantine(request, device, repeat))
         return cast("QuarantineSettled", await self._requests.wait(request))
 
     def pair(

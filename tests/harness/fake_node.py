@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 import trio
 
-from p2pvault.core.io import Edit, Edited, QuarantineSettled
+from p2pvault.core.asks import Edit
+from p2pvault.core.io import Edited, QuarantineSettled
 from p2pvault.crdt.values import Value
 from p2pvault.errors import (
     BadRecoveryWords,

@@ -2,7 +2,7 @@
 
 from harness.entropy import seeded
 from harness.pipelines import ADA, BOB, LOG, NOW, VAULT, Bench
-from p2pvault.core import io
+from p2pvault.core import asks, io
 from p2pvault.core.io import QuarantineSettled
 from p2pvault.core.pipeline import Circumstances, Step
 from p2pvault.core.quarantine import LiftJob, Quarantine, ReleaseJob, SettleJob, quarantine_of
@@ -96,7 +96,7 @@ class Judge(Bench):
         (stored,) = self.store.records([row.id for row in rows])
         return Record.load(self.pipeline.author, stored.chunks, stored.row.heads).value()
 
-    def written_as_one(self, *edits: io.Edit) -> list[Entry]:
+    def written_as_one(self, *edits: asks.Edit) -> list[Entry]:
         """Commit edits as one, and return the entries that this made."""
         before = self.pipeline.durable.last_arrival
         self.run(self.edit(1, *edits))
@@ -106,6 +106,6 @@ class Judge(Bench):
         return [decode_entry(each.data, VAULT) for each in self.store.entries(0, 1 << 40)]
 
 
-def one_journal(*edits: io.Edit) -> list[Entry]:
+def one_journal(*edits: asks.Edit) -> list[Entry]:
     """Return entries that bob writes, one for each edit."""
     return Judge(name="bob").written(*edits)

@@ -2,7 +2,7 @@
 
 from harness.pairs import world_of
 from harness.world import Party, World
-from p2pvault.core import io
+from p2pvault.core import asks, io
 
 Parties = tuple[Party, Party, Party, Party]
 
@@ -39,7 +39,7 @@ def isolate(world: World, *parties: Party) -> None:
 
 def revoke(world: World, admin: Party, party: Party) -> None:
     """Remove a device."""
-    world.ask(admin, lambda request: io.RevokeRequested(request, party.name))
+    world.ask(admin, lambda request: asks.RevokeRequested(request, party.name))
 
 
 def meet(world: World, one: Party, other: Party, seconds: float = 30) -> None:
@@ -56,7 +56,7 @@ def settle_quarantine(
     world: World, party: Party, device: str | None = None, *, repeat: bool
 ) -> io.QuarantineSettled:
     """Settle what a party has in quarantine; raises what was refused."""
-    answer = world.ask(party, lambda number: io.SettleQuarantine(number, device, repeat))
+    answer = world.ask(party, lambda number: asks.SettleQuarantine(number, device, repeat))
     assert isinstance(answer, io.QuarantineSettled)
     return answer
 

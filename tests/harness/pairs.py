@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from harness.world import Party, World
-from p2pvault.core import io
+from p2pvault.core import asks, io
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link, Phase
 from p2pvault.types import Role
@@ -57,7 +57,7 @@ def entries_of(party: Party, after: int = 0) -> list[bytes]:
 
 def rename(world: World, party: Party, name: str) -> None:
     """Give a device another name and wait for the answer; raises what was refused."""
-    world.ask(party, lambda request: io.RenameRequested(request, party.id.hex(), name))
+    world.ask(party, lambda request: asks.RenameRequested(request, party.id.hex(), name))
 
 
 def link_up(world: World, one: Party, other: Party) -> None:

@@ -2,7 +2,7 @@
 
 from harness.entropy import seeded
 from harness.memory_store import MemoryStore
-from p2pvault.core import io
+from p2pvault.core import asks, io
 from p2pvault.core.commit import read_wishes
 from p2pvault.core.content import content_of
 from p2pvault.core.jobs import EditJob, EntriesJob
@@ -45,7 +45,7 @@ class Bench:
         self.pipeline = Pipeline(content, self._writer, bytes(32), entropy)
         self.pipeline.watched = True
 
-    def edit(self, request: int, *edits: io.Edit) -> Step:
+    def edit(self, request: int, *edits: asks.Edit) -> Step:
         return self.pipeline.submit(EditJob(request, read_wishes(edits)))
 
     def entries(self, link: int, *entries: Entry) -> Step:
@@ -82,7 +82,7 @@ class Bench:
             queue += after.effects
         return steps
 
-    def written(self, *edits: io.Edit) -> list[Entry]:
+    def written(self, *edits: asks.Edit) -> list[Entry]:
         """Commit edits, one entry each, and return these entries as they travel."""
         after = self.pipeline.durable.last_arrival
         for number, edit in enumerate(edits, start=1_000):

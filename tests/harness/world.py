@@ -18,7 +18,7 @@ from typing import Any
 from harness.entropy import seeded
 from harness.loads import answer
 from harness.memory_store import MemoryStore
-from p2pvault.core import io
+from p2pvault.core import asks, io
 from p2pvault.core.device import Device
 from p2pvault.core.inquiries import Inquiry, LoadCounts, LoadRanges, LoadWhole
 from p2pvault.core.loads import Load, LoadSnapshots, LoadSurplus
@@ -242,10 +242,10 @@ class World:
         self.give(party, io.Woken())
         return True
 
-    def edit(self, party: Party, *edits: io.Edit) -> int:
+    def edit(self, party: Party, *edits: asks.Edit) -> int:
         """Ask for edits; the answer is in `answers` after `run`."""
         request = next(self._requests)
-        self.give(party, io.EditRequested(request, edits))
+        self.give(party, asks.EditRequested(request, edits))
         return request
 
     def ask(self, party: Party, make: Callable[[int], io.Input]) -> object:
@@ -261,7 +261,7 @@ class World:
     def put(self, party: Party, path: str, **fields: object) -> object:
         """Edit one record and run until it is done; raises what was refused."""
         edit = put(path, **fields)
-        return self.ask(party, lambda request: io.EditRequested(request, (edit,)))
+        return self.ask(party, lambda request: asks.EditRequested(request, (edit,)))
 
     def value(self, party: Party, path: str) -> dict[str, object] | None:
         """Read a record from a party's store, as its person would."""
@@ -520,9 +520,9 @@ class World:
                 self._arrive(end, its, io.LinkDown(its))
 
 
-def put(path: str, **fields: object) -> io.Edit:
+def put(path: str, **fields: object) -> asks.Edit:
     """Return an edit that sets fields."""
-    return io.Edit(path, tuple(((name,), value) for name, value in fields.items()))
+    return asks.Edit(path, tuple(((name,), value) for name, value in fields.items()))
 
 
 def assert_equal(world: World) -> None:

@@ -2,7 +2,7 @@
 
 from harness.entropy import seeded
 from harness.pairs import only, world_of
-from p2pvault.core import io
+from p2pvault.core import asks, io
 from p2pvault.core.beacon import Beacon
 from p2pvault.limits import DISCOVERY_JITTER_S, DISCOVERY_RETRIES, DISCOVERY_SLOT_S
 from p2pvault.types import Address, Instant
@@ -131,7 +131,7 @@ def test_a_new_epoch_changes_the_names_and_those_of_the_last_one_are_still_known
     world, (ada, bob, cyd) = world_of(3)
     world.part(ada, bob)
     before = ada.shown
-    world.ask(ada, lambda request: io.RevokeRequested(request, "cyd"))
+    world.ask(ada, lambda request: asks.RevokeRequested(request, "cyd"))
     assert ada.shown.instance != before.instance
     assert bob.shown.instance in ada.expected, "bob does not know of the new epoch yet"
     assert ada.shown.instance not in cyd.expected

@@ -8,7 +8,8 @@ from harness.batches import author, digest
 from harness.entropy import seeded
 from harness.pairs import is_gone, link_of, only, say, world_of
 from harness.world import Party, World, assert_proved
-from p2pvault.core.io import RevokeRequested, Write
+from p2pvault.core.asks import RevokeRequested
+from p2pvault.core.io import Write
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link, Supply
 from p2pvault.limits import CUTS_PER_LINK_MAX, INBOUND_BYTES_MAX, JOURNALS_PER_DEVICE_MAX, KIB

@@ -5,8 +5,9 @@ import pytest
 from harness.entropy import seeded
 from harness.pairs import effects_of, entries_of, link_of, only
 from harness.world import Party, World, assert_proved, put
-from p2pvault.core import io
-from p2pvault.core.io import Edit, EditRequested, LoadEntries, Write
+from p2pvault.core import asks
+from p2pvault.core.asks import Edit, EditRequested
+from p2pvault.core.io import LoadEntries, Write
 from p2pvault.core.link import Phase
 from p2pvault.core.loads import LoadSnapshots
 from p2pvault.limits import BACKOFF_MAX_S, KIB, UPKEEP_PAUSE_S
@@ -115,7 +116,7 @@ def test_a_removed_device_holds_nothing_back():
     world.put(ada, "notes/late", n=1)
     drop_all(world)
     assert len(entries_of(ada)) == 1
-    world.ask(ada, lambda request: io.RevokeRequested(request, "bob"))
+    world.ask(ada, lambda request: asks.RevokeRequested(request, "bob"))
     world.put(ada, "notes/later", n=1)
     drop_all(world)
     assert entries_of(ada) == []

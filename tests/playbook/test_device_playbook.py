@@ -5,7 +5,7 @@ import pytest
 from harness.entropy import seeded
 from harness.pairs import is_gone, link_of, link_up, only, rename, say, world_of
 from harness.world import assert_proved, put
-from p2pvault.core import io
+from p2pvault.core import asks, io
 from p2pvault.core.kinds import Kind
 from p2pvault.crdt.record import Record
 from p2pvault.errors import Refused, StoreCorrupt, StoreFull, VaultError
@@ -186,8 +186,8 @@ def test_both_sides_keep_the_same_of_several_links_that_come_up_at_once(seed):
     world, (ada, bob) = world_of(2, seed, shuffled=True)
     world.offline(bob)
     bob.other_address, ada.other_address = Address("10.0.1.2", 4_000), Address("10.0.1.1", 4_000)
-    world.ask(ada, lambda request: io.AddressGiven(request, bob.id.hex(), bob.other_address))
-    world.ask(bob, lambda request: io.AddressGiven(request, ada.id.hex(), ada.other_address))
+    world.ask(ada, lambda request: asks.AddressGiven(request, bob.id.hex(), bob.other_address))
+    world.ask(bob, lambda request: asks.AddressGiven(request, ada.id.hex(), ada.other_address))
     world.pass_time(700)
     made = len(world.wires)
     world.heal()
@@ -229,7 +229,7 @@ def test_membership_operations_that_did_not_fit_are_written_later_and_in_order()
         rename(world, ada, "first")
     ada.disk_full = False
     request = world.edit(ada, put("notes/one", text="edits go on meanwhile"))
-    world.give(ada, io.RenameRequested(999, ada.id.hex(), "second"))
+    world.give(ada, asks.RenameRequested(999, ada.id.hex(), "second"))
     world.run()
     assert not isinstance(ada.answers[request], VaultError)
     world.restart(ada)
@@ -241,7 +241,7 @@ def test_operations_behind_one_that_did_not_fit_wait_for_it():
     world, (ada, bob) = world_of(2)
     ada.disk_full = True
     for request, name in ((901, "first"), (902, "second"), (903, "third"), (904, "fourth")):
-        world.give(ada, io.RenameRequested(request, ada.id.hex(), name))
+        world.give(ada, asks.RenameRequested(request, ada.id.hex(), name))
     world.run()
     ada.disk_full = False
     world.pass_time(RETRY_S + 1)
@@ -315,7 +315,7 @@ def test_two_edits_of_one_record_in_one_request_are_one_entry():
     world, (ada, bob) = world_of(2)
     before = ada.device.pipeline.durable.last_arrival
     edits = (put("notes/one", a=1), put("notes/one", b=2))
-    world.ask(ada, lambda request: io.EditRequested(request, edits))
+    world.ask(ada, lambda request: asks.EditRequested(request, edits))
     assert ada.device.pipeline.durable.last_arrival == before + 1
     assert world.value(bob, "notes/one") == {"a": 1, "b": 2}
     assert_proved(world)
@@ -324,8 +324,8 @@ def test_two_edits_of_one_record_in_one_request_are_one_entry():
 def test_a_delete_and_an_edit_in_one_request_make_the_path_anew():
     world, (ada, bob) = world_of(2)
     world.put(ada, "notes/one", a=1)
-    edits = (io.Edit("notes/one", remove=True), put("notes/one", b=2))
-    first, second = world.ask(ada, lambda request: io.EditRequested(request, edits))
+    edits = (asks.Edit("notes/one", remove=True), put("notes/one", b=2))
+    first, second = world.ask(ada, lambda request: asks.EditRequested(request, edits))
     assert (first.created, second.created) == (False, True)
     assert world.value(bob, "notes/one") == {"b": 2}
     assert ada.device.pipeline.durable.records == 1
@@ -334,8 +334,8 @@ def test_a_delete_and_an_edit_in_one_request_make_the_path_anew():
 
 def test_a_record_made_and_deleted_in_one_request_is_gone_everywhere():
     world, (ada, bob) = world_of(2)
-    edits = (put("notes/one", a=1), io.Edit("notes/one", remove=True))
-    world.ask(ada, lambda request: io.EditRequested(request, edits))
+    edits = (put("notes/one", a=1), asks.Edit("notes/one", remove=True))
+    world.ask(ada, lambda request: asks.EditRequested(request, edits))
     assert world.value(bob, "notes/one") is None
     assert ada.device.pipeline.durable.records == 0
     assert_proved(world)
@@ -343,22 +343,22 @@ def test_a_record_made_and_deleted_in_one_request_is_gone_everywhere():
 
 def test_a_request_fails_as_a_whole():
     world, (ada, _) = world_of(2)
-    edits = (put("notes/one", a=1), io.Edit("notes/none", remove=True))
+    edits = (put("notes/one", a=1), asks.Edit("notes/none", remove=True))
     with pytest.raises(VaultError):
-        world.ask(ada, lambda request: io.EditRequested(request, edits))
+        world.ask(ada, lambda request: asks.EditRequested(request, edits))
     assert world.value(ada, "notes/one") is None
 
 
 def test_a_hand_given_address_is_dialled_at_once_and_kept():
     world, (ada, bob) = world_of(2)
     given = Address("10.0.0.99", 4)
-    world.ask(ada, lambda request: io.AddressGiven(request, "bob", given))
+    world.ask(ada, lambda request: asks.AddressGiven(request, "bob", given))
     world.restart(ada)
     assert ada.device.book[bob.id].given == (given,)
-    world.ask(ada, lambda request: io.AddressGiven(request, "bob", given, forget=True))
+    world.ask(ada, lambda request: asks.AddressGiven(request, "bob", given, forget=True))
     assert ada.device.book[bob.id].given == ()
     with pytest.raises(VaultError):
-        world.ask(ada, lambda request: io.AddressGiven(request, "ada", given))
+        world.ask(ada, lambda request: asks.AddressGiven(request, "ada", given))
 
 
 def test_where_a_peer_accepts_links_is_durable_while_the_link_is_up():

@@ -4,7 +4,7 @@ import pytest
 
 from harness.records import body_of, sealed
 from harness.world import World
-from p2pvault.core import io
+from p2pvault.core import asks
 from p2pvault.core.jobs import EntriesJob, paced
 from p2pvault.crdt.prefilter import inspect, weigh
 from p2pvault.crdt.record import Record
@@ -46,7 +46,7 @@ def test_a_commit_of_much_text_becomes_several_entries_and_arrives() -> None:
     ada = world.found("ada")
     bob = world.join("bob", ada)
     world.run()
-    edits = [io.Edit(f"notes/{n}", ((("body",), LONG),)) for n in range(2)]
+    edits = [asks.Edit(f"notes/{n}", ((("body",), LONG),)) for n in range(2)]
     world.edit(ada, *edits)
     world.run()
     (head,) = ada.device.pipeline.durable.journals.values()

@@ -4,7 +4,7 @@ import pytest
 
 from harness.memory_store import MemoryStore
 from harness.pairs import only, world_of
-from p2pvault.core import io
+from p2pvault.core import asks, io
 from p2pvault.node.reading import load_records
 from p2pvault.types import Batch, ChangeHash, RecordId, RecordRow, RecordWrite
 
@@ -38,13 +38,15 @@ def test_a_record_that_a_batch_under_way_brings_back_is_found_by_its_path(seed):
     world, (ada, bob) = world_of(2, seed, shuffled=True)
     world.put(ada, "todo/milk", n=1)
     world.part(ada, bob)
-    world.ask(ada, lambda request: io.EditRequested(request, (io.Edit("todo/milk", remove=True),)))
+    world.ask(
+        ada, lambda request: asks.EditRequested(request, (asks.Edit("todo/milk", remove=True),))
+    )
     world.put(bob, "todo/milk", n=2)
     (row,) = bob.store.find("todo", "milk")
     ada.trace.clear()
     world.heal()
     world.until(lambda: any(each.batch.records for each in only(io.Persist, ada.trace)))
-    world.give(ada, io.EditRequested(999, (io.Edit("todo/milk", ((("m",), 3),)),)))
+    world.give(ada, asks.EditRequested(999, (asks.Edit("todo/milk", ((("m",), 3),)),)))
     world.run()
     (edited,) = ada.answers[999]
     assert (edited.id, edited.created) == (row.id, False)

@@ -4,7 +4,7 @@ import pytest
 
 from harness.pairs import link_of, world_of
 from harness.world import assert_proved, put
-from p2pvault.core import io
+from p2pvault.core import asks
 from p2pvault.errors import Refused
 from p2pvault.limits import JOURNALS_PER_DEVICE_MAX
 from p2pvault.node.status import problems
@@ -99,10 +99,16 @@ def test_deletions_of_the_losing_branch_are_repeated():
     world.put(ada, "notes/more", text="first life")
     world.offline(ada)
     world.restore(ada, copy)
-    world.ask(ada, lambda request: io.EditRequested(request, (io.Edit("notes/one", remove=True),)))
-    world.ask(ada, lambda request: io.EditRequested(request, (io.Edit("notes/two", remove=True),)))
+    world.ask(
+        ada, lambda request: asks.EditRequested(request, (asks.Edit("notes/one", remove=True),))
+    )
+    world.ask(
+        ada, lambda request: asks.EditRequested(request, (asks.Edit("notes/two", remove=True),))
+    )
     world.put(ada, "notes/gone", text="second life")
-    world.ask(ada, lambda request: io.EditRequested(request, (io.Edit("notes/gone", remove=True),)))
+    world.ask(
+        ada, lambda request: asks.EditRequested(request, (asks.Edit("notes/gone", remove=True),))
+    )
     world.put(ada, "notes/two", text="back again")
     world.online(ada)
     settled(world)

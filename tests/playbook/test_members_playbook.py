@@ -5,7 +5,7 @@ import pytest
 from harness.entropy import seeded
 from harness.pairs import only, say, world_of
 from harness.world import World
-from p2pvault.core import io
+from p2pvault.core import asks, io
 from p2pvault.core.content import Content
 from p2pvault.core.kinds import Kind
 from p2pvault.core.members import Learned, Members, members_of
@@ -151,7 +151,7 @@ def test_a_removal_and_an_epoch_by_two_admins_at_once_end_in_one_current_epoch()
     world, (ada, bob, cyd, dan) = world_of(4)
     world.part(ada, bob)
     for remover, removed in ((ada, "cyd"), (bob, "dan")):
-        world.ask(remover, lambda request, who=removed: io.RevokeRequested(request, who))
+        world.ask(remover, lambda request, who=removed: asks.RevokeRequested(request, who))
     world.heal()
     world.pass_time(60)
     assert ada.linked(bob)

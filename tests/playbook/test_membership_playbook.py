@@ -4,7 +4,7 @@ import pytest
 
 from harness.pairs import effects_of, entries_of, is_gone, only, rename, say, world_of
 from harness.world import World, put
-from p2pvault.core import io
+from p2pvault.core import asks, io
 from p2pvault.core.kinds import Kind
 from p2pvault.errors import RevokedDevice, StoreFull
 from p2pvault.protocol.introduction import encode_operations
@@ -28,7 +28,7 @@ def test_an_operation_is_not_told_on_a_link_that_has_not_said_what_it_knows(seed
 def test_a_revoked_device_loses_its_links_at_once_everywhere_and_an_epoch_starts():
     world, (ada, bob, cyd) = world_of(3)
     epoch = ada.device.members.membership.current.id
-    world.ask(ada, lambda request: io.RevokeRequested(request, "cyd"))
+    world.ask(ada, lambda request: asks.RevokeRequested(request, "cyd"))
     world.run()
     assert not ada.linked(cyd)
     assert not bob.linked(cyd)
@@ -45,7 +45,7 @@ def test_a_revoked_device_loses_its_links_at_once_everywhere_and_an_epoch_starts
 def test_a_removed_device_that_does_not_know_it_is_refused_at_the_door():
     world, (ada, bob, cyd) = world_of(3)
     world.offline(cyd)
-    world.ask(ada, lambda request: io.RevokeRequested(request, "cyd"))
+    world.ask(ada, lambda request: asks.RevokeRequested(request, "cyd"))
     world.put(ada, "notes/secret", text="after")
     world.online(cyd)
     world.pass_time(600)
@@ -62,7 +62,7 @@ def test_a_revoke_is_told_once_it_is_durable_and_ends_the_links_before_it_is_ans
     """Told before, a crash could take it back, and its number would be used for something else."""
     world, (ada, bob) = world_of(2)
     ada.trace.clear()
-    world.give(ada, io.RevokeRequested(999, "bob"))
+    world.give(ada, asks.RevokeRequested(999, "bob"))
     world.step()
     assert only(io.Write, effects_of(ada)) == only(io.Hangup, effects_of(ada)) == []
     world.run()
@@ -77,7 +77,7 @@ def test_a_revoke_that_finds_the_disk_full_ends_the_links_without_a_word():
     world, (ada, bob) = world_of(2)
     ada.disk_full = True
     ada.trace.clear()
-    world.give(ada, io.RevokeRequested(999, "bob"))
+    world.give(ada, asks.RevokeRequested(999, "bob"))
     world.run()
     assert not ada.linked(bob)
     assert bob.device.members.is_member
@@ -95,19 +95,19 @@ def test_a_device_that_learns_of_its_own_removal_is_read_only_and_alone():
     world.part(ada, bob)
     world.part(ada, cyd)
     world.put(bob, "notes/one", text="mine")
-    world.ask(ada, lambda request: io.RevokeRequested(request, "bob"))
+    world.ask(ada, lambda request: asks.RevokeRequested(request, "bob"))
     operations = [each.data for each in ada.store.state().operations]
     (body,) = encode_operations(operations)
     say(world, cyd, bob, (Kind.OPERATIONS, body))
     world.run()
     assert bob.device.links.up() == []
     for make in (
-        lambda request: io.EditRequested(request, (put("notes/one", text="more"),)),
-        lambda request: io.RenameRequested(request, "cyd", "x"),
-        lambda request: io.RevokeRequested(request, "cyd"),
-        lambda request: io.AddressGiven(request, "cyd", cyd.address),
-        lambda request: io.PairingRequested(request, False, ()),
-        lambda request: io.WordsTyped(request, "a b"),
+        lambda request: asks.EditRequested(request, (put("notes/one", text="more"),)),
+        lambda request: asks.RenameRequested(request, "cyd", "x"),
+        lambda request: asks.RevokeRequested(request, "cyd"),
+        lambda request: asks.AddressGiven(request, "cyd", cyd.address),
+        lambda request: asks.PairingRequested(request, False, ()),
+        lambda request: asks.WordsTyped(request, "a b"),
     ):
         with pytest.raises(RevokedDevice):
             world.ask(bob, make)
@@ -121,7 +121,7 @@ def test_a33_entries_of_a_removed_device_that_a_member_took_before_it_knew_reach
     world.part(ada, cyd)
     world.part(ada, bob)
     world.put(cyd, "notes/late", text="bob has it, ada has not")
-    world.ask(ada, lambda request: io.RevokeRequested(request, "cyd"))
+    world.ask(ada, lambda request: asks.RevokeRequested(request, "cyd"))
     assert world.value(ada, "notes/late") is None
     world.heal()
     world.pass_time(60)
@@ -138,7 +138,7 @@ def test_a33_entries_of_a_removed_device_that_nobody_stated_are_quarantined():
     world.part(bob, cyd)
     world.put(cyd, "notes/late", text="nobody has it")
     late = entries_of(cyd)[-1]
-    world.ask(ada, lambda request: io.RevokeRequested(request, "cyd"))
+    world.ask(ada, lambda request: asks.RevokeRequested(request, "cyd"))
     world.run()
     link = say(world, ada, bob, (Kind.ENTRIES, encode_entries([late])))
     world.run()
@@ -151,7 +151,7 @@ def test_a_member_that_slept_through_epochs_gets_their_secrets_and_goes_on():
     world, (ada, bob, *_) = world_of(4)
     world.offline(bob)
     for name in ("cyd", "dan"):
-        world.ask(ada, lambda request, name=name: io.RevokeRequested(request, name))
+        world.ask(ada, lambda request, name=name: asks.RevokeRequested(request, name))
     world.online(bob)
     world.pass_time(10)
     assert bob.device.members.secrets == ada.device.members.secrets
@@ -172,7 +172,7 @@ def test_a_stranger_that_brings_its_admission_is_let_in():
     cyd.online = True
     world.give(bob, io.NetworkChanged((bob.address,)))
     world.give(cyd, io.NetworkChanged((cyd.address,)))
-    world.give(bob, io.AddressGiven(900, "cyd", cyd.address))
+    world.give(bob, asks.AddressGiven(900, "cyd", cyd.address))
     world.run()
     world.pass_time(30)
     assert cyd.linked(bob)

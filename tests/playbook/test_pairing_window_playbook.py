@@ -6,7 +6,7 @@ from harness.entropy import seeded
 from harness.memory_store import MemoryStore
 from harness.pairs import only, say, world_of
 from harness.world import Party, World
-from p2pvault.core import io, news
+from p2pvault.core import asks, io, news
 from p2pvault.core.kinds import Kind
 from p2pvault.core.start import device_of, join_vault
 from p2pvault.crypto.keys import DeviceKeys, device_id
@@ -69,7 +69,7 @@ class Guest:
         (shown,) = only(ShowWords, self.effects)
         self.do(self.machine.vault_accepted(accepted=True))
         typed = " ".join(shown.words) if words is None else words
-        self.world.give(self.host, io.WordsTyped(REQUEST, typed))
+        self.world.give(self.host, asks.WordsTyped(REQUEST, typed))
         self.do([])
 
     def store(self) -> None:
@@ -86,7 +86,7 @@ class Guest:
 
 def opened(count: int = 1, *, admin: bool = False) -> tuple[World, Party, news.CodeMade]:
     world, (host, *_) = world_of(count)
-    world.give(host, io.PairingRequested(REQUEST, admin, LISTENING))
+    world.give(host, asks.PairingRequested(REQUEST, admin, LISTENING))
     world.run()
     (code,) = only(news.CodeMade, host.news)
     return world, host, code
@@ -147,7 +147,7 @@ def test_the_vault_is_handed_over_only_when_the_admission_is_durable():
     guest.agree()
     typed_at, persist, persisted, told = (
         next(i for i, each in enumerate(host.trace) if isinstance(each, kind))
-        for kind in (io.WordsTyped, io.Persist, io.Persisted, io.Write)
+        for kind in (asks.WordsTyped, io.Persist, io.Persisted, io.Write)
     )
     assert typed_at < persist < persisted < told
 
@@ -230,7 +230,7 @@ def test_wrong_words_burn_the_code_and_unclear_ones_are_asked_again():
     assert not only(news.PairingOver, host.news)
     elsewhere = opened()
     (shown,) = only(ShowWords, Guest(*elsewhere[:2], typed(elsewhere[2]), "elsewhere").effects)
-    world.give(host, io.WordsTyped(REQUEST, " ".join(shown.words)))
+    world.give(host, asks.WordsTyped(REQUEST, " ".join(shown.words)))
     guest.do([])
     assert only(news.PairingOver, host.news)
     assert isinstance(guest.failure(), VaultError)
@@ -239,7 +239,7 @@ def test_wrong_words_burn_the_code_and_unclear_ones_are_asked_again():
 def test_words_that_nobody_asked_for_are_refused():
     world, host, _ = opened()
     for request in (REQUEST, 999):
-        world.give(host, io.WordsTyped(request, "one two"))
+        world.give(host, asks.WordsTyped(request, "one two"))
         world.run()
         assert isinstance(host.answers[request], Refused)
 
@@ -252,7 +252,7 @@ def test_a_code_that_nobody_uses_expires():
     (over,) = only(news.PairingOver, host.news)
     assert over.error.code == "code_expired"
     assert only(io.AdvertisePairing, host.trace)[-1].instance is None
-    world.give(host, io.PairingRequested(REQUEST + 1, False, LISTENING))
+    world.give(host, asks.PairingRequested(REQUEST + 1, False, LISTENING))
     world.run()
     assert len(only(news.CodeMade, host.news)) == 2
 
@@ -288,10 +288,10 @@ def test_a_stream_that_says_nothing_gives_its_place_to_another():
 
 def test_a_window_closes_with_the_program_that_opened_it():
     world, host, code = opened()
-    world.give(host, io.PairingCancelled(999))
+    world.give(host, asks.PairingCancelled(999))
     world.run()
     guest = Guest(world, host, typed(code))
-    world.give(host, io.PairingCancelled(REQUEST))
+    world.give(host, asks.PairingCancelled(REQUEST))
     guest.do([])
     assert isinstance(guest.failure(), VaultError)
     assert guest.link in host.hung_up
@@ -302,7 +302,7 @@ def test_a_window_closes_with_the_program_that_opened_it():
 
 def test_a_window_without_a_guest_closes_too():
     world, host, _ = opened()
-    world.give(host, io.PairingCancelled(REQUEST))
+    world.give(host, asks.PairingCancelled(REQUEST))
     world.run()
     assert only(io.AdvertisePairing, host.trace)[-1].instance is None
     world.pass_time(2 * PAIRING_S)
@@ -312,13 +312,13 @@ def test_a_window_without_a_guest_closes_too():
 def test_there_is_one_window_at_a_time():
     world, host, _ = opened()
     with pytest.raises(Refused, match="shows a pairing code already"):
-        world.ask(host, lambda request: io.PairingRequested(request, False, LISTENING))
+        world.ask(host, lambda request: asks.PairingRequested(request, False, LISTENING))
 
 
 def test_only_an_admin_opens_a_window():
     world, (_, member) = world_of(2, role=Role.MEMBER)
     with pytest.raises(Refused, match="not an admin"):
-        world.ask(member, lambda request: io.PairingRequested(request, False, LISTENING))
+        world.ask(member, lambda request: asks.PairingRequested(request, False, LISTENING))
 
 
 def test_p15_many_wrong_guesses_lock_pairing():
@@ -328,7 +328,7 @@ def test_p15_many_wrong_guesses_lock_pairing():
         for _ in range(3):
             number += 1
             Guest(world, host, wrong(only(news.CodeMade, host.news)[-1]), "guess", number)
-        world.give(host, io.PairingRequested(number, False, LISTENING))
+        world.give(host, asks.PairingRequested(number, False, LISTENING))
         world.run()
         if number in host.answers:
             break
@@ -342,7 +342,7 @@ def test_p20_a_device_that_is_a_member_is_not_paired_again():
     guest = Guest(world, host, typed(code))
     guest.agree()
     guest.store()
-    world.give(host, io.PairingRequested(REQUEST, False, LISTENING))
+    world.give(host, asks.PairingRequested(REQUEST, False, LISTENING))
     world.run()
     again = Guest(world, host, typed(only(news.CodeMade, host.news)[-1]), "phone", 9_002)
     assert isinstance(again.failure(), PairingRefused)
@@ -351,7 +351,7 @@ def test_p20_a_device_that_is_a_member_is_not_paired_again():
 def test_an_admission_that_the_rules_refuse_ends_the_window():
     """Ada admits bob as an admin; while a guest is at her door, he takes her own role away."""
     world, (ada, bob) = world_of(2)
-    world.give(ada, io.PairingRequested(REQUEST, False, LISTENING))
+    world.give(ada, asks.PairingRequested(REQUEST, False, LISTENING))
     world.run()
     guest = Guest(world, ada, typed(only(news.CodeMade, ada.news)[0]))
     demote(world, bob, ada)

@@ -5,9 +5,10 @@ from dataclasses import replace
 from harness.entropy import seeded
 from harness.pipelines import ADA, BOB, LOG, NOW, VAULT, Bench, answered, bob, one
 from harness.world import put
+from p2pvault.core.asks import Edit
 from p2pvault.core.folding import FoldJob
 from p2pvault.core.intake import check_author
-from p2pvault.core.io import Edit, LoadRecords, Persist, RecordsLoaded
+from p2pvault.core.io import LoadRecords, Persist, RecordsLoaded
 from p2pvault.core.jobs import EntriesJob, PlainJob
 from p2pvault.core.quarantine import counts
 from p2pvault.crypto.keys import DeviceKeys

@@ -7,7 +7,7 @@ import pytest
 from harness.late import isolate, late_world, meet, quarantined, revoke, settle_quarantine
 from harness.pairs import entries_of, is_gone, link_of, say, world_of
 from harness.world import Party, World, assert_proved, put
-from p2pvault.core import holding, io, sweep
+from p2pvault.core import asks, holding, sweep
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link
 from p2pvault.errors import AmbiguousDevice, CrdtError, NoSuchDevice, Refused, RevokedDevice
@@ -274,7 +274,7 @@ def test_requests_that_mean_nothing_are_refused() -> None:
 def test_a_name_that_several_devices_had_is_refused() -> None:
     world, (ada, bob, cyd, dan) = world_of(4)
     for party in (cyd, dan):
-        world.ask(ada, lambda number, it=party: io.RenameRequested(number, it.id.hex(), "phone"))
+        world.ask(ada, lambda number, it=party: asks.RenameRequested(number, it.id.hex(), "phone"))
     isolate(world, ada, cyd, dan)
     isolate(world, bob, cyd, dan)
     world.mend()
@@ -283,7 +283,7 @@ def test_a_name_that_several_devices_had_is_refused() -> None:
     for party in (cyd, dan):
         world.put(party, f"notes/{party.name}", a=1)
     for party in (cyd, dan):
-        world.ask(ada, lambda number, it=party: io.RevokeRequested(number, it.id.hex()))
+        world.ask(ada, lambda number, it=party: asks.RevokeRequested(number, it.id.hex()))
     for party in (cyd, dan):
         say(world, bob, ada, (Kind.ENTRIES, encode_entries(entries_of(party)[-1:])))
     world.run()

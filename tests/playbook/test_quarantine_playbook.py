@@ -6,7 +6,7 @@ from harness.entropy import seeded
 from harness.judge import BOB_ID, CYD_ID, Judge, one_journal
 from harness.pipelines import BOB, NOW, VAULT, Bench
 from harness.world import put
-from p2pvault.core import holding, io
+from p2pvault.core import asks, holding, io
 from p2pvault.core.quarantine import ReleaseJob, SettleJob, mark_of, quarantine_of
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.errors import (
@@ -326,9 +326,9 @@ def test_accepted_changes_reach_a_device_that_refused_them_too() -> None:
 def test_a_deletion_is_repeated_and_one_of_what_is_not_here_is_nothing() -> None:
     entries = one_journal(
         put("notes/one", a=1),
-        io.Edit("notes/one", remove=True),
+        asks.Edit("notes/one", remove=True),
         put("notes/two", a=1),
-        io.Edit("notes/two", remove=True),
+        asks.Edit("notes/two", remove=True),
     )
     judge = Judge({entries[0].author: 1})
     judge.take(*entries)
@@ -350,7 +350,7 @@ def test_an_effect_that_is_there_already_changes_nothing() -> None:
 
 
 def test_a_field_that_was_taken_away_is_taken_away() -> None:
-    gone = io.Edit("notes/one", deletes=(("b",),))
+    gone = asks.Edit("notes/one", deletes=(("b",),))
     entries = one_journal(put("notes/one", a=1, b=1), gone)
     judge = Judge({entries[0].author: 1})
     judge.take(*entries)

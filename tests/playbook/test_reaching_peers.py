@@ -4,7 +4,7 @@ import pytest
 
 from harness.pairs import effects_of, link_of, only, world_of
 from harness.world import World, assert_proved
-from p2pvault.core import io
+from p2pvault.core import asks, io
 from p2pvault.errors import Refused
 from p2pvault.limits import ADDRESSES_PER_PEER_MAX, BACKOFF_MAX_S, GATE_EPOCHS_MAX, HANDSHAKE_S
 from p2pvault.protocol.reconcile import Verdict
@@ -80,13 +80,13 @@ def test_a_person_cannot_give_a_device_more_addresses_than_are_kept():
     world, (ada, bob) = world_of(2)
     given = [Address("10.0.0.99", port) for port in range(1, ADDRESSES_PER_PEER_MAX + 2)]
     for address in given[:-1]:
-        world.ask(ada, lambda request, address=address: io.AddressGiven(request, "bob", address))
+        world.ask(ada, lambda request, address=address: asks.AddressGiven(request, "bob", address))
     with pytest.raises(Refused):
-        world.ask(ada, lambda request: io.AddressGiven(request, "bob", given[-1]))
+        world.ask(ada, lambda request: asks.AddressGiven(request, "bob", given[-1]))
     assert set(ada.device.book[bob.id].given) == set(given[:-1])
-    world.ask(ada, lambda request: io.AddressGiven(request, "bob", given[0]))
-    world.ask(ada, lambda request: io.AddressGiven(request, "bob", given[0], forget=True))
-    world.ask(ada, lambda request: io.AddressGiven(request, "bob", given[-1]))
+    world.ask(ada, lambda request: asks.AddressGiven(request, "bob", given[0]))
+    world.ask(ada, lambda request: asks.AddressGiven(request, "bob", given[0], forget=True))
+    world.ask(ada, lambda request: asks.AddressGiven(request, "bob", given[-1]))
     world.restart(ada)
     assert set(ada.device.book[bob.id].given) == set(given[1:])
 
@@ -98,7 +98,7 @@ def test_a_removed_device_that_knows_it_shows_no_name_any_more():
     world.run()
     assert bob.shown is not None
     world.part(ada, bob)
-    world.ask(ada, lambda request: io.RevokeRequested(request, "bob"))
+    world.ask(ada, lambda request: asks.RevokeRequested(request, "bob"))
     learned = bob.device.members.learn([each.data for each in ada.store.state().operations])
     assert learned.operations
     world.give(bob, io.NetworkChanged((bob.address,)))
@@ -135,7 +135,7 @@ def test_a_device_whose_admission_falls_loses_its_links_at_once():
     world.pass_time(30)
     assert dan.linked(cyd)
     cyd.switched_off = True  # else it would close its links itself, being honest
-    world.ask(ada, lambda request: io.RevokeRequested(request, "bob"))
+    world.ask(ada, lambda request: asks.RevokeRequested(request, "bob"))
     world.mend()
     world.part(ada, bob)
     world.part(ada, cyd)
@@ -167,7 +167,7 @@ def test_a_member_that_slept_through_more_epochs_than_are_tried_at_once_comes_ba
     world.pass_time(5)
     world.offline(bob)
     for other in others:
-        world.ask(ada, lambda request, other=other: io.RevokeRequested(request, other.name))
+        world.ask(ada, lambda request, other=other: asks.RevokeRequested(request, other.name))
         other.switched_off = True
     assert bob.device.members.membership.current.id not in ada.device.members.membership.gates(
         ada.device.members.secrets

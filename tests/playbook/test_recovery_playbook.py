@@ -5,7 +5,7 @@ import pytest
 from harness.entropy import seeded
 from harness.pairs import effects_of, say, world_of
 from harness.world import Party, World
-from p2pvault.core import io
+from p2pvault.core import asks, io
 from p2pvault.core.kinds import Kind
 from p2pvault.core.recovering import RECOVERY_SEED
 from p2pvault.core.start import _new_vault
@@ -44,7 +44,7 @@ def seed_of(founder: Party) -> bytes:
 
 
 def recover(world: World, party: Party, seed: bytes, *lost: str, **more: object) -> object:
-    return world.ask(party, lambda r: io.RecoveryRequested(r, seed, lost, **more))  # type: ignore[arg-type]
+    return world.ask(party, lambda r: asks.RecoveryRequested(r, seed, lost, **more))  # type: ignore[arg-type]
 
 
 def members(party: Party) -> dict[str, Role]:
@@ -88,7 +88,7 @@ def test_all_others_are_removed_without_being_named() -> None:
 def purged(world: World, bob: Party, *victims: Party) -> None:
     """Bob is a thief: he removes everybody else."""
     for victim in victims:
-        world.ask(bob, lambda r, victim=victim: io.RevokeRequested(r, victim.id.hex()))
+        world.ask(bob, lambda r, victim=victim: asks.RevokeRequested(r, victim.id.hex()))
         world.pass_time(2)
     assert members(bob) == {"bob": Role.ADMIN}
 
@@ -118,7 +118,7 @@ def test_a_thief_that_removed_everybody_is_undone_on_a_device_that_knows_it() ->
 def test_what_a_device_wrote_before_it_heard_of_its_removal_comes_in_when_it_is_restored() -> None:
     world, (ada, bob, cyd) = world_of(3)
     world.offline(cyd)
-    world.ask(bob, lambda r: io.RevokeRequested(r, "cyd"))
+    world.ask(bob, lambda r: asks.RevokeRequested(r, "cyd"))
     world.put(cyd, "notes/alone", text="written in good faith")
     world.pass_time(5)
     recover(world, ada, seed_of(ada), "bob", restored=("cyd",))
@@ -140,7 +140,7 @@ def test_a_removal_that_the_key_did_not_know_is_undone_without_being_named() -> 
 
 def test_a_member_that_only_the_thief_removed_brings_its_word_to_one_that_believed_it() -> None:
     world, (ada, bob, cyd) = world_of(3)
-    world.ask(bob, lambda r: io.RevokeRequested(r, "ada"))
+    world.ask(bob, lambda r: asks.RevokeRequested(r, "ada"))
     world.pass_time(5)
     assert "ada" not in members(cyd)
     recover(world, ada, seed_of(ada), "bob")
@@ -168,7 +168,7 @@ def test_words_that_are_not_this_vaults_change_nothing() -> None:
 
 def test_the_key_opens_epochs_that_this_device_missed() -> None:
     world, (ada, bob, _) = world_of(3, role=Role.MEMBER)
-    world.ask(ada, lambda r: io.RevokeRequested(r, "cyd"))
+    world.ask(ada, lambda r: asks.RevokeRequested(r, "cyd"))
     world.pass_time(5)
     missed = current(bob)
     bob.device.members.secrets.pop(missed)
@@ -198,9 +198,9 @@ def test_the_seed_is_kept_until_it_is_forgotten() -> None:
     world, (ada, bob) = world_of(2)
     assert RecoveryKey(seed_of(ada)).public == ada.device.members.membership.recovery
     assert RECOVERY_SEED not in bob.store.state().meta
-    world.ask(ada, io.RecoveryForgotten)
+    world.ask(ada, asks.RecoveryForgotten)
     assert RECOVERY_SEED not in ada.store.state().meta
-    world.ask(ada, io.RecoveryForgotten)
+    world.ask(ada, asks.RecoveryForgotten)
 
 
 def test_no_input_and_no_report_shows_a_seed() -> None:
@@ -253,7 +253,7 @@ def test_an_admin_lets_it_in_again_and_it_catches_up() -> None:
     suspended(world, ada, bob)
     world.put(ada, "notes/after", text="for all")
     (name,) = [one.name for one in ada.device.members.membership.suspended.values()]
-    assert world.ask(ada, lambda r: io.ReinstateRequested(r, name)) == (bob.id, name)
+    assert world.ask(ada, lambda r: asks.ReinstateRequested(r, name)) == (bob.id, name)
     world.pass_time(300)
     assert members(ada) == members(bob)
     assert bob.linked(ada)
@@ -270,7 +270,7 @@ def test_a_suspended_device_knows_it_and_writes_nothing() -> None:
     with pytest.raises(SuspendedDevice):
         world.put(bob, "notes/one", text="refused")
     with pytest.raises(MembershipError, match="not an admin"):
-        world.ask(bob, lambda r: io.ReinstateRequested(r, bob.id.hex()))
+        world.ask(bob, lambda r: asks.ReinstateRequested(r, bob.id.hex()))
 
 
 def test_the_only_admin_comes_back_with_the_recovery_key() -> None:
@@ -288,16 +288,16 @@ def test_the_only_admin_comes_back_with_the_recovery_key() -> None:
 def test_only_a_suspended_device_is_let_in_and_only_by_its_name() -> None:
     world, (ada, _, _) = world_of(3)
     with pytest.raises(NoSuchDevice):
-        world.ask(ada, lambda r: io.ReinstateRequested(r, "bob"))
-    world.ask(ada, lambda r: io.RevokeRequested(r, "bob"))
+        world.ask(ada, lambda r: asks.ReinstateRequested(r, "bob"))
+    world.ask(ada, lambda r: asks.RevokeRequested(r, "bob"))
     with pytest.raises(MembershipError, match="not suspended"):
-        world.ask(ada, lambda r: io.ReinstateRequested(r, "bob"))
+        world.ask(ada, lambda r: asks.ReinstateRequested(r, "bob"))
 
 
 def test_a_suspended_device_can_be_removed() -> None:
     world, (ada, bob, cyd) = world_of(3)
     suspended(world, ada, bob)
-    world.ask(ada, lambda r: io.RevokeRequested(r, bob.id.hex()))
+    world.ask(ada, lambda r: asks.RevokeRequested(r, bob.id.hex()))
     world.pass_time(5)
     assert not ada.device.members.membership.suspended
     assert bob.id in cyd.device.members.membership.removed
@@ -322,7 +322,7 @@ def old_world() -> tuple[World, Party, Party, Party]:
 def test_a_vault_without_a_key_refuses_whom_it_removed_before_hearing_anything() -> None:
     world, ada, bob, cyd = old_world()
     world.offline(cyd)
-    world.ask(ada, lambda r: io.RevokeRequested(r, "cyd"))
+    world.ask(ada, lambda r: asks.RevokeRequested(r, "cyd"))
     world.online(cyd)
     world.pass_time(300)
     refused = {one.fields["reason"] for one in ada.reported("link_failed")}
@@ -334,7 +334,7 @@ def test_a_vault_without_a_key_refuses_whom_it_removed_before_hearing_anything()
 def test_a_removed_device_of_such_a_vault_hangs_up_on_everybody() -> None:
     world, ada, bob, cyd = old_world()
     world.part(ada, bob)
-    world.ask(ada, lambda r: io.RevokeRequested(r, "cyd"))
+    world.ask(ada, lambda r: asks.RevokeRequested(r, "cyd"))
     world.pass_time(5)
     assert not cyd.device.members.is_member
     cyd.trace.clear()
@@ -348,7 +348,7 @@ def test_an_admin_lets_a_suspended_device_of_such_a_vault_in_again() -> None:
     suspended(world, ada, bob)
     assert members(cyd).keys() == {"ada", "cyd"}
     (name,) = [one.name for one in ada.device.members.membership.suspended.values()]
-    world.ask(ada, lambda r: io.ReinstateRequested(r, name))
+    world.ask(ada, lambda r: asks.ReinstateRequested(r, name))
     world.pass_time(300)
     assert bob.linked(ada)
     assert bob.linked(cyd)

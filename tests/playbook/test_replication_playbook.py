@@ -9,7 +9,7 @@ from harness.linkpairs import ADA_ID, BOB_ID, START, heard, up
 from harness.pairs import only, world_of
 from harness.pipelines import VAULT, bob
 from harness.world import assert_proved, put
-from p2pvault.core import io
+from p2pvault.core import asks, io
 from p2pvault.core.book import Book
 from p2pvault.core.content import Content
 from p2pvault.core.io import EntriesLoaded, LoadEntries, Report, StatusChanged, Write
@@ -375,7 +375,7 @@ def test_nothing_is_said_or_sent_or_answered_before_it_is_durable():
         asked = next(
             i
             for i, e in enumerate(party.trace)
-            if isinstance(e, io.EditRequested | io.BytesReceived)
+            if isinstance(e, asks.EditRequested | io.BytesReceived)
         )
         between = party.trace[asked:persisted]
         assert only(Write, between) == []

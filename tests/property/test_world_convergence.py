@@ -12,7 +12,7 @@ import pytest
 
 from harness.pairs import world_of
 from harness.world import Party, World, assert_no_number_twice, assert_proved, put
-from p2pvault.core import io
+from p2pvault.core import asks
 from p2pvault.errors import AmbiguousPath, VaultError
 from p2pvault.limits import BACKOFF_MAX_S
 
@@ -65,7 +65,7 @@ class Storm:
         self.asked[party.name, request] = f"f{self.serial}"
 
     def delete(self, party: Party) -> None:
-        self.world.edit(party, io.Edit(self.random.choice(NAMES), remove=True))
+        self.world.edit(party, asks.Edit(self.random.choice(NAMES), remove=True))
 
     def crash(self, party: Party) -> None:
         self.world.restart(party)
@@ -193,7 +193,7 @@ def test_a_crash_after_any_effect_of_an_edit_loses_nothing_that_was_answered() -
 def test_a_crash_after_any_effect_of_a_rename_leaves_logs_that_load() -> None:
     def play(world: World, parties: list[Party]) -> None:
         for party in parties:
-            world.give(party, io.RenameRequested(900, party.id.hex(), "another"))
+            world.give(party, asks.RenameRequested(900, party.id.hex(), "another"))
         world.run()
         for party in parties:
             world.restart(party)

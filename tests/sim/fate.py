@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from harness.world import put
-from p2pvault.core import io
+from p2pvault.core import asks, io
 from p2pvault.errors import VaultError
 from p2pvault.limits import BACKOFF_MAX_S, IDLE_S
 from p2pvault.types import Address
@@ -160,13 +160,13 @@ class Fate:
             self._ask(party, {field}, put(name, **{field: self._random.randbytes(_BULK_BYTES)}))
 
     def delete(self, party: SimParty) -> None:
-        self._ask(party, set(), io.Edit(self._random.choice(_NAMES), remove=True))
+        self._ask(party, set(), asks.Edit(self._random.choice(_NAMES), remove=True))
 
     def rename(self, party: SimParty) -> None:
         other = self._random.choice(self._sim.parties)
         request = next(self._sim._requests)
         name = f"device {request}"
-        self._sim.give(party, io.RenameRequested(request, other.id.hex(), name))
+        self._sim.give(party, asks.RenameRequested(request, other.id.hex(), name))
 
     def restart(self, party: SimParty) -> None:
         self._sim.note(party, "is stopped and started")
@@ -203,7 +203,7 @@ class Fate:
     def _ask_removal(self, party: SimParty, gone: SimParty) -> None:
         self._sim.note(party, f"removes {gone.name}")
         request = next(self._sim._requests)
-        self._sim.give(party, io.RevokeRequested(request, gone.id.hex()))
+        self._sim.give(party, asks.RevokeRequested(request, gone.id.hex()))
 
     def _may_go(self, party: SimParty, gone: SimParty) -> bool:
         """Tell whether nothing that a device decided would fall with it, or might yet be decided.
@@ -317,7 +317,7 @@ class Fate:
         """A member says what no device of ours says; it may be any, and is then not believed."""
         self._sim.note(party, f"lies: {lie_to(self._sim, party, self._random)}")
 
-    def _ask(self, party: SimParty, fields: set[str], *edits: io.Edit) -> None:
+    def _ask(self, party: SimParty, fields: set[str], *edits: asks.Edit) -> None:
         request = self._sim.edit(party, *edits)
         self._asked[party.name, request] = fields
         self._lives[party.name, request] = party.life

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import TYPE_CHECKING
 
-from p2pvault.core import io
+from p2pvault.core import asks, io
 from p2pvault.core.news import CodeMade, JoinerNamed, News
 from p2pvault.core.start import join_vault
 from p2pvault.crypto.entropy import Entropy
@@ -100,7 +100,7 @@ class Guest:
     def _type_words(self) -> None:
         if self._asked and self._words:
             words = self._words if self._random.random() < 0.9 else "window window"
-            given = io.WordsTyped(self._request, words)
+            given = asks.WordsTyped(self._request, words)
             self._later(_PERSON_S, lambda: self._sim.give(self._sponsor, given))
 
     # The stream --------------------------------------------------------------------------

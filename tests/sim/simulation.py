@@ -13,7 +13,7 @@ from random import Random
 from typing import Protocol
 
 from harness.world import Party, Step, World
-from p2pvault.core import io
+from p2pvault.core import asks, io
 from p2pvault.core.start import NewVault, device_of
 from p2pvault.errors import StoreFull, StoreUnwritable
 from p2pvault.types import Address, Batch, DeviceId, Instant, LinkId, Role
@@ -183,7 +183,7 @@ class Simulation(World):
         self.guests.append(guest)
         self._invited[sponsor.name, request] = guest
         listening = (Address(sponsor.address.host, 4_001),)
-        self.give(sponsor, io.PairingRequested(request, admin, listening))
+        self.give(sponsor, asks.PairingRequested(request, admin, listening))
 
     def move_in(self, name: str, vault: NewVault) -> None:
         """Start a device that has joined."""

@@ -11,7 +11,7 @@ import trio.testing
 from harness.fake_node import ADDRESS, HERE, PHONE, VAULT, FakeNode, FakeSource, record_id
 from p2pvault.control.messages import Json, JsonObject, Request
 from p2pvault.control.schema import METHODS, check_request, problem_of_event, problem_of_result
-from p2pvault.core.io import Edit
+from p2pvault.core.asks import Edit
 from p2pvault.crdt.values import Timestamp
 from p2pvault.errors import (
     BadRecoveryWords,

@@ -4,7 +4,7 @@ import pytest
 import trio
 
 from harness.nodes import event, founded, pair, settings, until, where
-from p2pvault.core import io
+from p2pvault.core import asks
 from p2pvault.errors import (
     BadRecoveryWords,
     MembershipError,
@@ -74,7 +74,7 @@ async def test_the_key_admits_a_device_where_no_admin_is_left(tmp_path):
 async def test_a_seed_is_in_no_representation_of_what_goes_through_the_core():
     seed = read_words(OTHER_WORDS)
     for given in (
-        io.RecoveryRequested(1, seed, ("ada",)),
-        io.PairingRequested(1, admin=True, listening=(), seed=seed),
+        asks.RecoveryRequested(1, seed, ("ada",)),
+        asks.PairingRequested(1, admin=True, listening=(), seed=seed),
     ):
         assert "x00" not in repr(given)

@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from harness.nodes import founded, pair, settings, where
-from p2pvault.core.io import Edit
+from p2pvault.core.asks import Edit
 from p2pvault.crypto.schedule import store_key
 from p2pvault.errors import StoreCorrupt
 from p2pvault.node.offline import verify_home

@@ -7,7 +7,7 @@ import trio
 from sqlcipher3 import dbapi2
 
 from harness.nodes import founded, pair, settings, until
-from p2pvault.core.io import Edit
+from p2pvault.core.asks import Edit
 from p2pvault.crypto.schedule import store_key
 from p2pvault.node.port import Finding, Repaired, Verified, VerifyEvent
 from p2pvault.node.running import RunningNode, open_node

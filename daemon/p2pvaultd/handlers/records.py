@@ -7,7 +7,8 @@ from typing import cast
 import trio
 
 from p2pvault.control.messages import Json, JsonObject
-from p2pvault.core.io import Edit, Edited, FieldPath
+from p2pvault.core.asks import Edit, FieldPath
+from p2pvault.core.io import Edited
 from p2pvault.crdt.values import Plain, Value, from_plain, plain
 from p2pvault.errors import BadValue, NoSuchRecord
 from p2pvault.limits import LIST_ROWS_MAX
