@@ -11,7 +11,7 @@ from p2pvault.core.errands import NOTHING_LEARNED
 from p2pvault.core.fetch import Fetch
 from p2pvault.core.forks import Forks
 from p2pvault.core.introductions import Introductions
-from p2pvault.core.io import Effect
+from p2pvault.core.io import Effect, EntriesLoaded
 from p2pvault.core.jobs import EntriesJob
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link, Phase
@@ -47,6 +47,21 @@ class Conversation:
     def ask(self, link: Link) -> list[Effect]:
         """Open the conversation with a peer that may be a new member."""
         return self.introductions.ask(link)
+
+    def loaded(self, link: Link, answer: EntriesLoaded) -> list[Effect]:
+        """Send entries that the store has read for a link."""
+        return self.replication.loaded(link, answer, self.pipeline.durable)
+
+    def writable(self, link: Link) -> list[Effect]:
+        """Go on sending, since the stream has taken all that was written."""
+        link.feed.untaken_bytes = 0
+        if link.phase is not Phase.UP:
+            return []
+        return self.replication.feed(link, self.pipeline.durable) + self.repair.serve(link)
+
+    def beat(self, link: Link) -> list[Effect]:
+        """Give a sign of life."""
+        return self.replication.beat(link, self.pipeline.durable)
 
     def hear_stranger(self, link: Link, message: Message) -> Learned:
         """Take a message of a peer that is no member yet; anything but operations waits."""

@@ -33,13 +33,15 @@ from p2pvault.core.links import Links
 from p2pvault.core.loads import SnapshotsLoaded, SurplusLoaded, SurplusUnknown
 from p2pvault.core.members import Learned, Members
 from p2pvault.core.pairing import AdmitDevice, Outcome, Pairing
-from p2pvault.core.pipeline import Circumstances, Done, Failed, Pipeline, Step
+from p2pvault.core.pipeline import Pipeline
 from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob, find_rows
+from p2pvault.core.reach import Reach, note_address
 from p2pvault.core.recount import RecountJob
 from p2pvault.core.recovering import Alarms, Decided, decide
 from p2pvault.core.repair import Repair, recount_failed
 from p2pvault.core.replication import Replication
 from p2pvault.core.restore import SnapshotsJob
+from p2pvault.core.steps import Circumstances, Done, Failed, Step
 from p2pvault.core.supply import loaded
 from p2pvault.core.sweep import Sweep
 from p2pvault.core.upkeep import Upkeep
@@ -52,7 +54,6 @@ from p2pvault.errors import (
     CryptoError,
     Refused,
     RemoteProtocolError,
-    UnknownDevice,
     VaultError,
 )
 from p2pvault.limits import EDITS_QUEUED_MAX
@@ -92,6 +93,7 @@ class Device:
         )
         self._sweep = Sweep(self.links, self._replication)
         self._beacon = Beacon(members, entropy)
+        self._reach = Reach(self.links, self._dialer, self._beacon, self._conversation, entropy)
         self._pairing = Pairing(members, entropy)
         self._upkeep = Upkeep(members, pipeline, book.acknowledged, self._save)
         self._alarms = Alarms()
@@ -130,7 +132,7 @@ class Device:
             case SurplusLoaded() | SurplusUnknown():
                 return self._upkeep.answered(now, given)
             case io.EntriesLoaded(link):
-                return self._on(now, link, lambda it: self._feed_loaded(it, given))
+                return self._on(now, link, lambda it: self._conversation.loaded(it, given))
             case CountsLoaded(link) | RangesLoaded(link) | WholeLoaded(link):
                 found = partial(self._repair.found, finding=given)
                 return self._on(now, link, lambda it: self._heal(now, found(it)))
@@ -139,7 +141,7 @@ class Device:
             case io.BranchLoaded():
                 return self._step(now, self.pipeline.branch_loaded(given))
             case io.Writable(link):
-                return self._on(now, link, self._writable)
+                return self._on(now, link, self._conversation.writable)
             case asks.EditRequested():
                 return self._asked(given.request, lambda: self._edit(now, given))
             case io.LinkUp(link):
@@ -150,7 +152,7 @@ class Device:
                 self._dialer.failed(attempt)
                 return []
             case io.PeerSeen():
-                return self._seen(now, given)
+                return self._reach.seen(now, given)
             case io.Woken():
                 return self._wake(now)
             case io.NetworkChanged(addresses):
@@ -164,10 +166,8 @@ class Device:
             case io.WatchersChanged(watched):
                 self.pipeline.watched = watched
                 return []
-            case asks.RenameRequested():
-                return self._asked(given.request, lambda: self._rename(now, given))
-            case asks.RevokeRequested():
-                return self._asked(given.request, lambda: self._revoke(now, given))
+            case asks.RenameRequested() | asks.RevokeRequested():
+                return self._asked(given.request, lambda: self._decide(now, given))
             case asks.ReinstateRequested() | asks.RecoveryRequested() | asks.RecoveryForgotten():
                 return self._asked(given.request, lambda: self._decide(now, given), outside=True)
             case asks.AddressGiven():
@@ -260,15 +260,6 @@ class Device:
         recounts = [each for each in outcomes if isinstance(each, RecountJob)]
         effects = [each for each in outcomes if not isinstance(each, RecountJob)]
         return effects + self._submit(now, recounts)
-
-    def _feed_loaded(self, link: Link, answer: io.EntriesLoaded) -> list[Effect]:
-        return self._replication.loaded(link, answer, self.pipeline.durable)
-
-    def _writable(self, link: Link) -> list[Effect]:
-        link.feed.untaken_bytes = 0
-        if link.phase is not Phase.UP:
-            return []
-        return self._replication.feed(link, self.pipeline.durable) + self._repair.serve(link)
 
     def _down(self, now: Instant, link: LinkId) -> list[Effect]:
         if self._pairing.owns(link):
@@ -417,28 +408,8 @@ class Device:
         return effects + self._beacon.refresh(now)
 
     def _part(self, now: Instant, learned: Learned) -> list[Effect]:
-        return self._say_farewell(learned) + self.links.end_removed(now)
-
-    def _say_farewell(self, learned: Learned) -> list[Effect]:
-        """Tell linked devices of their removal: from now on nobody answers them any more."""
-        effects: list[Effect] = []
-        for link in self.links.introduced():
-            assert link.device is not None, "only members are introduced"
-            operations = self.members.farewell(link.device, learned)
-            effects += self._introductions.tell(link, operations)
-        return effects
-
-    def _rename(self, now: Instant, asked: asks.RenameRequested) -> list[Effect]:
-        member = self.members.find(asked.device)
-        learned = self.members.rename(now, self._entropy, member.device, asked.name)
-        name = self.members.name_of(member.device)
-        return self._learn(now, learned, io.Answer(asked.request, (member.device, name)))
-
-    def _revoke(self, now: Instant, asked: asks.RevokeRequested) -> list[Effect]:
-        member = self.members.find_inside(asked.device)
-        content = self.pipeline.newest
-        learned = self.members.revoke(now, self._entropy, member.device, content)
-        return self._learn(now, learned, io.Answer(asked.request, (member.device, member.name)))
+        farewells = self._introductions.say_farewell(self.links.introduced(), learned)
+        return farewells + self.links.end_removed(now)
 
     def _decide(self, now: Instant, asked: Decided) -> list[Effect]:
         learned, about = decide(self.members, now, self._entropy, asked, self.pipeline.newest)
@@ -490,63 +461,22 @@ class Device:
         return self._step(now, self.pipeline.submit(*jobs)) if jobs else []
 
     def _address(self, now: Instant, asked: asks.AddressGiven) -> list[Effect]:
-        member = self.members.find(asked.device)
-        if member.device == self.members.device:
-            raise Refused("this is the device itself, which needs no address to reach itself")
-        standing = self.book[member.device]
-        standing.note_given(member.name, asked.address, forget=asked.forget)
+        member, row = note_address(self.members, self.book, asked)
         self._dialer.try_soon(now.monotonic, member.device)
         answer = io.Answer(asked.request, (member.device, member.name))
         errand = Errand(NOTHING_LEARNED, self.members.log, answer)
-        return self._errands.save(Batch(peers=(standing.row,)), errand)
+        return self._errands.save(Batch(peers=(row,)), errand)
 
     # The network and time ----------------------------------------------------------------
 
-    def _seen(self, now: Instant, seen: io.PeerSeen) -> list[Effect]:
-        recognised = self._beacon.recognise(seen)
-        if recognised is None:
-            return [io.Report("debug", "sighting_ignored")]
-        device, addresses = recognised
-        self._dialer.sighted(now.monotonic, device, addresses)
-        if self.links.is_astray(device, addresses):
-            return list(self._dialer.again(device, addresses[0]))
-        return []
-
     def _network_changed(self, now: Instant, addresses: tuple[Address, ...]) -> list[Effect]:
-        """Go on from another place, where a link may be dead without either side knowing."""
         self._introductions.listening = self._pairing.listening = addresses
-        self._dialer.hurry(now.monotonic)
-        effects = self._beacon.listen_on(now, addresses)
-        for device, address in self.links.ways():
-            effects += self._dialer.again(device, address)
-        return effects
+        return self._reach.moved(now, addresses)
 
     def _wake(self, now: Instant) -> list[Effect]:
         self._wake_at = None
         effects = self._paired(now, self._pairing.wake(now)) + self._errands.retry(now)
-        effects += self._upkeep.wake(now)
-        if now.monotonic >= self._beacon.next_slot_at:
-            effects += self._beacon.rotate(now)
-        for link in self.links:
-            effects += self._tend(now, link)
-        return effects
-
-    def _tend(self, now: Instant, link: Link) -> list[Effect]:
-        if now.monotonic < link.deadline:
-            return []
-        if link.is_dead(now):
-            error = UnknownDevice("nobody admits this peer")
-            silent = RemoteProtocolError("the peer fell silent")
-            return self.links.fail(now, link, error if link.phase is Phase.INTRODUCING else silent)
-        if now.monotonic >= link.renew_at:
-            return self._renew(now, link)
-        link.schedule_beat(now, self._entropy)
-        return self._replication.beat(link, self.pipeline.durable)
-
-    def _renew(self, now: Instant, link: Link) -> list[Effect]:
-        assert link.device is not None, "only links that are up grow old"
-        link.schedule_renewal(now, self._entropy)
-        return list(self._dialer.again(link.device, link.origin.remote))
+        return effects + self._upkeep.wake(now) + self._reach.wake(now)
 
     def _schedule(self) -> list[Effect]:
         times = [link.deadline for link in self.links]

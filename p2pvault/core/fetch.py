@@ -17,9 +17,10 @@ from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link, Phase
 from p2pvault.core.links import Links
 from p2pvault.core.members import Members
-from p2pvault.core.pipeline import Done, Pipeline
+from p2pvault.core.pipeline import Pipeline
 from p2pvault.core.replication import Replication
 from p2pvault.core.restore import SnapshotsJob
+from p2pvault.core.steps import Done
 from p2pvault.crdt.snapshot import Snapshot, inspect_snapshot
 from p2pvault.errors import (
     LimitExceeded,

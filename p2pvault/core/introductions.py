@@ -4,6 +4,8 @@ Everything here is idempotent and may be repeated on every link; a device that l
 tells all its other links once it is durable.
 """
 
+from collections.abc import Iterable
+
 from p2pvault.core.book import Book
 from p2pvault.core.io import Effect, Write
 from p2pvault.core.kinds import Kind
@@ -74,6 +76,14 @@ class Introductions:
         """Send operations to a peer."""
         bodies = encode_operations(operation.data for operation in operations)
         return [_write(link, Kind.OPERATIONS, body) for body in bodies]
+
+    def say_farewell(self, links: Iterable[Link], learned: Learned) -> list[Effect]:
+        """Tell linked devices of their removal: from now on nobody answers them any more."""
+        effects: list[Effect] = []
+        for link in links:
+            assert link.device is not None, "only members are introduced"
+            effects += self.tell(link, self._members.farewell(link.device, learned))
+        return effects
 
     def heard_operations(self, body: bytes) -> Learned:
         """Take in a peer's operations; raises `RemoteProtocolError` kinds."""

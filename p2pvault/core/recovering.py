@@ -7,7 +7,13 @@ as long as the person wants to be able to see the words again, as one of the sto
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
-from p2pvault.core.asks import RecoveryForgotten, RecoveryRequested, ReinstateRequested
+from p2pvault.core.asks import (
+    RecoveryForgotten,
+    RecoveryRequested,
+    ReinstateRequested,
+    RenameRequested,
+    RevokeRequested,
+)
 from p2pvault.core.content import Content
 from p2pvault.core.io import Report
 from p2pvault.core.members import Learned, Members, accepted
@@ -19,8 +25,10 @@ from p2pvault.types import DeviceId, Instant
 RECOVERY_SEED: Final = "recovery-seed"
 """The store's named value with the seed, until the person has it forgotten."""
 
-Decided = ReinstateRequested | RecoveryRequested | RecoveryForgotten
-"""What a person may decide also on a device that is outside the vault."""
+Decided = (
+    RenameRequested | RevokeRequested | ReinstateRequested | RecoveryRequested | RecoveryForgotten
+)
+"""What a person decides about devices; the last three also on one that is outside the vault."""
 
 
 def decide(
@@ -34,6 +42,12 @@ def decide(
         Refused: A contradiction in what was asked.
     """
     match asked:
+        case RenameRequested(device=name):
+            device = members.find(name).device
+            return members.rename(now, entropy, device, asked.name), device
+        case RevokeRequested(device=name):
+            device = members.find_inside(name).device
+            return members.revoke(now, entropy, device, content), device
         case RecoveryRequested():
             return take_over(members, now, entropy, asked, content), members.device
         case RecoveryForgotten():

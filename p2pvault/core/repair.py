@@ -26,9 +26,9 @@ from p2pvault.core.inquiries import (
 from p2pvault.core.io import Answer, Effect, Refuse, Report, StatusChanged, Write
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link
-from p2pvault.core.pipeline import Done
 from p2pvault.core.recount import RecountJob
 from p2pvault.core.restore import SnapshotsJob
+from p2pvault.core.steps import Done
 from p2pvault.crdt.snapshot import Snapshot, inspect_snapshot
 from p2pvault.crypto.envelope import Message
 from p2pvault.errors import LimitExceeded, MalformedMessage, UnexpectedMessage, VaultError

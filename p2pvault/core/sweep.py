@@ -12,9 +12,9 @@ from collections import deque
 from p2pvault.core.content import Content
 from p2pvault.core.io import Effect, Report
 from p2pvault.core.links import Links
-from p2pvault.core.pipeline import Done
 from p2pvault.core.quarantine import LiftJob, Quarantine, ReleaseJob, counts, unblocked
 from p2pvault.core.replication import Replication
+from p2pvault.core.steps import Done
 from p2pvault.errors import StoreError, VaultError
 from p2pvault.limits import RELEASE_ENTRIES_MAX, RETRY_S
 from p2pvault.protocol.membership.state import Membership

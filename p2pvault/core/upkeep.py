@@ -13,7 +13,8 @@ from p2pvault.core.folding import FoldJob
 from p2pvault.core.io import Effect, Report
 from p2pvault.core.loads import LoadSurplus, SurplusLoaded, SurplusUnknown
 from p2pvault.core.members import Members
-from p2pvault.core.pipeline import Done, Pipeline
+from p2pvault.core.pipeline import Pipeline
+from p2pvault.core.steps import Done
 from p2pvault.errors import CrdtError, VaultError
 from p2pvault.limits import (
     CHUNKS_BEFORE_FOLD,

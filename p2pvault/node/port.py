@@ -132,7 +132,7 @@ class Members:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryDecision:
-    """What is to become of the other devices; see `core.io.RecoveryRequested`."""
+    """What is to become of the other devices; see `core.asks.RecoveryRequested`."""
 
     lost: tuple[str, ...]
     all_others: bool

@@ -4,8 +4,8 @@ from harness.entropy import seeded
 from harness.pipelines import ADA, BOB, LOG, NOW, VAULT, Bench
 from p2pvault.core import asks, io
 from p2pvault.core.io import QuarantineSettled
-from p2pvault.core.pipeline import Circumstances, Step
 from p2pvault.core.quarantine import LiftJob, Quarantine, ReleaseJob, SettleJob, quarantine_of
+from p2pvault.core.steps import Circumstances, Step
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.protocol.journal import Entry, decode_entry

@@ -6,7 +6,8 @@ from p2pvault.core import asks, io
 from p2pvault.core.commit import read_wishes
 from p2pvault.core.content import content_of
 from p2pvault.core.jobs import EditJob, EntriesJob
-from p2pvault.core.pipeline import Circumstances, Pipeline, Step
+from p2pvault.core.pipeline import Pipeline
+from p2pvault.core.steps import Circumstances, Step
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.errors import StoreFull
 from p2pvault.protocol.journal import Entry, Journal, Writer, decode_entry

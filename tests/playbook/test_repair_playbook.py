@@ -19,11 +19,11 @@ from p2pvault.core.inquiries import (
 )
 from p2pvault.core.io import Effect, Report, StatusChanged
 from p2pvault.core.kinds import Kind
-from p2pvault.core.pipeline import Done
 from p2pvault.core.recount import RecountJob, recounted
 from p2pvault.core.repair import Repair
 from p2pvault.core.restore import SnapshotsJob
 from p2pvault.core.staging import Staged
+from p2pvault.core.steps import Done
 from p2pvault.crdt.prefilter import inspect
 from p2pvault.crypto.envelope import Message
 from p2pvault.errors import (

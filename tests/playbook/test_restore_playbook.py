@@ -8,8 +8,8 @@ from harness.pipelines import Bench, bob, one
 from harness.world import put
 from p2pvault.core.content import FETCHING, Tally, content_of
 from p2pvault.core.io import LoadRecords, Persist
-from p2pvault.core.pipeline import Step
 from p2pvault.core.restore import SnapshotsJob, paced_snapshots
+from p2pvault.core.steps import Step
 from p2pvault.crdt.snapshot import Snapshot, inspect_snapshot
 from p2pvault.errors import CrdtError, StoreFull
 from p2pvault.limits import ENTRY_OPERATIONS_MAX

@@ -17,9 +17,10 @@ from p2pvault.core.io import Answer, Effect, Input, Persist
 from p2pvault.core.link import Feed, Link, Phase
 from p2pvault.core.links import Links
 from p2pvault.core.members import Learned
-from p2pvault.core.pipeline import Done, Pipeline, Step
+from p2pvault.core.pipeline import Pipeline
 from p2pvault.core.replica import Replicas
 from p2pvault.core.replication import Replication
+from p2pvault.core.steps import Done, Step
 from p2pvault.errors import VaultError
 from p2pvault.protocol.journal import Entry
 from p2pvault.protocol.reconcile import Journals, Peer, Verdict
