@@ -1,7 +1,8 @@
 """Vaults in which a device is removed while another one goes on taking entries from it."""
 
 from harness.pairs import world_of
-from harness.world import Party, World
+from harness.party import Party
+from harness.world import World
 from p2pvault.core import asks, io
 
 Parties = tuple[Party, Party, Party, Party]

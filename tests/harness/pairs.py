@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable
 
-from harness.world import Party, World
+from harness.party import Party
+from harness.world import World
 from p2pvault.core import asks, io
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link, Phase

@@ -10,7 +10,6 @@ import itertools
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
 from copy import deepcopy
-from dataclasses import dataclass, field
 from functools import partial
 from random import Random
 from typing import Any
@@ -18,80 +17,22 @@ from typing import Any
 from harness.entropy import seeded
 from harness.loads import answer
 from harness.memory_store import MemoryStore
+from harness.party import Party, Wire
 from p2pvault.core import asks, io
-from p2pvault.core.device import Device
 from p2pvault.core.inquiries import Inquiry, LoadCounts, LoadRanges, LoadWhole
 from p2pvault.core.loads import Load, LoadSnapshots, LoadSurplus
-from p2pvault.core.news import News
 from p2pvault.core.start import NewVault, device_of, found_vault, join_vault, renewed
-from p2pvault.crdt.prefilter import inspect
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.errors import StoreCorrupt, StoreFull, VaultError
 from p2pvault.node.inquiring import inquire
 from p2pvault.node.reading import load_branch, load_entries, load_hashes, load_records
 from p2pvault.protocol.handover import Handover, encode_handover
-from p2pvault.protocol.journal import decode_entry
 from p2pvault.protocol.membership import DeviceCard
 from p2pvault.protocol.pairing import Received, VaultSummary
-from p2pvault.protocol.reconcile import Verdict
-from p2pvault.types import Address, Batch, DeviceId, Doubt, Instant, LinkId, RecordId, Role
+from p2pvault.types import Address, Batch, Doubt, Instant, LinkId, RecordId, Role
 
 ROWS_MAX = 100_000
-
-
-@dataclass(eq=False)
-class Wire:
-    """One stream between two devices; a dead one swallows everything and tells nobody."""
-
-    ends: dict["Party", LinkId]
-    open: bool = True
-    dead: bool = False
-
-    def other(self, party: "Party") -> "Party":
-        (other,) = (end for end in self.ends if end is not party)
-        return other
-
-
-@dataclass(eq=False)
-class Party:
-    """One device, its store, and what it has answered."""
-
-    name: str
-    address: Address
-    store: MemoryStore
-    device: Device
-    other_address: Address | None = None
-    answers: dict[int, object] = field(default_factory=dict)
-    published: list[io.Change] = field(default_factory=list)
-    reports: list[io.Report] = field(default_factory=list)
-    news: list[News] = field(default_factory=list)
-    trace: list[io.Input | io.Effect] = field(default_factory=list)
-    wake_at: float | None = None
-    disk_full: bool = False
-    unreadable: bool = False
-    online: bool = True
-    switched_off: bool = False
-    shown: io.Advertise | None = None
-    expected: frozenset[str] = frozenset()
-    life: int = 0
-    loose: dict[LinkId, bytes] = field(default_factory=dict)
-    hung_up: list[LinkId] = field(default_factory=list)
-    effects_done: int = 0
-    crash_at: int | None = None
-
-    @property
-    def id(self) -> DeviceId:
-        return self.device.members.device
-
-    def reported(self, event: str) -> list[io.Report]:
-        return [report for report in self.reports if report.event == event]
-
-    def verdict(self, other: "Party") -> Verdict | None:
-        return self.device.book[other.id].verdict
-
-    def linked(self, other: "Party") -> bool:
-        return self.device.book[other.id].link is not None
 
 
 Step = Callable[[], None]
@@ -523,33 +464,3 @@ class World:
 def put(path: str, **fields: object) -> asks.Edit:
     """Return an edit that sets fields."""
     return asks.Edit(path, tuple(((name,), value) for name, value in fields.items()))
-
-
-def assert_equal(world: World) -> None:
-    """Check that all parties hold the same, know it, and that no number was used twice."""
-    first, *others = world.parties
-    for party in others:
-        assert world.values(party) == world.values(first), (party.name, first.name)
-        assert party.device.pipeline.durable.digest == first.device.pipeline.durable.digest
-    assert_no_number_twice(world)
-
-
-def assert_proved(world: World) -> None:
-    """Check that all parties are linked with all others and have proved to be equal."""
-    assert_equal(world)
-    for party, other in itertools.permutations(world.parties, 2):
-        assert party.linked(other), (party.name, other.name)
-        assert party.verdict(other) is Verdict.EQUAL, (party.name, other.name)
-
-
-def assert_no_number_twice(world: World) -> None:
-    """Check that nobody wrote two entries, or two changes of a record, with one number."""
-    entries: dict[tuple[bytes, int], bytes] = {}
-    changes: dict[tuple[bytes, bytes, int], bytes] = {}
-    for party in world.parties:
-        for stored in party.store.entries(0, 1 << 40):
-            assert entries.setdefault((stored.author, stored.n), stored.hash) == stored.hash
-            for record, chunk in decode_entry(stored.data, party.device.members.vault).body.changes:
-                change = inspect(chunk)
-                key = (record, change.actor, change.sequence)
-                assert changes.setdefault(key, change.hash) == change.hash

@@ -7,7 +7,9 @@ import pytest
 from harness.batches import author, digest
 from harness.entropy import seeded
 from harness.pairs import is_gone, link_of, only, say, world_of
-from harness.world import Party, World, assert_proved
+from harness.party import Party
+from harness.proofs import assert_proved
+from harness.world import World
 from p2pvault.core.asks import RevokeRequested
 from p2pvault.core.io import Write
 from p2pvault.core.kinds import Kind

@@ -4,7 +4,9 @@ import pytest
 
 from harness.entropy import seeded
 from harness.pairs import effects_of, entries_of, link_of, only
-from harness.world import Party, World, assert_proved, put
+from harness.party import Party
+from harness.proofs import assert_proved
+from harness.world import World, put
 from p2pvault.core import asks
 from p2pvault.core.asks import Edit, EditRequested
 from p2pvault.core.io import LoadEntries, Write

@@ -4,7 +4,8 @@ import pytest
 
 from harness.entropy import seeded
 from harness.pairs import is_gone, link_of, link_up, only, rename, say, world_of
-from harness.world import assert_proved, put
+from harness.proofs import assert_proved
+from harness.world import put
 from p2pvault.core import asks, io
 from p2pvault.core.kinds import Kind
 from p2pvault.crdt.record import Record

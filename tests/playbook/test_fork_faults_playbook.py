@@ -6,7 +6,8 @@ import pytest
 
 from harness.pairs import is_gone, link_of, say, world_of
 from harness.pipelines import Bench, one
-from harness.world import assert_proved, put
+from harness.proofs import assert_proved
+from harness.world import put
 from p2pvault.core import io
 from p2pvault.core.jobs import EntriesJob, RetractJob
 from p2pvault.core.kinds import Kind

@@ -3,7 +3,8 @@
 import pytest
 
 from harness.pairs import link_of, world_of
-from harness.world import assert_proved, put
+from harness.proofs import assert_proved
+from harness.world import put
 from p2pvault.core import asks
 from p2pvault.errors import Refused
 from p2pvault.limits import JOURNALS_PER_DEVICE_MAX

@@ -5,7 +5,8 @@ import pytest
 from harness.entropy import seeded
 from harness.memory_store import MemoryStore
 from harness.pairs import only, say, world_of
-from harness.world import Party, World
+from harness.party import Party
+from harness.world import World
 from p2pvault.core import asks, io, news
 from p2pvault.core.kinds import Kind
 from p2pvault.core.start import device_of, join_vault

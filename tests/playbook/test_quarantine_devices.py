@@ -6,7 +6,9 @@ import pytest
 
 from harness.late import isolate, late_world, meet, quarantined, revoke, settle_quarantine
 from harness.pairs import entries_of, is_gone, link_of, say, world_of
-from harness.world import Party, World, assert_proved, put
+from harness.party import Party
+from harness.proofs import assert_proved
+from harness.world import World, put
 from p2pvault.core import asks, holding, sweep
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link

@@ -3,7 +3,8 @@
 import pytest
 
 from harness.pairs import effects_of, link_of, only, world_of
-from harness.world import World, assert_proved
+from harness.proofs import assert_proved
+from harness.world import World
 from p2pvault.core import asks, io
 from p2pvault.errors import Refused
 from p2pvault.limits import ADDRESSES_PER_PEER_MAX, BACKOFF_MAX_S, GATE_EPOCHS_MAX, HANDSHAKE_S

@@ -4,7 +4,8 @@ import pytest
 
 from harness.entropy import seeded
 from harness.pairs import effects_of, say, world_of
-from harness.world import Party, World
+from harness.party import Party
+from harness.world import World
 from p2pvault.core import asks, io
 from p2pvault.core.kinds import Kind
 from p2pvault.core.recovering import RECOVERY_SEED

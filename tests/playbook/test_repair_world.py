@@ -7,7 +7,9 @@ from random import Random
 import pytest
 
 from harness.damage import held, roll_back, rows, settle
-from harness.world import Party, World, assert_proved, put
+from harness.party import Party
+from harness.proofs import assert_proved
+from harness.world import World, put
 from p2pvault.core import io
 from p2pvault.crypto.schedule import fingerprint_key
 from p2pvault.protocol.reconcile import Verdict

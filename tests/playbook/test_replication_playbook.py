@@ -8,7 +8,8 @@ from harness.batches import author, digest
 from harness.linkpairs import ADA_ID, BOB_ID, START, heard, up
 from harness.pairs import only, world_of
 from harness.pipelines import VAULT, bob
-from harness.world import assert_proved, put
+from harness.proofs import assert_proved
+from harness.world import put
 from p2pvault.core import asks, io
 from p2pvault.core.book import Book
 from p2pvault.core.content import Content

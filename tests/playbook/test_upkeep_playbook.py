@@ -5,7 +5,8 @@ from dataclasses import replace
 from harness.batches import author, device, digest
 from harness.entropy import seeded
 from harness.pairs import effects_of, entries_of, only, world_of
-from harness.world import Party, World, put
+from harness.party import Party
+from harness.world import World, put
 from p2pvault.core.acknowledged import Acknowledged
 from p2pvault.core.io import Persist
 from p2pvault.core.loads import LoadSurplus, SurplusLoaded

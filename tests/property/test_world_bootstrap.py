@@ -5,7 +5,9 @@ from random import Random
 import pytest
 
 from harness.entropy import seeded
-from harness.world import Party, World, assert_proved, put
+from harness.party import Party
+from harness.proofs import assert_proved
+from harness.world import World, put
 from p2pvault.errors import VaultError
 from p2pvault.limits import BACKOFF_MAX_S, KIB, UPKEEP_PAUSE_S
 

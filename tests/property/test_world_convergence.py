@@ -11,7 +11,9 @@ from random import Random
 import pytest
 
 from harness.pairs import world_of
-from harness.world import Party, World, assert_no_number_twice, assert_proved, put
+from harness.party import Party
+from harness.proofs import assert_no_number_twice, assert_proved
+from harness.world import World, put
 from p2pvault.core import asks
 from p2pvault.errors import AmbiguousPath, VaultError
 from p2pvault.limits import BACKOFF_MAX_S

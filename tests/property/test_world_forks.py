@@ -6,7 +6,8 @@ from random import Random
 import pytest
 
 from harness.pairs import world_of
-from harness.world import World, assert_proved
+from harness.proofs import assert_proved
+from harness.world import World
 from p2pvault.types import Doubt
 
 NAMES = ("one", "two", "three")

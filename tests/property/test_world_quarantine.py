@@ -8,7 +8,9 @@ import itertools
 import pytest
 
 from harness.late import late_world, meet, quarantined
-from harness.world import Party, World, assert_no_number_twice
+from harness.party import Party
+from harness.proofs import assert_no_number_twice
+from harness.world import World
 from p2pvault.limits import BACKOFF_MAX_S
 from p2pvault.protocol.reconcile import Verdict
 

@@ -12,7 +12,8 @@ from itertools import count
 from random import Random
 from typing import Protocol
 
-from harness.world import Party, Step, World
+from harness.party import Party
+from harness.world import Step, World
 from p2pvault.core import asks, io
 from p2pvault.core.start import NewVault, device_of
 from p2pvault.errors import StoreFull, StoreUnwritable
