@@ -100,6 +100,7 @@ def test_the_shape_of_status(couple: tuple[Device, Device]) -> None:
     (peer,) = status["peers"]
     assert set(peer) == {
         "id", "name", "link", "address", "in_sync", "proved_s", "behind", "ahead", "last_seen",
+        "fetching",
     }  # fmt: skip
     assert (peer["name"], peer["link"], peer["in_sync"]) == ("laptop", "up", True)
     assert (peer["behind"], peer["ahead"]) == (0, 0)
