@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from harness.fake_daemon import FakeDaemon, FakeState, fake_daemon
+from harness.fake_daemon import FakeDaemon, fake_daemon
+from harness.fake_state import FakeState
 from p2pvault.control.home import find_home, private_directory
 
 

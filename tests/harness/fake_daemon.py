@@ -11,11 +11,11 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from copy import deepcopy
-from dataclasses import dataclass, field
 from typing import Self
 
 from harness.fake_quarantine import FakeQuarantine
 from harness.fake_recovery import RECOVERY_WORDS, FakeKey, FakeRecovery
+from harness.fake_state import FakeRecord, FakeState, fake_id
 from p2pvault import __version__
 from p2pvault.control.home import Home, private_directory, short_path
 from p2pvault.control.lines import Lines
@@ -49,66 +49,6 @@ CODE = "42-acid-bird-cave"
 WORDS = "acme adviser"
 URI = "p2pvault:1?c=abcdefghijklmnopqrstuvwx&f=0123456789abcdef&a=127.0.0.1:47474&x=1790000000"
 _WITHOUT_VAULT = {"hello", "init", "join", "join_accept", "wait", "status"}
-
-
-@dataclass
-class FakeRecord:
-    """One record; `path` may be that of another one too."""
-
-    id: str
-    path: str
-    value: JsonObject
-
-
-@dataclass
-class FakeState:
-    """What the fake daemon knows; tests fill it in before and look into it afterwards."""
-
-    vault: JsonObject | None = None
-    device: JsonObject | None = None
-    records: list[FakeRecord] = field(default_factory=list)
-    peers: list[JsonObject] = field(default_factory=list)
-    given: dict[str, list[str]] = field(default_factory=dict)
-    removed: list[JsonObject] = field(default_factory=list)
-    quarantined: list[JsonObject] = field(default_factory=list)
-    stays: int = 0
-    problems: list[JsonObject] = field(default_factory=list)
-    findings: list[JsonObject] = field(default_factory=list)
-    attempts: list[str] = field(default_factory=list)
-    requests: list[Request] = field(default_factory=list)
-    fault: VaultError | None = None
-    commits: int = 0
-
-
-def fake_id(name: str, characters: int = 64) -> str:
-    """Return an id that is always the same for a name."""
-    return (name.encode().hex() * characters)[:characters]
-
-
-def with_vault(*peers: str) -> FakeState:
-    """Return the state of a device `laptop` in a vault `home` with these peers, all in sync."""
-    state = FakeState()
-    state.vault = {"id": fake_id("home"), "name": "home"}
-    state.device = {"id": fake_id("laptop"), "name": "laptop", "role": "admin"}
-    state.peers = [peer(name) for name in peers]
-    return state
-
-
-def peer(name: str, **changes: object) -> JsonObject:
-    """Return a peer of `status`: linked and proved equal, with `changes`."""
-    standing = {
-        "id": fake_id(name),
-        "name": name,
-        "link": "up",
-        "address": "127.0.0.1:4242",
-        "in_sync": True,
-        "proved_s": 2.4,
-        "fetching": False,
-        "behind": 0,
-        "ahead": 0,
-        "last_seen": "2026-11-21T12:00:00Z",
-    }
-    return standing | changes  # type: ignore[return-value]  # tests pass JSON
 
 
 class _Connection:

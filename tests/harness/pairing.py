@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from harness.entropy import seeded
+from p2pvault.crypto.framing import frame
 from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.protocol.pairing import (
     Admit,
@@ -29,6 +30,7 @@ from p2pvault.protocol.pairing import (
     Typed,
     VaultSummary,
 )
+from p2pvault.protocol.pairing.messages import Hello, PairingMessage, Way, encode, kind_of
 from p2pvault.types import VaultId
 
 E = TypeVar("E")
@@ -168,3 +170,15 @@ def run(meeting: Meeting, package: bytes = PACKAGE) -> Meeting:
 
 def finished(end: End) -> bool:
     return end.effects[-1] == Hangup() and end.machine.over
+
+
+def confirming(guest: Joiner | None = None) -> Meeting:
+    return Meeting(guest=guest).to_confirmation()
+
+
+def a_hello() -> Hello:
+    return Hello((1,), b"n" * 16, Way.TYPED)
+
+
+def in_the_open(message: PairingMessage) -> bytes:
+    return frame(bytes([kind_of(message)]) + encode(message))

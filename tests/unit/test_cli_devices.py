@@ -7,7 +7,8 @@ import pytest
 
 from harness.cli_fixtures import served
 from harness.command_line import run, run_on_terminal
-from harness.fake_daemon import CODE, URI, WORDS, FakeDaemon, FakeState, fake_id, peer, with_vault
+from harness.fake_daemon import CODE, URI, WORDS, FakeDaemon
+from harness.fake_state import FakeState, fake_id, peer, with_vault
 from p2pvault.cli.state import data_cell
 
 

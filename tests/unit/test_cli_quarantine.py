@@ -7,7 +7,8 @@ import pytest
 
 from harness.cli_fixtures import served
 from harness.command_line import run, run_on_terminal
-from harness.fake_daemon import FakeDaemon, fake_id, with_vault
+from harness.fake_daemon import FakeDaemon
+from harness.fake_state import fake_id, with_vault
 from p2pvault.control.messages import JsonObject
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from harness.cli_fixtures import served
 from harness.command_line import run, run_on_terminal, start
-from harness.fake_daemon import FakeDaemon, FakeRecord, FakeState, with_vault
+from harness.fake_daemon import FakeDaemon
+from harness.fake_state import FakeRecord, FakeState, with_vault
 
 
 @pytest.fixture

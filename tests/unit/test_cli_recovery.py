@@ -9,8 +9,9 @@ import pytest
 
 from harness.cli_fixtures import served
 from harness.command_line import run, run_on_terminal, start
-from harness.fake_daemon import WORDS, FakeDaemon, FakeState, fake_id, with_vault
+from harness.fake_daemon import WORDS, FakeDaemon
 from harness.fake_recovery import RECOVERY_WORDS
+from harness.fake_state import FakeState, fake_id, with_vault
 
 TYPED = RECOVERY_WORDS.encode() + b"\n"
 

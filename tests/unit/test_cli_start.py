@@ -12,7 +12,7 @@ import pytest
 
 from harness.cli_fixtures import served
 from harness.command_line import Done, environment, run, run_on_terminal, start
-from harness.fake_daemon import FakeRecord, FakeState, with_vault
+from harness.fake_state import FakeRecord, FakeState, with_vault
 from p2pvault import __version__, errors
 from p2pvault.cli.root import root
 from p2pvault.cli.unit import unit_name, unit_text

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.cli_fixtures import served
 from harness.command_line import run
-from harness.fake_daemon import FakeRecord, with_vault
+from harness.fake_state import FakeRecord, with_vault
 
 RECORD = {"kind": "record", "what": "notes/one (id:00)", "detail": "its chunks are\ndamaged"}
 ENTRY = {"kind": "entry", "what": "aa 2", "detail": "its signature is wrong"}
