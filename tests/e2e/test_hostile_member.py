@@ -21,6 +21,7 @@ from p2pvault.limits import (
     OPERATIONS_PER_AUTHOR_MAX,
 )
 from p2pvault.protocol.introduction import (
+    RUN_BYTES,
     Greeting,
     Known,
     encode,
