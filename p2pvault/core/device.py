@@ -372,13 +372,15 @@ class Device:
         self.members.durable = errand.log
         if errand.then is not None:
             return errand.then(now)
+        if errand.answer is not None:
+            effects += self._part(now, errand.learned)
         if errand.learned.operations:
             for link in self.links.introduced():
                 effects += self._introductions.tell(link, errand.learned.operations)
         if errand.admits is not None:
             effects += self._paired(now, self._pairing.admitted(now, errand.admits))
         if errand.answer is not None:
-            effects += [*self._part(now, errand.learned), errand.answer]
+            effects.append(errand.answer)
         return [*effects, io.StatusChanged()]
 
     def _learn(
