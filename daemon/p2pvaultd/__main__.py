@@ -31,7 +31,7 @@ def main() -> None:
     except VaultError as error:
         complain(error)
         sys.exit(error.exit_code)
-    except ExceptionGroup as group:
+    except ExceptionGroup as group:  # what ends one task reaches us in the groups of its nurseries
         expected, bugs = group.split(VaultError)
         if expected is None or bugs is not None:
             raise

@@ -23,7 +23,8 @@ def main() -> None:
 def _open_closed_streams() -> None:
     """Stand in for standard streams that the shell closed (`<&-`): Python has None for them.
 
-    They are open for as long as the process lives, so no block closes them.
+    They are open for as long as the process lives, so no block closes them; and pathlib, which the
+    linter asks for, would be imported for this alone.
     """
     if sys.stdin is None:
         sys.stdin = open(os.devnull)  # noqa: SIM115, PTH123
