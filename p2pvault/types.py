@@ -141,7 +141,7 @@ class QuarantinedRow:
         device: Whose journal it is.
         since_ms: This device's wall clock when it arrived.
         size: Its bytes.
-        operations: How much work its changes are; see `crdt.prefilter.weigh`.
+        work: How much its changes are; see `crdt.prefilter.weigh`.
         records: The records that it changes, each once.
     """
 
@@ -152,7 +152,7 @@ class QuarantinedRow:
     device: DeviceId
     since_ms: int
     size: int
-    operations: int
+    work: int
     records: tuple[RecordId, ...]
 
 

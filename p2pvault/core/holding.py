@@ -10,7 +10,7 @@ from p2pvault.limits import (
     QUARANTINE_CHANGES_MAX,
     QUARANTINE_JOURNAL_ENTRIES_MAX,
     QUARANTINE_KEPT_MS,
-    QUARANTINE_OPERATIONS_MAX,
+    QUARANTINE_WORK_MAX,
 )
 from p2pvault.protocol.journal import Entry
 from p2pvault.protocol.membership.state import Membership
@@ -40,13 +40,13 @@ class _Usage:
 
     size: int = 0
     changes: int = 0
-    operations: int = 0
+    work: int = 0
     journals: Counter[AuthorId] = field(default_factory=Counter)
 
     def count(self, row: QuarantinedRow, sign: int = 1) -> None:
         self.size += sign * row.size
         self.changes += sign * len(row.records)
-        self.operations += sign * row.operations
+        self.work += sign * row.work
         self.journals[row.author] += sign
 
     @property
@@ -54,7 +54,7 @@ class _Usage:
         return (
             self.size <= QUARANTINE_BYTES_MAX
             and self.changes <= QUARANTINE_CHANGES_MAX
-            and self.operations <= QUARANTINE_OPERATIONS_MAX
+            and self.work <= QUARANTINE_WORK_MAX
         )
 
 
@@ -89,17 +89,17 @@ class Holding:
         """Return the refused journals of a device."""
         return frozenset(author for author, mark in self._marks.items() if mark.device == device)
 
-    def refuse(self, entry: Entry, head: JournalHead | None, operations: int, now_ms: int) -> None:
+    def refuse(self, entry: Entry, head: JournalHead | None, work: int, now_ms: int) -> None:
         """Refuse an entry; keep it if it continues what is refused and there is room.
 
         Args:
             entry: A checked entry, beyond the journal's mark if it has one.
             head: Where the journal stands in the log.
-            operations: How much work its changes are.
+            work: How much its changes are.
             now_ms: The wall clock, for people and for what gives way.
         """
         before = self.mark(entry.author) or head
-        row = self._row(entry, operations, now_ms)
+        row = self._row(entry, work, now_ms)
         if entry.follows(before) and self._make_room(row, now_ms):
             self._rows[row.author, row.n] = row
             self._added[row.author, row.n] = QuarantinedEntry(row, entry.data)
@@ -134,7 +134,7 @@ class Holding:
                 del self._marks[author]
                 self._lifted = True
 
-    def _row(self, entry: Entry, operations: int, now_ms: int) -> QuarantinedRow:
+    def _row(self, entry: Entry, work: int, now_ms: int) -> QuarantinedRow:
         last = next(reversed(self._rows.values()), None)
         return QuarantinedRow(
             position=1 if last is None else last.position + 1,
@@ -144,7 +144,7 @@ class Holding:
             device=entry.body.device,
             since_ms=now_ms,
             size=len(entry.data),
-            operations=operations,
+            work=work,
             records=tuple(dict.fromkeys(record for record, _ in entry.body.changes)),
         )
 

@@ -16,7 +16,7 @@ from p2pvault.core.lookup import Lookup
 from p2pvault.core.quarantine import counts
 from p2pvault.core.replica import Replica
 from p2pvault.core.staging import Staging
-from p2pvault.crdt.prefilter import Change, inspect
+from p2pvault.crdt.prefilter import Change, inspect, weigh
 from p2pvault.crdt.record import Record
 from p2pvault.errors import (
     CrdtError,
@@ -172,9 +172,9 @@ class Intake:
     # Taking in ---------------------------------------------------------------------------
 
     def _refuse(self, entry: Entry, changes: Inspected, now_ms: int) -> None:
-        operations = sum(change.operations for _, change in changes)
+        work = sum(weigh(change.chunk) for _, change in changes)
         head = self._staging.head(entry.author)
-        self._staging.holding.refuse(entry, head, operations, now_ms)
+        self._staging.holding.refuse(entry, head, work, now_ms)
 
     def _accept(self, entry: Entry, changes: Inspected, arrived: Arrivals) -> None:
         self._staging.append(entry)

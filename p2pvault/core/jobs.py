@@ -11,7 +11,7 @@ from p2pvault.core.recount import RecountJob
 from p2pvault.core.restore import SnapshotsJob, paced_snapshots
 from p2pvault.crdt.prefilter import weigh
 from p2pvault.errors import LimitExceeded
-from p2pvault.limits import ENTRY_OPERATIONS_MAX
+from p2pvault.limits import ENTRY_WORK_MAX
 from p2pvault.protocol.journal import Entry
 from p2pvault.types import AuthorId, Batch, LinkId, QuarantinedRow, RecordId
 
@@ -33,7 +33,7 @@ class EntriesJob:
         link: Which.
         entries: In the order of their arrival there.
         alone: Keeps them out of other jobs' batches.
-        operations: How much work they are; see `paced`.
+        work: How much they are; see `paced`.
         contested: The link's contested journals, of which nothing is taken; grows.
         whole: What they build on has to be here: what is missing may be on another branch.
     """
@@ -41,7 +41,7 @@ class EntriesJob:
     link: LinkId
     entries: tuple[Entry, ...]
     alone: bool = False
-    operations: int = 0
+    work: int = 0
     contested: set[AuthorId] = field(default_factory=set)
     whole: bool = False
 
@@ -193,13 +193,13 @@ def rows_of(jobs: Sequence[RecordJob]) -> list[QuarantinedRow]:
     return rows
 
 
-def operations_of(job: Job) -> int:
+def work_of(job: Job) -> int:
     """Return how much work a job is, as far as that is bounded."""
     match job:
-        case EntriesJob(operations=operations) | ReleaseJob(QuarantinedRow(operations=operations)):
-            return operations
+        case EntriesJob(work=work) | ReleaseJob(QuarantinedRow(work=work)):
+            return work
         case SnapshotsJob():
-            return job.operations
+            return job.work
         case _:
             return 0
 
@@ -213,8 +213,8 @@ def paced(job: EntriesJob | SnapshotsJob) -> Sequence[EntriesJob | SnapshotsJob]
     """Cut a job into parts that are little enough work to be done in one go.
 
     Raises:
-        LimitExceeded: One entry has more operations than an entry may have.
-        ChangeRefused: A change does not say how many it has, or says too many.
+        LimitExceeded: One entry is more work than an entry may be.
+        ChangeRefused: A change does not say how much it is, or has too many operations.
     """
     return paced_entries(job) if isinstance(job, EntriesJob) else paced_snapshots(job)
 
@@ -223,12 +223,12 @@ def paced_entries(job: EntriesJob) -> list[EntriesJob]:
     """Cut entries; see `paced`."""
     parts: list[EntriesJob] = []
     for entry in job.entries:
-        operations = sum(weigh(change) for _, change in entry.body.changes)
-        if operations > ENTRY_OPERATIONS_MAX:
-            raise LimitExceeded(f"an entry of {operations} operations")
-        if parts and parts[-1].operations + operations <= ENTRY_OPERATIONS_MAX:
-            whole, operations = (*parts[-1].entries, entry), parts[-1].operations + operations
-            parts[-1] = replace(parts[-1], entries=whole, operations=operations)
+        work = sum(weigh(change) for _, change in entry.body.changes)
+        if work > ENTRY_WORK_MAX:
+            raise LimitExceeded(f"an entry of {work} units of work, {ENTRY_WORK_MAX} are allowed")
+        if parts and parts[-1].work + work <= ENTRY_WORK_MAX:
+            whole, work = (*parts[-1].entries, entry), parts[-1].work + work
+            parts[-1] = replace(parts[-1], entries=whole, work=work)
         else:
-            parts.append(replace(job, entries=(entry,), operations=operations))
+            parts.append(replace(job, entries=(entry,), work=work))
     return parts

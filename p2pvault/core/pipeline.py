@@ -40,7 +40,6 @@ from p2pvault.core.jobs import (
     link_of,
     named_by,
     one_by_one,
-    operations_of,
     received_bytes_of,
     repaired_by,
     restored_by,
@@ -48,6 +47,7 @@ from p2pvault.core.jobs import (
     size_of,
     snapshots_of,
     stored_bytes_of,
+    work_of,
 )
 from p2pvault.core.lookup import Lookup
 from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
@@ -64,7 +64,7 @@ from p2pvault.errors import CrdtError, LimitExceeded, VaultError
 from p2pvault.limits import (
     EDIT_RECORDS_MAX,
     ENTRY_CHANGES_MAX,
-    ENTRY_OPERATIONS_MAX,
+    ENTRY_WORK_MAX,
     FEED_BYTES_MAX,
 )
 from p2pvault.protocol.journal import Writer, decode_entry
@@ -287,16 +287,16 @@ class Pipeline:
         """Return the jobs right behind that go into the same batch: fewer, larger commits."""
         room = EDIT_RECORDS_MAX if isinstance(first, EditJob) else ENTRY_CHANGES_MAX
         room -= size_of(first)
-        operations = ENTRY_OPERATIONS_MAX - operations_of(first)
+        work = ENTRY_WORK_MAX - work_of(first)
         room_bytes = FEED_BYTES_MAX - stored_bytes_of(first)
         companions: list[RecordJob] = []
         while self._jobs:
             companion = self._jobs[0]
-            operations -= operations_of(companion)
+            work -= work_of(companion)
             room_bytes -= stored_bytes_of(companion)
             if not goes_with(companion, first) or size_of(companion) > room:
                 break
-            if operations < 0 or room_bytes < 0:
+            if work < 0 or room_bytes < 0:
                 break
             self._jobs.popleft()
             companions.append(companion)

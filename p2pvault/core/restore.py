@@ -13,7 +13,7 @@ from p2pvault.core.replica import Replica
 from p2pvault.core.staging import Staging
 from p2pvault.crdt.snapshot import Snapshot, merge, restore
 from p2pvault.errors import CrdtError
-from p2pvault.limits import ENTRY_CHANGES_MAX, ENTRY_OPERATIONS_MAX
+from p2pvault.limits import ENTRY_CHANGES_MAX, ENTRY_WORK_MAX
 from p2pvault.protocol.bootstrap import Fetching
 from p2pvault.types import AuthorId, DeviceId, LinkId, RecordId
 
@@ -39,7 +39,7 @@ class SnapshotsJob:
     alone: bool = False
 
     @property
-    def operations(self) -> int:
+    def work(self) -> int:
         """How much work they are."""
         return sum(snapshot.operations for _, snapshot in self.records)
 
@@ -92,12 +92,12 @@ class Restore:
 def paced_snapshots(job: SnapshotsJob) -> list[SnapshotsJob]:
     """Cut a job into parts that are little enough work to be done in one go, a record at least."""
     parts: list[list[tuple[RecordId, Snapshot]]] = []
-    operations = 0
+    work = 0
     for record, snapshot in job.records:
-        operations += snapshot.operations
-        if not parts or operations > ENTRY_OPERATIONS_MAX or len(parts[-1]) == ENTRY_CHANGES_MAX:
+        work += snapshot.operations
+        if not parts or work > ENTRY_WORK_MAX or len(parts[-1]) == ENTRY_CHANGES_MAX:
             parts.append([])
-            operations = snapshot.operations
+            work = snapshot.operations
         parts[-1].append((record, snapshot))
     jobs: list[SnapshotsJob] = []
     begins = job.begins

@@ -22,6 +22,7 @@ from p2pvault.limits import (
     SCALAR_BYTES_MAX,
     TIMESTAMP_MS_MAX,
     TIMESTAMP_MS_MIN,
+    WORK_COLUMN_BYTES,
 )
 
 _OBJECT_ACTOR: Final = 0x01
@@ -64,6 +65,9 @@ _KEY_BYTES_MAX: Final = 4 * FIELD_CHARACTERS_MAX
 Runs: TypeAlias = list[tuple[int, int | None]]
 """(how many rows, their value) in order; None stands for null."""
 
+Read: TypeAlias = Callable[[bytes, int], tuple[int, int]]
+"""Reads what is at a position, and returns it with the position behind it."""
+
 
 def check_columns(body: bytes, at: int, *, actors: int, may_write_root: bool) -> int:
     """Check all columns of a change.
@@ -91,14 +95,19 @@ def check_columns(body: bytes, at: int, *, actors: int, may_write_root: bool) ->
     return rows
 
 
-def count_operations(body: bytes, at: int) -> int:
-    """Return the number of operations without a look at their content.
+def weigh_columns(body: bytes, at: int) -> int:
+    """Return how much work the operations are, without a look at their content.
+
+    The engine pays for each operation, and the pre-filter for each byte; not for those of values,
+    of which a text has many and looks at none by itself.
 
     Raises:
         ChangeRefused: Malformed columns, or more than CHANGE_OPERATIONS_MAX operations.
         IndexError: The body ends too early.
     """
-    return _count_actions(_cut(body, at)[_ACTION])
+    columns = _cut(body, at)
+    size = len(body) - at - len(columns[_VALUE])
+    return _count_actions(columns[_ACTION]) + size // WORK_COLUMN_BYTES
 
 
 def _cut(body: bytes, at: int) -> dict[int, bytes]:
@@ -124,7 +133,7 @@ def _cut(body: bytes, at: int) -> dict[int, bytes]:
     return columns
 
 
-def _runs(column: bytes, read: Callable[[bytes, int], tuple[int, int]] = unsigned) -> Runs:
+def _runs(column: bytes, read: Read = unsigned) -> Runs:
     """Return the runs of a column; a literal run becomes runs of one."""
     runs: Runs = []
     at, end = 0, len(column)
@@ -134,13 +143,25 @@ def _runs(column: bytes, read: Callable[[bytes, int], tuple[int, int]] = unsigne
             value, at = read(column, at)
             runs.append((count, value))
         elif count:
-            for _ in range(-count):
-                value, at = read(column, at)
-                runs.append((1, value))
+            literal, at = _literal(column, at, -count, read)
+            runs.extend(literal)
         else:
             count, at = unsigned(column, at)
             runs.append((count, None))
     return runs
+
+
+def _literal(column: bytes, at: int, rows: int, read: Read) -> tuple[Runs, int]:
+    """Return a literal run as runs of one, and the position behind it."""
+    stop = at + rows
+    if read is unsigned and stop <= len(column) and column[at:stop].isascii():
+        # Each byte below 0x80 is a whole number, and most columns hold no others.
+        return [(1, value) for value in column[at:stop]], stop
+    runs: Runs = []
+    for _ in range(rows):
+        value, at = read(column, at)
+        runs.append((1, value))
+    return runs, at
 
 
 def _check_rows(runs: Runs, rows: int) -> None:
@@ -228,6 +249,13 @@ def _check_utf8(data: bytes) -> None:
         raise ChangeRefused("a string that is not UTF-8") from error
 
 
+def _check_strings(raw: bytes, length: int) -> None:
+    """Check strings of one length all together: a text has one for each character."""
+    _check_utf8(raw)
+    if length and any(first & 0xC0 == 0x80 for first in set(raw[::length])):
+        raise ChangeRefused("a string that begins inside a character")
+
+
 def _check_inserts(column: bytes, rows: int) -> None:
     """Check a column of truth values: lengths of alternating runs."""
     at = total = 0
@@ -270,8 +298,10 @@ def check_values_alike(kind: int, raw: bytes, length: int) -> None:
     if kind not in _VALUE_CHECKS:
         raise ChangeRefused(f"a value of kind {kind}, which no record holds")
     check = _VALUE_CHECKS[kind]
-    # A text has a value for each character; in ASCII all of them are looked at together.
-    if check is None or (check is _check_utf8 and raw.isascii()):
+    if check is None:
+        return
+    if check is _check_utf8:
+        _check_strings(raw, length)
         return
     for start in range(0, len(raw), length) if length else (0,):
         check(raw[start : start + length])

@@ -15,13 +15,14 @@ from itertools import pairwise
 from typing import Final
 
 from p2pvault.crdt.chunk import open_change, signed, unsigned
-from p2pvault.crdt.columns import check_columns, count_operations
+from p2pvault.crdt.columns import check_columns, weigh_columns
 from p2pvault.errors import ChangeRefused
 from p2pvault.limits import (
     CHANGE_ACTORS_MAX,
     CHANGE_DEPENDENCIES_MAX,
     CHANGE_SEQUENCE_MAX,
     OPERATION_COUNTER_MAX,
+    WORK_PER_CHANGE,
 )
 from p2pvault.types import AuthorId, ChangeHash
 
@@ -74,7 +75,10 @@ def inspect(chunk: bytes) -> Change:
 
 
 def weigh(chunk: bytes) -> int:
-    """Return how many operations a change says it has, for a third of the cost of `inspect`.
+    """Return how much work a change is, for a third of the cost of `inspect`.
+
+    The unit is about a microsecond of a slow core: an operation is one, and so are
+    WORK_COLUMN_BYTES of the columns that describe them.
 
     Raises:
         ChangeRefused: Malformed, or more than CHANGE_OPERATIONS_MAX.
@@ -86,7 +90,7 @@ def weigh(chunk: bytes) -> int:
         for read in (unsigned, unsigned, signed):
             _, at = read(body, at)
         _, at = _read_other_actors(body, at + 1, actor)
-        return count_operations(body, at)
+        return WORK_PER_CHANGE + weigh_columns(body, at)
     except IndexError as error:
         raise ChangeRefused("a change that ends too early") from error
 

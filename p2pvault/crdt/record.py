@@ -20,7 +20,7 @@ from p2pvault.crdt.document import inspect_document
 from p2pvault.crdt.engine import MAP, Document, Entry, ObjectId, shield
 from p2pvault.crdt.history import following
 from p2pvault.crdt.layout import Layout, flag, read_layout, write_layout
-from p2pvault.crdt.prefilter import Change, inspect
+from p2pvault.crdt.prefilter import Change, inspect, weigh
 from p2pvault.crdt.reader import read, read_entries, read_map
 from p2pvault.crdt.values import Value, freeze
 from p2pvault.crdt.writer import Writer
@@ -28,6 +28,7 @@ from p2pvault.errors import BadValue, ChangeRefused, CrdtError
 from p2pvault.limits import (
     CHANGE_BYTES_MAX,
     CHANGE_INFLATED_BYTES_MAX,
+    ENTRY_WORK_MAX,
     RECORD_BYTES_MAX,
     RECORD_OPERATIONS_MAX,
     VALUE_DEPTH_MAX,
@@ -247,12 +248,14 @@ class Record:
             if left is not None and left == right and left[0] == MAP:
                 if len(steps) < VALUE_DEPTH_MAX:
                     yield from self._differing(left[1], before, after, (*steps, key))
-            elif self._frozen(left, before) != self._frozen(right, after):
+            elif (
+                left is None
+                or right is None
+                or self._frozen(left, before) != self._frozen(right, after)
+            ):
                 yield ".".join((*steps, key))
 
-    def _frozen(self, entry: Entry | None, heads: list[bytes]) -> Hashable:
-        if entry is None:
-            return None
+    def _frozen(self, entry: Entry, heads: list[bytes]) -> Hashable:
         try:
             return freeze(read(self._document, entry, heads))
         except CrdtError:
@@ -375,7 +378,7 @@ def _last_change(document: Document) -> tuple[engine.LocalChange, bytes]:
     """Return the change that was just committed, and its chunk, deflated where that is worth it.
 
     Raises:
-        BadValue: Longer than a change may be.
+        BadValue: Longer than a change may be, or more work.
     """
     with shield:
         change = document.get_last_local_change()
@@ -385,6 +388,8 @@ def _last_change(document: Document) -> tuple[engine.LocalChange, bytes]:
         chunk = engine.chunk_of(change)
     if len(chunk) > CHANGE_BYTES_MAX:
         raise BadValue(f"an edit of {len(chunk)} bytes, deflated", hint=_TOO_LARGE)
+    if weigh(chunk) > ENTRY_WORK_MAX:
+        raise BadValue("an edit of too many fields and values at once", hint=_TOO_LARGE)
     return change, chunk
 
 

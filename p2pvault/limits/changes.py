@@ -31,10 +31,17 @@ OPERATION_COUNTER_MAX: Final = 2**32 - 1
 ENTRY_CHANGES_MAX: Final = 1_000
 """Changes in one entry; bulk writes of 10 000 records become ten entries."""
 
-ENTRY_OPERATIONS_MAX: Final = CHANGE_OPERATIONS_MAX
-"""Operations of one entry, and of one batch from a peer: 0.1 s of work on texts, and up to
-0.25 s on hundreds of records of nested fields, which is what one message may cost. Without it an
-entry of 178 KB with 1 000 run-length changes passes every other bound and takes 82 s."""
+ENTRY_WORK_MAX: Final = 80_000
+"""Work of one entry, and of one batch from a peer, in the unit of `crdt.prefilter.weigh`: 0.05 to
+0.13 s by content, so that one message keeps below 0.25 s with the rest of what it costs. Without
+it an entry of 178 KB with 1 000 run-length changes passes every other bound and takes 82 s."""
+
+WORK_PER_CHANGE: Final = 40
+"""What a change costs beside its operations and columns: 35 us, a document of the engine's."""
+
+WORK_COLUMN_BYTES: Final = 5
+"""Bytes of inflated columns, those of values left out, that cost as much as one operation: the
+engine takes 1 us an operation, and the pre-filter 0.2 us a byte."""
 
 ENTRY_BYTES_MAX: Final = 1 * MIB
 """One entry with its signature; the same as one control message, less its envelope."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from p2pvault.limits.changes import ENTRY_OPERATIONS_MAX
+from p2pvault.limits.changes import ENTRY_WORK_MAX
 from p2pvault.limits.units import MIB
 
 QUARANTINE_BYTES_MAX: Final = 64 * MIB
@@ -15,8 +15,8 @@ QUARANTINE_CHANGES_MAX: Final = 8_192
 """Changes in them. Accepting all of it is one commit: 4 s for as many records. The rows
 stay in memory, 16 bytes a change, and are copied with each batch."""
 
-QUARANTINE_OPERATIONS_MAX: Final = 4 * ENTRY_OPERATIONS_MAX
-"""Operations in them, for the same reason: 0.6 s of work."""
+QUARANTINE_WORK_MAX: Final = 4 * ENTRY_WORK_MAX
+"""Work in them, for the same reason: 0.5 s."""
 
 QUARANTINE_KEPT_MS: Final = 90 * 86_400_000
 """90 days, after which an entry in quarantine gives way to a new one where there is no room."""

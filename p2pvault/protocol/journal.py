@@ -25,7 +25,7 @@ from p2pvault.limits import (
     CHANGE_BYTES_MAX,
     ENTRY_BYTES_MAX,
     ENTRY_CHANGES_MAX,
-    ENTRY_OPERATIONS_MAX,
+    ENTRY_WORK_MAX,
     INTEGER_MAX,
     MEMBERSHIP_HEADS_MAX,
 )
@@ -235,20 +235,20 @@ def split_changes(
 
     Args:
         changes: What a commit changed.
-        weigh: Returns the operations of a change, at most CHANGE_OPERATIONS_MAX.
+        weigh: Returns how much work a change is, at most ENTRY_WORK_MAX.
     """
     parts: list[list[RecordChange]] = []
-    room_bytes = room_changes = room_operations = 0
+    room_bytes = room_changes = room_work = 0
     for record, change in changes:
-        size, weight = len(change) + CHANGE_OVERHEAD_BYTES, weigh(change)
-        if size > room_bytes or weight > room_operations or room_changes == 0:
+        size, work = len(change) + CHANGE_OVERHEAD_BYTES, weigh(change)
+        if size > room_bytes or work > room_work or room_changes == 0:
             parts.append([])
             room_bytes = ENTRY_BYTES_MAX - ENTRY_OVERHEAD_BYTES
-            room_changes, room_operations = ENTRY_CHANGES_MAX, ENTRY_OPERATIONS_MAX
+            room_changes, room_work = ENTRY_CHANGES_MAX, ENTRY_WORK_MAX
         parts[-1].append((record, change))
         room_bytes -= size
         room_changes -= 1
-        room_operations -= weight
+        room_work -= work
     return parts
 
 

@@ -56,7 +56,7 @@ def fingerprint(row: Row) -> Fingerprint:
 
 
 def from_quarantined(entry: QuarantinedEntry) -> Row:
-    """Encode as (position, author, n, hash, device, since_ms, size, operations, records, data)."""
+    """Encode as (position, author, n, hash, device, since_ms, size, work, records, data)."""
     row = entry.row
     return (
         row.position,
@@ -66,18 +66,18 @@ def from_quarantined(entry: QuarantinedEntry) -> Row:
         row.device,
         row.since_ms,
         row.size,
-        row.operations,
+        row.work,
         b"".join(row.records),
         entry.data,
     )
 
 
 def quarantined_row(row: Row) -> QuarantinedRow:
-    """Read (position, author, n, hash, device, since_ms, size, operations, records)."""
-    position, author, n, hash_, device, since_ms, size, operations, packed = row
+    """Read (position, author, n, hash, device, since_ms, size, work, records)."""
+    position, author, n, hash_, device, since_ms, size, work, packed = row
     starts = range(0, len(packed), _ID_BYTES)
     records = tuple(RecordId(packed[start : start + _ID_BYTES]) for start in starts)
-    return QuarantinedRow(position, author, n, hash_, device, since_ms, size, operations, records)
+    return QuarantinedRow(position, author, n, hash_, device, since_ms, size, work, records)
 
 
 def from_peer(peer: PeerRow) -> Row:

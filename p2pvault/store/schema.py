@@ -72,6 +72,7 @@ _STEPS: Final = (
             inode INTEGER NOT NULL, ctime_ns INTEGER NOT NULL
         ) STRICT""",
     ),
+    ("ALTER TABLE quarantine RENAME COLUMN operations TO work",),
 )
 
 VERSION: Final = len(_STEPS)

@@ -50,9 +50,7 @@ from p2pvault.types import (
 
 _ID_HEX_DIGITS: Final = 32
 _ROWS: Final = "SELECT id, collection, name, deleted, heads FROM records "
-_QUARANTINED: Final = (
-    "SELECT position, author, n, hash, device, since_ms, size, operations, records"
-)
+_QUARANTINED: Final = "SELECT position, author, n, hash, device, since_ms, size, work, records"
 _BEHIND_ALL: Final = b"\xff" * 17
 """Sorts behind every id of 16 bytes."""
 

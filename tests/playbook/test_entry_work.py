@@ -9,8 +9,8 @@ from p2pvault.core.jobs import EntriesJob, paced
 from p2pvault.crdt.prefilter import inspect, weigh
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys, device_id
-from p2pvault.errors import ChangeRefused, LimitExceeded
-from p2pvault.limits import ENTRY_OPERATIONS_MAX, TEXT_CHARACTERS_MAX
+from p2pvault.errors import BadValue, ChangeRefused, LimitExceeded
+from p2pvault.limits import ENTRY_WORK_MAX, TEXT_CHARACTERS_MAX
 from p2pvault.protocol.journal import Entry, Journal, Writer, write_entry
 from p2pvault.types import JournalHead, JournalId, LinkId, RecordId, VaultId
 
@@ -28,10 +28,25 @@ def entry(*changes: bytes, after: JournalHead | None = None) -> Entry:
     return write_entry(WRITER, after, (), 0, numbered)
 
 
-@pytest.mark.parametrize("text", ["", "short", "two words", LONG])
-def test_a_change_weighs_what_it_has_in_operations(text: str) -> None:
+@pytest.mark.parametrize("text", ["", "short", "two words", LONG, "日本語" * 9_000])
+def test_a_text_weighs_little_more_than_its_operations(text: str) -> None:
     chunk = change(text)
-    assert weigh(chunk) == inspect(chunk).operations
+    assert 40 < weigh(chunk) - inspect(chunk).operations < 100
+
+
+def test_what_is_described_at_length_weighs_more_than_its_operations() -> None:
+    _, chunk = Record.create(
+        WRITER.journal.author, "notes", "one", {f"field {n}": [{"a": n}] for n in range(1_000)}
+    )
+    assert weigh(chunk) > 2 * inspect(chunk).operations
+
+
+def test_an_edit_that_would_be_too_much_work_is_refused_where_it_is_made() -> None:
+    record, _ = Record.create(WRITER.journal.author, "notes", "one", {"n": 1})
+    with pytest.raises(BadValue, match="too many"):
+        record.commit({"n": 1, "rows": [{"a": 1} for _ in range(20_000)]})
+    assert record.value() == {"n": 1}
+    assert record.commit({"n": 1, "rows": [{"a": 1} for _ in range(9_000)]}) is not None
 
 
 def test_a_change_that_ends_too_early_is_not_weighed() -> None:
@@ -54,9 +69,9 @@ def test_a_commit_of_much_text_becomes_several_entries_and_arrives() -> None:
     assert world.value(bob, "notes/1") == {"body": LONG}
 
 
-def test_an_entry_of_too_many_operations_is_refused() -> None:
-    assert 2 * weigh(change(LONG)) > ENTRY_OPERATIONS_MAX
-    with pytest.raises(LimitExceeded, match="operations"):
+def test_an_entry_of_too_much_work_is_refused() -> None:
+    assert 2 * weigh(change(LONG)) > ENTRY_WORK_MAX
+    with pytest.raises(LimitExceeded, match="work"):
         paced(EntriesJob(LinkId(1), (entry(*[change(LONG)] * 2),)))
 
 

@@ -407,7 +407,7 @@ def test_a_row_that_is_gone_meanwhile_is_settled_by_nobody() -> None:
     [
         ("QUARANTINE_BYTES_MAX", 900),
         ("QUARANTINE_CHANGES_MAX", 2),
-        ("QUARANTINE_OPERATIONS_MAX", 6),
+        ("QUARANTINE_WORK_MAX", 110),
         ("QUARANTINE_JOURNAL_ENTRIES_MAX", 2),
     ],
 )

@@ -12,7 +12,7 @@ from p2pvault.core.restore import SnapshotsJob, paced_snapshots
 from p2pvault.core.steps import Step
 from p2pvault.crdt.snapshot import Snapshot, inspect_snapshot
 from p2pvault.errors import CrdtError, StoreFull
-from p2pvault.limits import ENTRY_OPERATIONS_MAX
+from p2pvault.limits import ENTRY_WORK_MAX
 from p2pvault.protocol.bootstrap import CutHead, Fetching, encode_progress
 from p2pvault.protocol.reconcile import UNSETTLED
 from p2pvault.types import AuthorId, DeviceId, EntryHash, LinkId, RecordId, RecordRow, StoredRecord
@@ -181,7 +181,7 @@ def test_much_work_is_cut_into_parts_and_the_last_gives_the_bytes_back():
         record = RecordId(number.to_bytes(16, "big"))
         return record, Snapshot((), (), b"", (), operations, frozenset())
 
-    half = ENTRY_OPERATIONS_MAX // 2
+    half = ENTRY_WORK_MAX // 2
     parts = paced_snapshots(
         job(piece(1, half), piece(2, half), piece(3, 2 * half + 1), piece(4, 1))
     )
@@ -253,7 +253,7 @@ def test_a_portion_of_another_cut_counts_from_its_beginning_only():
 
 def test_parts_of_a_portion_follow_one_another():
     one_, two = two_records()
-    heavy = [(r, replace(s, operations=ENTRY_OPERATIONS_MAX)) for r, s in (one_, two)]
+    heavy = [(r, replace(s, operations=ENTRY_WORK_MAX)) for r, s in (one_, two)]
     parts = paced_snapshots(portion(None, *heavy))
     assert [part.begins for part in parts] == [Fetching(CUT, None), Fetching(CUT, one_[0])]
 
