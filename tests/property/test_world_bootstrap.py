@@ -7,6 +7,7 @@ import pytest
 from harness.entropy import seeded
 from harness.party import Party
 from harness.proofs import assert_proved
+from harness.weather import Weather
 from harness.world import World, put
 from p2pvault.errors import VaultError
 from p2pvault.limits import BACKOFF_MAX_S, KIB, UPKEEP_PAUSE_S
@@ -37,46 +38,13 @@ class Storm:
         self.parties.append(self.world.join(name, self.parties[0]))
 
     def rage(self, moves: int) -> None:
-        faults = [self.crash, self.crash_soon, self.cut, self.mend, self.fill, self.free, self.wait]
-        rates = [self.random.choice([0, 1, 3]) for _ in faults]
-        for _ in range(moves):
-            party = self.random.choice(self.parties)
-            (move,) = self.random.choices([self.edit, *faults], [8, *rates])
-            move(party)
-            for _ in range(self.random.randrange(60)):
-                self.world.step()
+        Weather(self.world, self.parties, self.random).go_on(moves, {self.edit: 8})
 
     def edit(self, party: Party) -> None:
         self.serial += 1
         name = self.random.choice(NAMES)
         request = self.world.edit(party, put(name, **{f"f{self.serial}": self.serial}))
         self.asked[party, request] = f"f{self.serial}"
-
-    def crash(self, party: Party) -> None:
-        self.world.restart(party)
-
-    def crash_soon(self, party: Party) -> None:
-        party.crash_at = party.effects_done + self.random.randrange(1, 40)
-
-    def cut(self, party: Party) -> None:
-        other = self.random.choice(self.parties)
-        if other is not party:
-            self.world.part(party, other)
-
-    def mend(self, _: Party) -> None:
-        self.world.mend()
-        for party in self.parties:
-            self.world.online(party)
-
-    def fill(self, party: Party) -> None:
-        party.disk_full = True
-
-    def free(self, _: Party) -> None:
-        for party in self.parties:
-            party.disk_full = False
-
-    def wait(self, _: Party) -> None:
-        self.world.pass_time(self.random.choice([1, 10, 100]))
 
     def settle(self) -> None:
         self.world.run()

@@ -13,6 +13,7 @@ import pytest
 from harness.pairs import world_of
 from harness.party import Party
 from harness.proofs import assert_no_number_twice, assert_proved
+from harness.weather import Weather
 from harness.world import World, put
 from p2pvault.core import asks
 from p2pvault.errors import AmbiguousPath, VaultError
@@ -32,24 +33,8 @@ class Storm:
     serial: int = 0
 
     def run(self, steps: int) -> None:
-        faults: list[Callable[[Party], None]] = [
-            self.crash,
-            self.crash_soon,
-            self.cut,
-            self.join,
-            self.fill_disk,
-            self.free_disk,
-            self.wait,
-        ]
-        rates = [self.random.choice([0, 1, 3]) for _ in faults]
-        edits: list[Callable[[Party], None]] = [self.edit, self.edit_many, self.delete, self.edit]
-        for _ in range(steps):
-            party = self.random.choice(self.parties)
-            moves = [*edits, *faults]
-            (move,) = self.random.choices(moves, [6, 2, 2, 6, *rates])
-            move(party)
-            for _ in range(self.random.randrange(60)):
-                self.world.step()
+        weather = Weather(self.world, self.parties, self.random)
+        weather.go_on(steps, {self.edit: 12, self.edit_many: 2, self.delete: 2})
 
     def edit(self, party: Party) -> None:
         """Add a field that nobody else writes, so that it can be looked for in the end."""
@@ -68,32 +53,6 @@ class Storm:
 
     def delete(self, party: Party) -> None:
         self.world.edit(party, asks.Edit(self.random.choice(NAMES), remove=True))
-
-    def crash(self, party: Party) -> None:
-        self.world.restart(party)
-
-    def crash_soon(self, party: Party) -> None:
-        party.crash_at = party.effects_done + self.random.randrange(1, 40)
-
-    def cut(self, party: Party) -> None:
-        other = self.random.choice(self.parties)
-        if other is not party:
-            self.world.part(party, other)
-
-    def join(self, _: Party) -> None:
-        for party in self.parties:
-            self.world.online(party)
-        self.world.mend()
-
-    def fill_disk(self, party: Party) -> None:
-        party.disk_full = True
-
-    def free_disk(self, _: Party) -> None:
-        for party in self.parties:
-            party.disk_full = False
-
-    def wait(self, _: Party) -> None:
-        self.world.pass_time(self.random.choice([1, 10, 100]))
 
     def acknowledged(self) -> set[str]:
         """Return the fields of all edits that were answered with success."""
