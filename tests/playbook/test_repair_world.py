@@ -138,6 +138,7 @@ def test_a_wrong_fingerprint_alone_is_counted_anew_and_nothing_is_fetched(victim
     assert report.fields["collections"] == 1
 
 
+@pytest.mark.heavy
 def test_the_bytes_of_a_repair_are_in_the_differences():
     spent = {}
     for records in (300, 3_000):
@@ -181,6 +182,7 @@ def test_a_record_that_is_damaged_where_it_is_asked_for_heals_there_first():
     assert ada.verdict(bob) is Verdict.EQUAL
 
 
+@pytest.mark.heavy
 def test_edits_during_a_repair_are_kept_on_both_sides():
     for seed in range(8):
         world, ada, bob = two(seed, 120, shuffled=True)
@@ -199,6 +201,7 @@ def test_edits_during_a_repair_are_kept_on_both_sides():
         check_healed(world)
 
 
+@pytest.mark.heavy
 def test_a_repair_that_a_crash_cuts_short_goes_on():
     for at in range(0, 60, 4):
         world, ada, bob = two(at, 80)

@@ -17,6 +17,8 @@ from p2pvault.protocol.membership import Membership, evaluate
 from p2pvault.protocol.membership.operation import Add, Genesis, Operation, Remove, SetRole
 from p2pvault.types import DeviceId, Role
 
+pytestmark = pytest.mark.heavy
+
 ADMINS = (Act("a", "add", "b", Role.ADMIN), Act("a", "add", "c", Role.ADMIN))
 MIXED = (Act("a", "add", "b", Role.ADMIN), Act("a", "add", "c", Role.MEMBER))
 

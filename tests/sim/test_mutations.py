@@ -7,6 +7,8 @@ import pytest
 from sim.campaign import run_plan
 from sim.mutations import MUTATIONS, Mutation
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_a_known_bug_is_found(mutation: Mutation) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from sim.campaign import run_seed
 
+pytestmark = pytest.mark.heavy
+
 FIXED = range(30)
 
 FRESH = [int.from_bytes(os.urandom(4), "big") for _ in range(10)]

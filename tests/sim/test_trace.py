@@ -9,6 +9,8 @@ import pytest
 
 from sim.campaign import run_seed
 
+pytestmark = pytest.mark.heavy
+
 TESTS = Path(__file__).parents[1]
 
 PLAY = "import sys; from sim.campaign import run_seed; print(run_seed(int(sys.argv[1])).digest)"
