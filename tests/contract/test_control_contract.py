@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.endpoints import ENDPOINTS, has_real_daemon
+from harness.endpoints import ENDPOINTS
 from p2pvault.control.caller import Caller, connect
 from p2pvault.control.home import Home, find_home, private_directory, short_path
 from p2pvault.control.messages import JsonObject, Request, encode
@@ -49,8 +49,6 @@ class Checked:
 @pytest.fixture(params=list(ENDPOINTS))
 def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
     """The home of a running daemon without a vault."""
-    if request.param == "real" and not has_real_daemon():
-        pytest.skip("p2pvaultd has no __main__ here")
     place = find_home(private_directory(tmp_path / "device"))
     with ENDPOINTS[request.param](place):
         yield place

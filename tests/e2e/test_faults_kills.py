@@ -48,6 +48,7 @@ class Killer:
         for _ in range(self._kills):
             if self._random.random() > EARLY:
                 self._device.daemon.wait_event("ready")
+            # The moment is what is drawn here; nothing is waited for.
             time.sleep(self._random.uniform(0.0, LIFE_S))
             self._device.kill()
             self._device.launch()

@@ -101,7 +101,7 @@ def go_wrong(line: Line, seconds: float, random: Random) -> None:
             victim.kill()
             victim.start()
             next_kill = now + KILL_S
-        time.sleep(0.05)
+        time.sleep(0.05)  # The pace of the faults; nothing is waited for.
     mend(line)
 
 

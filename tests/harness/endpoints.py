@@ -1,6 +1,5 @@
 """The two things that answer on a control socket: the fake daemon and the real one."""
 
-import importlib.util
 import signal
 import subprocess
 import sys
@@ -30,11 +29,6 @@ def real_daemon(home: Home) -> Iterator[None]:
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(STOP_S)
-
-
-def has_real_daemon() -> bool:
-    """Whether the daemon can be run here."""
-    return importlib.util.find_spec("p2pvaultd.__main__") is not None
 
 
 ENDPOINTS: dict[str, Endpoint] = {"fake": fake_daemon, "real": real_daemon}
