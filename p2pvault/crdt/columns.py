@@ -12,6 +12,17 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from p2pvault.crdt.chunk import signed, unsigned
+from p2pvault.crdt.specification import (
+    ACTION,
+    INSERT,
+    KEY_ACTOR,
+    KEY_COUNTER,
+    KEY_STRING,
+    OBJECT_ACTOR,
+    OBJECT_COUNTER,
+    VALUE,
+    VALUE_META,
+)
 from p2pvault.errors import ChangeRefused
 from p2pvault.limits import (
     CHANGE_OPERATIONS_MAX,
@@ -25,30 +36,21 @@ from p2pvault.limits import (
     WORK_COLUMN_BYTES,
 )
 
-_OBJECT_ACTOR: Final = 0x01
-_OBJECT_COUNTER: Final = 0x02
-_KEY_ACTOR: Final = 0x11
-_KEY_COUNTER: Final = 0x13
-_KEY_STRING: Final = 0x15
-_INSERT: Final = 0x34
-_ACTION: Final = 0x42
-_VALUE_META: Final = 0x56
-_VALUE: Final = 0x57
 _PREDECESSOR_COUNT: Final = 0x70
 _PREDECESSOR_ACTOR: Final = 0x71
 _PREDECESSOR_COUNTER: Final = 0x73
 
 _KNOWN: Final = frozenset(
     (
-        _OBJECT_ACTOR,
-        _OBJECT_COUNTER,
-        _KEY_ACTOR,
-        _KEY_COUNTER,
-        _KEY_STRING,
-        _INSERT,
-        _ACTION,
-        _VALUE_META,
-        _VALUE,
+        OBJECT_ACTOR,
+        OBJECT_COUNTER,
+        KEY_ACTOR,
+        KEY_COUNTER,
+        KEY_STRING,
+        INSERT,
+        ACTION,
+        VALUE_META,
+        VALUE,
         _PREDECESSOR_COUNT,
         _PREDECESSOR_ACTOR,
         _PREDECESSOR_COUNTER,
@@ -86,11 +88,11 @@ def check_columns(body: bytes, at: int, *, actors: int, may_write_root: bool) ->
         IndexError: The body ends too early.
     """
     columns = _cut(body, at)
-    rows = _count_actions(columns[_ACTION])
+    rows = _count_actions(columns[ACTION])
     _check_objects(columns, rows, actors, may_write_root=may_write_root)
     _check_keys(columns, rows, actors)
-    _check_inserts(columns[_INSERT], rows)
-    _check_values(columns[_VALUE_META], columns[_VALUE], rows)
+    _check_inserts(columns[INSERT], rows)
+    _check_values(columns[VALUE_META], columns[VALUE], rows)
     _check_predecessors(columns, rows, actors)
     return rows
 
@@ -106,8 +108,8 @@ def weigh_columns(body: bytes, at: int) -> int:
         IndexError: The body ends too early.
     """
     columns = _cut(body, at)
-    size = len(body) - at - len(columns[_VALUE])
-    return _count_actions(columns[_ACTION]) + size // WORK_COLUMN_BYTES
+    size = len(body) - at - len(columns[VALUE])
+    return _count_actions(columns[ACTION]) + size // WORK_COLUMN_BYTES
 
 
 def _cut(body: bytes, at: int) -> dict[int, bytes]:
@@ -186,10 +188,10 @@ def _count_actions(column: bytes) -> int:
 def _check_objects(
     columns: dict[int, bytes], rows: int, actors: int, *, may_write_root: bool
 ) -> None:
-    authors = _runs(columns[_OBJECT_ACTOR])
+    authors = _runs(columns[OBJECT_ACTOR])
     _check_rows(authors, rows)
     _check_actors(authors, actors)
-    counters = _runs(columns[_OBJECT_COUNTER])
+    counters = _runs(columns[OBJECT_COUNTER])
     _check_rows(counters, rows)
     if not may_write_root and (not counters or any(value is None for _, value in counters)):
         raise ChangeRefused("a change that writes to the root of a record that exists")
@@ -205,13 +207,13 @@ def _check_actors(runs: Runs, actors: int) -> None:
 
 
 def _check_keys(columns: dict[int, bytes], rows: int, actors: int) -> None:
-    authors = _runs(columns[_KEY_ACTOR])
+    authors = _runs(columns[KEY_ACTOR])
     _check_rows(authors, rows)
     _check_actors(authors, actors)
-    counters = _runs(columns[_KEY_COUNTER], signed)
+    counters = _runs(columns[KEY_COUNTER], signed)
     _check_rows(counters, rows)
     _check_deltas(counters)
-    _check_rows(_runs(columns[_KEY_STRING], skip_key), rows)
+    _check_rows(_runs(columns[KEY_STRING], skip_key), rows)
 
 
 def _check_deltas(runs: Runs) -> None:

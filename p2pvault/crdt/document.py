@@ -12,13 +12,24 @@ import the engine: it stands in front of it.
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, TypeAlias
 
 from p2pvault.crdt.chunk import DOCUMENT, encode_unsigned, frame, signed, unsigned
-from p2pvault.crdt.columns import ACTIONS, check_values_alike, skip_key
+from p2pvault.crdt.columns import ACTIONS, Read, check_values_alike, skip_key
+from p2pvault.crdt.specification import (
+    ACTION,
+    INSERT,
+    KEY_ACTOR,
+    KEY_COUNTER,
+    KEY_STRING,
+    OBJECT_ACTOR,
+    OBJECT_COUNTER,
+    VALUE,
+    VALUE_META,
+)
 from p2pvault.errors import ChangeRefused
 from p2pvault.limits import (
     CHANGE_DEPENDENCIES_MAX,
@@ -35,8 +46,6 @@ from p2pvault.types import AuthorId, ChangeHash, Heads
 _HASH_BYTES: Final = 32
 _ACTOR_BYTES: Final = 16
 _DEFLATED: Final = 0x08
-_VALUE_META: Final = 0x56
-_VALUE: Final = 0x57
 
 # Columns of changes: specification (id * 16 + type).
 _ACTOR: Final = 0x01
@@ -46,35 +55,28 @@ _TIME: Final = 0x23
 _DEPENDENCY_COUNT: Final = 0x40
 _DEPENDENCY: Final = 0x43
 _CHANGE_COLUMNS: Final = frozenset(
-    (_ACTOR, _SEQUENCE, _LAST_OPERATION, _TIME, _DEPENDENCY_COUNT, _DEPENDENCY, _VALUE_META)
+    (_ACTOR, _SEQUENCE, _LAST_OPERATION, _TIME, _DEPENDENCY_COUNT, _DEPENDENCY, VALUE_META)
 )
 
 # Columns of operations.
-_OBJECT_ACTOR: Final = 0x01
-_OBJECT_COUNTER: Final = 0x02
-_KEY_ACTOR: Final = 0x11
-_KEY_COUNTER: Final = 0x13
-_KEY_STRING: Final = 0x15
 _ID_ACTOR: Final = 0x21
 _ID_COUNTER: Final = 0x23
-_INSERT: Final = 0x34
-_ACTION: Final = 0x42
 _SUCCESSOR_COUNT: Final = 0x80
 _SUCCESSOR_ACTOR: Final = 0x81
 _SUCCESSOR_COUNTER: Final = 0x83
 _OPERATION_COLUMNS: Final = frozenset(
     (
-        _OBJECT_ACTOR,
-        _OBJECT_COUNTER,
-        _KEY_ACTOR,
-        _KEY_COUNTER,
-        _KEY_STRING,
+        OBJECT_ACTOR,
+        OBJECT_COUNTER,
+        KEY_ACTOR,
+        KEY_COUNTER,
+        KEY_STRING,
         _ID_ACTOR,
         _ID_COUNTER,
-        _INSERT,
-        _ACTION,
-        _VALUE_META,
-        _VALUE,
+        INSERT,
+        ACTION,
+        VALUE_META,
+        VALUE,
         _SUCCESSOR_COUNT,
         _SUCCESSOR_ACTOR,
         _SUCCESSOR_COUNTER,
@@ -85,7 +87,6 @@ _NULL_BYTES: Final = 0x07
 """What the engine writes where a change has no extra bytes: a byte string of length zero."""
 
 Columns: TypeAlias = dict[int, bytes]
-Read: TypeAlias = Callable[[bytes, int], tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,10 +301,10 @@ def _check_changes(columns: Columns, actors: int) -> int:
     for column in (_SEQUENCE, _LAST_OPERATION):
         _check_deltas(columns.get(column, b""), rows)
     _check_rows(columns.get(_TIME, b""), rows, signed)
-    for _, meta in _runs(columns.get(_VALUE_META, b"")):
+    for _, meta in _runs(columns.get(VALUE_META, b"")):
         if meta != _NULL_BYTES:
             raise ChangeRefused("a change with bytes of its own, which ours never have")
-    _check_rows(columns.get(_VALUE_META, b""), rows)
+    _check_rows(columns.get(VALUE_META, b""), rows)
     references = _check_group(columns, _DEPENDENCY_COUNT, rows, SNAPSHOT_DEPENDENCIES_MAX)
     _check_deltas(columns.get(_DEPENDENCY, b""), references, rows)
     if not columns.get(_DEPENDENCY) and references:
@@ -323,15 +324,15 @@ def _check_group(columns: Columns, group: int, rows: int, maximum: int) -> int:
 
 def _check_operations(columns: Columns, actors: int, budget: _Budget) -> int:
     """Check the columns of operations; return how many there are."""
-    rows = _check_actions(columns.get(_ACTION, b""))
-    for column in (_OBJECT_ACTOR, _KEY_ACTOR, _ID_ACTOR):
+    rows = _check_actions(columns.get(ACTION, b""))
+    for column in (OBJECT_ACTOR, KEY_ACTOR, _ID_ACTOR):
         _check_actors(columns.get(column, b""), rows, actors)
-    _check_rows(columns.get(_OBJECT_COUNTER, b""), rows)
-    for column in (_KEY_COUNTER, _ID_COUNTER):
+    _check_rows(columns.get(OBJECT_COUNTER, b""), rows)
+    for column in (KEY_COUNTER, _ID_COUNTER):
         _check_deltas(columns.get(column, b""), rows)
-    _check_keys(columns.get(_KEY_STRING, b""), rows, budget)
-    _check_inserts(columns.get(_INSERT, b""), rows)
-    _check_values(columns.get(_VALUE_META, b""), columns.get(_VALUE, b""), rows)
+    _check_keys(columns.get(KEY_STRING, b""), rows, budget)
+    _check_inserts(columns.get(INSERT, b""), rows)
+    _check_values(columns.get(VALUE_META, b""), columns.get(VALUE, b""), rows)
     successors = _check_group(columns, _SUCCESSOR_COUNT, rows, SNAPSHOT_OPERATIONS_MAX)
     _check_actors(columns.get(_SUCCESSOR_ACTOR, b""), successors, actors)
     _check_deltas(columns.get(_SUCCESSOR_COUNTER, b""), successors)
