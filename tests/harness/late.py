@@ -43,11 +43,25 @@ def revoke(world: World, admin: Party, party: Party) -> None:
     world.ask(admin, lambda request: asks.RevokeRequested(request, party.name))
 
 
-def meet(world: World, one: Party, other: Party, seconds: float = 30) -> None:
-    """Let two parties, and no others, reach each other for a while."""
+def reach(world: World, one: Party, other: Party) -> None:
+    """Let two parties reach each other again."""
     world._cut.discard(frozenset((one, other)))
     for party in (one, other):
         world.online(party)
+
+
+def keep_apart(world: World, taker: Party, giver: Party) -> None:
+    """Let the taker get late entries from the giver, and part them before it can be settled."""
+    reach(world, taker, giver)
+    world.until(lambda: bool(quarantined(taker)))
+    world.part(taker, giver)
+    world.restart(taker)
+    world.run()
+
+
+def meet(world: World, one: Party, other: Party, seconds: float = 30) -> None:
+    """Let two parties, and no others, reach each other for a while."""
+    reach(world, one, other)
     world.pass_time(seconds)
     world.part(one, other)
     world.run()

@@ -119,10 +119,8 @@ def test_deletions_of_the_losing_branch_are_repeated():
     assert world.values(ada, deleted=True) == world.values(bob, deleted=True)
 
 
-def test_a_third_device_with_the_losing_branch_gives_way_to_the_author():
-    world, (ada, bob, cyd) = world_of(3)
-    world.put(ada, "notes/one", text="early")
-    copy = world.copy(ada)
+def live_twice(world, copy, ada, bob, cyd):
+    """Let bob build on ada's first life, and cyd, who is the only one to see it, on the second."""
     world.offline(cyd)
     world.put(ada, "notes/lost", text="first life")
     world.put(bob, "notes/lost", bob="builds on it")
@@ -134,6 +132,13 @@ def test_a_third_device_with_the_losing_branch_gives_way_to_the_author():
     world.put(ada, "notes/new", text="second life")
     world.pass_time(60)
     world.put(cyd, "notes/new", cyd="builds on it")
+
+
+def test_a_third_device_with_the_losing_branch_gives_way_to_the_author():
+    world, (ada, bob, cyd) = world_of(3)
+    world.put(ada, "notes/one", text="early")
+    copy = world.copy(ada)
+    live_twice(world, copy, ada, bob, cyd)
     world.put(cyd, "notes/own", text="cyd")
     world.run()
     world.online(bob)
@@ -147,17 +152,7 @@ def test_two_others_disagree_until_the_author_comes():
     world, (ada, bob, cyd) = world_of(3)
     copy = world.copy(ada)
     world.part(bob, cyd)
-    world.offline(cyd)
-    world.put(ada, "notes/lost", text="first life")
-    world.put(bob, "notes/lost", bob="builds on it")
-    world.offline(bob)
-    world.offline(ada)
-    world.restore(ada, copy)
-    world.online(ada)
-    world.online(cyd)
-    world.put(ada, "notes/new", text="second life")
-    world.pass_time(60)
-    world.put(cyd, "notes/new", cyd="builds on it")
+    live_twice(world, copy, ada, bob, cyd)
     world.offline(ada)
     world.mend()
     world.online(bob)

@@ -4,7 +4,16 @@ from random import Random
 
 import pytest
 
-from harness.late import isolate, late_world, meet, quarantined, revoke, settle_quarantine
+from harness.late import (
+    isolate,
+    keep_apart,
+    late_world,
+    meet,
+    quarantined,
+    reach,
+    revoke,
+    settle_quarantine,
+)
 from harness.pairs import entries_of, is_gone, link_of, say, world_of
 from harness.party import Party
 from harness.proofs import assert_proved
@@ -57,15 +66,9 @@ def test_a_refusal_is_told_to_everybody_at_once_and_first_thing_on_a_new_link() 
 def test_what_a_peer_refuses_is_not_sent_to_it_again() -> None:
     """Bob took late entries and cannot say so; ada, who dropped them, hears of them no more."""
     world, (ada, bob, _, _) = late_world()
-    world._cut.discard(frozenset((ada, bob)))
-    world.online(ada)
-    world.until(lambda: bool(quarantined(ada)))
-    world.part(ada, bob)
-    world.restart(ada)
-    world.run()
+    keep_apart(world, ada, bob)
     kept = ada.store.quarantine()
-    world._cut.discard(frozenset((ada, bob)))
-    world.online(ada)
+    reach(world, ada, bob)
     world.until(lambda: ada.linked(bob) and bob.linked(ada))
     link = link_of(bob, ada)
     world.until(lambda: link.peer.content is not None)
@@ -82,8 +85,7 @@ def test_refused_entries_beyond_the_window_hold_nothing_else_back() -> None:
     """
     world, (ada, bob, cyd) = world_of(3)
     isolate(world, ada, bob, cyd)
-    world._cut.discard(frozenset((bob, cyd)))
-    world.online(bob)
+    reach(world, bob, cyd)
     for number in range(2 * UNACKNOWLEDGED_BYTES_MAX // (240 * KIB)):
         world.edit(cyd, put(f"late/{number}", blob=Random(number).randbytes(240 * KIB)))
     world.pass_time(5)
@@ -93,8 +95,7 @@ def test_refused_entries_beyond_the_window_hold_nothing_else_back() -> None:
     isolate(world, bob, cyd)
     revoke(world, ada, cyd)
     bob.disk_full = True
-    world._cut.discard(frozenset((ada, bob)))
-    world.online(ada)
+    reach(world, ada, bob)
     world.pass_time(4)
     assert len(quarantined(ada)) == len(late)
     assert world.values(ada) != world.values(bob)
@@ -111,12 +112,7 @@ def test_refused_entries_beyond_the_window_hold_nothing_else_back() -> None:
 def test_marks_are_lifted_on_new_links() -> None:
     """What ada dropped before bob could say that he had taken it comes back from bob."""
     world, (ada, bob, _, _) = late_world()
-    world._cut.discard(frozenset((ada, bob)))
-    world.online(ada)
-    world.until(lambda: bool(quarantined(ada)))
-    world.part(ada, bob)
-    world.restart(ada)
-    world.run()
+    keep_apart(world, ada, bob)
     dropped = settle_quarantine(world, ada, repeat=False)
     assert dropped.settled == 4
     assert quarantined(ada) == []
@@ -133,8 +129,7 @@ def test_local_edits_come_in_between_while_many_entries_are_released(monkeypatch
     isolate(world, ada, bob, cyd)
     for number in range(20):
         world.put(cyd, f"notes/{number}", n=number)
-    world._cut.discard(frozenset((bob, cyd)))
-    world.online(bob)
+    reach(world, bob, cyd)
     world.pass_time(30)
     isolate(world, bob, cyd)
     revoke(world, ada, cyd)
@@ -143,8 +138,7 @@ def test_local_edits_come_in_between_while_many_entries_are_released(monkeypatch
     assert len(quarantined(ada)) == 20
     bob.disk_full = False
     ada.trace.clear()
-    world._cut.discard(frozenset((ada, bob)))
-    world.online(ada)
+    reach(world, ada, bob)
     world.until(lambda: len(quarantined(ada)) < 20)
     world.edit(ada, put("notes/mine", a=1))
     world.until(lambda: world.value(ada, "notes/mine") is not None)
@@ -158,8 +152,7 @@ def test_what_had_no_room_comes_again_and_frees_what_was_built_on_it(monkeypatch
     monkeypatch.setattr(holding, "QUARANTINE_BYTES_MAX", 4 * KIB)
     world, (ada, bob, cyd) = world_of(3)
     isolate(world, ada, bob, cyd)
-    world._cut.discard(frozenset((bob, cyd)))
-    world.online(bob)
+    reach(world, bob, cyd)
     world.put(cyd, "notes/large", blob=Random(0).randbytes(8 * KIB))
     world.pass_time(5)
     world.put(bob, "notes/large", on_top=1)
@@ -181,8 +174,7 @@ def test_what_had_no_room_comes_again_and_frees_what_was_built_on_it(monkeypatch
 
 def test_a_full_disk_delays_the_release() -> None:
     world, (ada, bob, _, _) = late_world()
-    world._cut.discard(frozenset((ada, bob)))
-    world.online(ada)
+    reach(world, ada, bob)
     world.until(lambda: bool(quarantined(ada)))
     ada.disk_full = True
     world.pass_time(3 * RETRY_S)

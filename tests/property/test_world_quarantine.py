@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from harness.late import late_world, meet, quarantined
+from harness.late import keep_apart, late_world, meet, quarantined, reach
 from harness.party import Party
 from harness.proofs import assert_no_number_twice
 from harness.world import World
@@ -64,9 +64,7 @@ def test_meetings_cut_short_at_any_step_and_crashes_change_nothing(seed: int) ->
     assert random is not None
     for _ in range(8):
         one, other = random.sample(members, 2)
-        world._cut.discard(frozenset((one, other)))
-        world.online(one)
-        world.online(other)
+        reach(world, one, other)
         for _ in range(random.randrange(400)):
             if not world.step():
                 world.pass_time(1)
@@ -79,12 +77,7 @@ def test_meetings_cut_short_at_any_step_and_crashes_change_nothing(seed: int) ->
 
 def test_while_nothing_is_stated_it_waits_and_blocks_nothing() -> None:
     world, (ada, bob, _, dan) = late_world()
-    world._cut.discard(frozenset((ada, bob)))
-    world.online(ada)
-    world.until(lambda: bool(quarantined(ada)))
-    world.part(ada, bob)
-    world.restart(ada)
-    world.run()
+    keep_apart(world, ada, bob)
     assert [name for name, _ in quarantined(ada)] == ["dan", "dan", "bob", "bob"]
     assert world.value(ada, "notes/shared") == {"text": "before"}
     assert dan.id in ada.device.members.membership.removed
