@@ -9,7 +9,6 @@ from p2pvault.cli.command import VaultGroup
 from p2pvault.cli.session import Session, pass_session
 from p2pvault.cli.wording import columns, one_line
 from p2pvault.control.messages import Json, JsonObject
-from p2pvault.errors import Refused
 
 _ID_CHARACTERS: Final = 8
 """Of an id in a table; `--json` has all of it, and four select a device."""
@@ -82,10 +81,9 @@ def revoke(session: Session, device: str, yes: bool) -> None:
     It keeps what it has and learns nothing new: every other device ends its links and new keys
     are used from then on. To bring it back, pair it again; it counts as a new device then.
     """
-    if not yes and session.may_ask():
-        question = f"Remove {session.report.quote(device)} from the vault for good? [y/N]"
-        if (session.read_line(question) or "").lower() not in {"y", "yes"}:
-            raise Refused("it was not confirmed", hint="Nothing was removed.")
+    if not yes:
+        quoted = session.report.quote(device)
+        session.confirm(f"Remove {quoted} from the vault for good?", "Nothing was removed.")
     with session.connect() as caller:
         gone = caller.call("device_revoke", device=device)
     name = session.report.quote(str(cast("JsonObject", gone["device"])["name"]))

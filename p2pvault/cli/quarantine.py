@@ -10,7 +10,6 @@ from p2pvault.cli.command import VaultGroup
 from p2pvault.cli.session import Session, pass_session
 from p2pvault.cli.wording import columns, count, one_line, span
 from p2pvault.control.messages import Json, JsonObject
-from p2pvault.errors import Refused
 
 _PATHS_SHOWN: Final = 8
 """Of the records that a device's entries touch; `--json` has more of them."""
@@ -104,7 +103,8 @@ def drop(session: Session, device: str | None, yes: bool) -> None:
     What DEVICE wrote is dropped together with everything in quarantine that builds on it.
     """
     if not yes:
-        _confirm(session, device)
+        of_whom = "everything" if device is None else f"what {session.report.quote(device)} wrote"
+        session.confirm(f"Drop {of_whom} in quarantine for good?", "Nothing was dropped.")
     with session.connect() as caller:
         answer = caller.call("quarantine_drop", **_chosen(device))
     entries = count(cast("int", answer["entries"]), "entry", "entries")
@@ -113,16 +113,6 @@ def drop(session: Session, device: str | None, yes: bool) -> None:
         "This cannot be taken back here. Should another device prove to have taken them in time, "
         "they come from there."
     )
-
-
-def _confirm(session: Session, device: str | None) -> None:
-    nothing = "Nothing was dropped."
-    if not session.may_ask():
-        raise Refused("it was not confirmed", hint=f"{nothing} Confirm it with --yes.")
-    of_whom = "everything" if device is None else f"what {session.report.quote(device)} wrote"
-    question = f"Drop {of_whom} in quarantine for good? [y/N]"
-    if (session.read_line(question) or "").lower() not in {"y", "yes"}:
-        raise Refused("it was not confirmed", hint=nothing)
 
 
 def _chosen(device: str | None) -> dict[str, Json]:

@@ -82,21 +82,16 @@ def use(
     if not (lost or all_others or restore):
         raise click.UsageError("Say which devices are lost: --lost DEVICE, or --all-others.")
     words = read_words(session)
-    if not yes and session.may_ask():
-        _confirm(session, lost, all_others=all_others)
+    if not yes:
+        names = "every other device" if all_others else ", ".join(map(session.report.quote, lost))
+        question = f"Remove {names or 'nobody'} from the vault for good?"
+        session.confirm(question, "Nothing was changed.")
     wanted: dict[str, Json] = {"lost": [*lost], "restored": [*restore], "all_others": all_others}
     with session.connect() as caller:
         done = caller.call("recovery_use", words=words, **wanted)
     name = session.report.quote(str(cast("JsonObject", done["device"])["name"]))
     session.report.show(done, f"This device, {name}, is an admin now, and new keys are in use.")
     session.report.note(f"See who is in the vault: {session.command('devices')}")
-
-
-def _confirm(session: Session, lost: Sequence[str], *, all_others: bool) -> None:
-    names = "every other device" if all_others else ", ".join(map(session.report.quote, lost))
-    question = f"Remove {names or 'nobody'} from the vault for good? [y/N]"
-    if (session.read_line(question) or "").lower() not in {"y", "yes"}:
-        raise Refused("it was not confirmed", hint="Nothing was changed.")
 
 
 @recovery.command()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from p2pvault.cli.report import Report
+from p2pvault.errors import Refused
 from p2pvault.limits import CONTROL_START_S
 
 if TYPE_CHECKING:
@@ -61,6 +62,21 @@ class Session:
     def may_ask(self) -> bool:
         """Whether a person sits at the other end of stdin."""
         return sys.stdin.isatty() and not self.as_json
+
+    def confirm(self, question: str, nothing: str) -> None:
+        """Ask a person whether to go on; in a script the command itself is the answer.
+
+        Args:
+            question: What is about to happen, as a question.
+            nothing: What to say that did not happen, if the answer is no.
+
+        Raises:
+            Refused: The answer was not yes.
+        """
+        if not self.may_ask():
+            return
+        if (self.read_line(f"{question} [y/N]") or "").lower() not in {"y", "yes"}:
+            raise Refused("it was not confirmed", hint=nothing)
 
     def read_line(self, question: str) -> str | None:
         """Read one line from stdin, asking only where a person can see the question.

@@ -91,11 +91,12 @@ def test_drop_asks_a_person_first(home: Path, daemon: FakeDaemon) -> None:
     assert daemon.state.quarantined == []
 
 
-def test_drop_needs_yes_where_nobody_can_be_asked(home: Path, daemon: FakeDaemon) -> None:
-    for words in (["quarantine", "drop"], ["quarantine", "drop", "--json"]):
-        done = run(home, *words)
-        assert (done.code, len(daemon.state.quarantined)) == (8, 2)
-        assert "--yes" in done.messages
-    done = run(home, "quarantine", "drop", "--yes")
+def test_drop_asks_nothing_in_a_script(home: Path, daemon: FakeDaemon) -> None:
+    done = run(home, "quarantine", "drop", stdin=b"n\n")
     assert done.text == "Dropped 13 entries from quarantine.\n"
     assert "cannot be taken back here" in done.messages
+
+
+def test_drop_asks_nobody_with_yes(home: Path, daemon: FakeDaemon) -> None:
+    assert run_on_terminal(home, "quarantine", "drop", "--yes").code == 0
+    assert daemon.state.quarantined == []
