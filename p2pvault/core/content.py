@@ -60,6 +60,7 @@ class Content:
         fetching: The snapshots that are being fetched; until all are here, records hold more than
             the journals say.
         quarantine: What is refused; no part of what this device holds and says that it holds.
+        corrections: How often fingerprints were corrected since this device began to run.
     """
 
     journals: Mapping[AuthorId, JournalHead]
@@ -69,6 +70,7 @@ class Content:
     bases: Mapping[AuthorId, int] = field(default_factory=dict)
     fetching: Fetching | None = None
     quarantine: Quarantine = field(default_factory=Quarantine)
+    corrections: int = 0
 
     def journals_of(self, device: DeviceId) -> tuple[JournalHead, ...]:
         """Return the heads of one device's journals, sorted by author."""

@@ -99,17 +99,41 @@ class Holding:
             now_ms: The wall clock, for people and for what gives way.
         """
         before = self.mark(entry.author) or head
-        row = self._row(entry, work, now_ms)
-        if entry.follows(before) and self._make_room(row, now_ms):
-            self._rows[row.author, row.n] = row
-            self._added[row.author, row.n] = QuarantinedEntry(row, entry.data)
+        if entry.follows(before):
+            self._keep(self._row(entry, work, now_ms), entry.data, now_ms)
         self._marks[entry.author] = Mark(entry.body.device, entry.head)
+
+    def _keep(self, row: QuarantinedRow, data: bytes, now_ms: int) -> None:
+        key = (row.author, row.n)
+        if key in self._rows:
+            # A mark was lifted in front of it, so it comes again, now behind what it follows.
+            self.drop(key)
+        if self._make_room(row, now_ms):
+            self._rows[key] = row
+            self._added[key] = QuarantinedEntry(row, data)
 
     def entered(self, head: JournalHead) -> None:
         """Take note that an entry is in its journal now; it leaves the quarantine with that."""
         if (head.author, head.n) in self._rows:
             self._released += 1
             self.drop((head.author, head.n))
+        self._pass(head)
+
+    def adopted(self, head: JournalHead) -> None:
+        """Take note that a journal is held up to here now, by what records contain."""
+        for key in [key for key in self._rows if key[0] == head.author and key[1] <= head.n]:
+            self._released += 1
+            self.drop(key)
+        self._pass(head)
+
+    def cut(self, author: AuthorId) -> None:
+        """Forget how far a journal was refused: another branch of it comes now.
+
+        What is kept of the old branch stays, for the person to decide about.
+        """
+        self._lifted = self._marks.pop(author, None) is not None or self._lifted
+
+    def _pass(self, head: JournalHead) -> None:
         mark = self.mark(head.author)
         if mark is not None and mark.n <= head.n:
             del self._marks[head.author]

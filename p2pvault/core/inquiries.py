@@ -14,10 +14,12 @@ class LoadCounts:
     Attributes:
         link: The link on which content differs.
         key: The vault's fingerprint key, 32 bytes.
+        corrections: `Content.corrections`; comes back with the answer.
     """
 
     link: LinkId
     key: bytes = field(repr=False)
+    corrections: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,13 @@ class RepairRequested:
         request: Answered once the fingerprints are right; the records arrive in their time.
         records: Fetch these whole from linked devices.
         wrong: Stored and counted fingerprints that differ.
+        corrections: `Content.corrections` as it was durable before they were counted.
     """
 
     request: int
     records: tuple[RecordId, ...]
     wrong: tuple[tuple[Fingerprint, Fingerprint], ...]
+    corrections: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,7 @@ class CountsLoaded:
 
     link: LinkId
     wrong: tuple[tuple[Fingerprint, Fingerprint], ...]
+    corrections: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from p2pvault.errors import (
     UnexpectedMessage,
     UnknownDevice,
 )
-from p2pvault.limits import JOURNALS_PER_DEVICE_MAX
+from p2pvault.limits import JOURNALS_MAX, JOURNALS_PER_DEVICE_MAX
 from p2pvault.protocol.journal import Entry
 from p2pvault.protocol.membership.state import Membership
 from p2pvault.types import AuthorId, ChangeHash, DeviceId, RecordId
@@ -148,9 +148,11 @@ class Intake:
         return False
 
     def _check_room(self, entry: Entry) -> None:
-        """Bound the journals of one device, or it could make our HAVE too long for everybody."""
+        """Bound the journals, of one device too, or our HAVE becomes too long for everybody."""
         if self._staging.head(entry.author) is not None:
             return
+        if self._staging.journals >= JOURNALS_MAX:
+            raise LimitExceeded(f"more than {JOURNALS_MAX} journals")
         journals = self._staging.journals_of(entry.body.device)
         if entry.author not in journals and len(journals) >= JOURNALS_PER_DEVICE_MAX:
             raise LimitExceeded(f"more than {JOURNALS_PER_DEVICE_MAX} journals of one device")

@@ -11,8 +11,9 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from p2pvault.core.adoption import staged_plain
 from p2pvault.core.commit import Commit
-from p2pvault.core.content import CLOSED, JOURNAL, JOURNAL_BYTES, Content, after, closing
+from p2pvault.core.content import CLOSED, JOURNAL, JOURNAL_BYTES, Content, closing
 from p2pvault.core.folding import FoldJob, fold
 from p2pvault.core.intake import Intake, Rules, records_of
 from p2pvault.core.io import (
@@ -255,13 +256,15 @@ class Pipeline:
     def _begin(self, step: Step) -> None:
         first = self._jobs.popleft()
         if isinstance(first, PlainJob):
-            self._prepare(Done(self._plain(first), plain=first.name), (first,))
+            staged = staged_plain(self._newest, first.batch)
+            self._prepare(Done(staged, plain=first.name), (first,))
             self._advance(step)
             return
         if isinstance(first, RecountJob):
-            staged, wrong = recounted(self._newest, first), len(first.wrong)
+            staged = recounted(self._newest, first)
             answers = () if first.request is None else ((first.request, ()),)
-            self._prepare(Done(staged, answers, first.link, recounted=wrong), (first,))
+            corrected = len(staged.batch.fingerprints)
+            self._prepare(Done(staged, answers, first.link, recounted=corrected), (first,))
             self._advance(step)
             return
         if isinstance(first, RetractJob):
@@ -418,9 +421,6 @@ class Pipeline:
             self._jobs.extendleft(reversed(parts))
         else:
             step.failed.append(Failed(jobs[0], error))
-
-    def _plain(self, job: PlainJob) -> Staged:
-        return Staged(job.batch, after(self._newest, job.batch), (), (), frozenset(), ())
 
     def _prepare(self, done: Done, jobs: tuple[Job, ...]) -> None:
         self._serial += 1

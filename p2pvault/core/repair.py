@@ -77,7 +77,7 @@ class Repair:
         if not mending.checked:
             mending.checked = mending.counting = True
             begun = Report("warning", "repair_begun", {"device": link.device.hex()})
-            return [begun, LoadCounts(link.id, self._key)]
+            return [begun, LoadCounts(link.id, self._key, content.corrections)]
         return self._begin_search(link)
 
     def _begin_search(self, link: Link) -> list[Effect]:
@@ -98,7 +98,7 @@ class Repair:
             link.mending.want(list(asked.records))
             effects += self._ask(link)
         if asked.wrong:
-            return [*effects, RecountJob(None, asked.wrong, asked.request)]
+            return [*effects, RecountJob(None, asked.wrong, asked.corrections, asked.request)]
         return [*effects, Answer(asked.request, ())]
 
     # What the peer says ------------------------------------------------------------------
@@ -204,8 +204,8 @@ class Repair:
     def found(self, link: Link, finding: Finding) -> Sequence[Effect | RecountJob]:
         """Take an answer of the store."""
         match finding:
-            case CountsLoaded(_, wrong) if wrong:
-                return [RecountJob(link.id, wrong)]
+            case CountsLoaded(_, wrong, corrections) if wrong:
+                return [RecountJob(link.id, wrong, corrections)]
             case CountsLoaded():
                 link.mending.counting = False
                 return self._begin_search(link)
@@ -240,10 +240,12 @@ class Repair:
         damaged: list[Effect] = [report_damaged(record) for record in done.staged.damaged]
         link.mending.staged -= done.restored
         self._book[link.device].repaired += done.restored
-        if not done.recounted:
+        if done.recounted is None:
             moved: list[Effect] = [StatusChanged()] if done.restored else []
             return damaged + moved + self._ask(link)
         link.mending.counting = False
+        if not done.recounted:
+            return []
         return [Report("warning", "fingerprints_corrected", {"collections": done.recounted})]
 
 

@@ -170,16 +170,20 @@ class Replication:
 
 
 def _shared(peer: Peer, content: Content) -> dict[AuthorId, JournalHead]:
-    """Return how far a peer holds journals as we do; another branch says nothing about ours."""
+    """Return how far a peer holds our journals; another branch says nothing about ours.
+
+    What it says of journals that are not here decides nothing, and could be any number of them.
+    """
+    ours = content.journals
     return {
         author: head
         for author, head in peer.journals.items()
-        if author not in peer.contested and not _contradicts(head, content.journals.get(author))
+        if author not in peer.contested and author in ours and not _contradicts(head, ours[author])
     }
 
 
-def _contradicts(theirs: JournalHead, ours: JournalHead | None) -> bool:
-    return ours is not None and ours.n == theirs.n and ours.hash != theirs.hash
+def _contradicts(theirs: JournalHead, ours: JournalHead) -> bool:
+    return ours.n == theirs.n and ours.hash != theirs.hash
 
 
 def _reaches(peer: Peer, upto: Mapping[AuthorId, int]) -> bool:

@@ -98,6 +98,11 @@ class Staging:
         """Return where a journal stands, entries of this batch included."""
         return self._journals.get(author)
 
+    @property
+    def journals(self) -> int:
+        """Number of journals, those of this batch included."""
+        return len(self._journals)
+
     def journals_of(self, device: DeviceId) -> frozenset[AuthorId]:
         """Return a device's journals, refused ones and those of this batch included."""
         owners = [*self._content.devices.items(), *self._owners.items()]
@@ -123,6 +128,7 @@ class Staging:
         """Take the ends of journals away, before anything else; their changes are the caller's."""
         self._cuts = cuts
         for cut in cuts:
+            self.holding.cut(cut.author)
             del self._journals[cut.author]
             self._journals |= {cut.author: cut} if cut.n else {}
 

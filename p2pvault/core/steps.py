@@ -31,7 +31,7 @@ class Done:
         received_bytes: Size of those, passed-over ones included.
         restored: Number of snapshots in it that a repair asked for.
         fetched_bytes: The part of the received bytes that is snapshots of a cut.
-        recounted: Number of fingerprints that it corrects.
+        recounted: Number of fingerprints that it corrects; None where it was for something else.
         plain: The name of the plain job in it.
         retried: How many jobs of the quarantine's own are in it.
         judged_by: What entries were judged by; None where there were none.
@@ -44,7 +44,7 @@ class Done:
     received_bytes: int = 0
     restored: int = 0
     fetched_bytes: int = 0
-    recounted: int = 0
+    recounted: int | None = None
     plain: int | None = None
     retried: int = 0
     judged_by: Membership | None = None

@@ -35,8 +35,8 @@ def inquire(reader: Reader, inquiry: Inquiry) -> Finding:
         StoreError: What the store raises.
     """
     match inquiry:
-        case LoadCounts(link, key):
-            return CountsLoaded(link, wrong_fingerprints(reader, key))
+        case LoadCounts(link, key, corrections):
+            return CountsLoaded(link, wrong_fingerprints(reader, key), corrections)
         case LoadRanges(link, key, parts):
             states = tuple(range_state(reader, key, part) for part in parts)
             return RangesLoaded(link, parts, states)

@@ -29,6 +29,7 @@ class Verification:
         self._requests = requests
         self._status_moved = status_moved
         self._seen: dict[str, int] = {}
+        self._corrections = shell.device.pipeline.durable.corrections
 
     @asynccontextmanager
     async def run(
@@ -84,7 +85,7 @@ class Verification:
         wrong = tuple(each.wrong for each in findings if each.wrong is not None)
         records = tuple(each.record for each in findings if each.record is not None)
         request = self._requests.begin()
-        self._shell.feed(RepairRequested(request, records, wrong))
+        self._shell.feed(RepairRequested(request, records, wrong, self._corrections))
         await self._requests.wait(request)
         while self._is_mending():
             await self._status_moved().wait()

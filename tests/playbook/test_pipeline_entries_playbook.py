@@ -137,6 +137,18 @@ def test_a_device_writes_no_more_journals_than_its_share():
     assert len(bench.pipeline.durable.journals) == JOURNALS_PER_DEVICE_MAX
 
 
+def test_a_vault_with_as_many_journals_as_fit_a_have_takes_no_more(monkeypatch):
+    # 4 096 journals of 64 devices take too long to write here.
+    monkeypatch.setattr("p2pvault.core.intake.JOURNALS_MAX", 3)
+    bench = Bench()
+    for number in range(4):
+        other = Bench(BOB, f"bob {number}")
+        (entry,) = other.written(put(f"notes/{number}", n=1))
+        steps = bench.run(bench.entries(5, entry))
+    assert steps[-1].failed[0].error.code == "limit"
+    assert len(bench.pipeline.durable.journals) == 3
+
+
 def test_the_removed_write_up_to_what_was_stated():
     other = bob()
     first, second = other.written(put("notes/one", a=1), put("notes/one", b=2))

@@ -98,9 +98,9 @@ def test_fingerprints_are_counted_first_and_the_smaller_device_begins_to_search(
         side = Side(device)
         report, count = side.differ()
         assert isinstance(report, Report)
-        assert (report.event, count) == ("repair_begun", LoadCounts(side.link.id, bytes(32)))
+        assert (report.event, count) == ("repair_begun", LoadCounts(side.link.id, bytes(32), 0))
         assert side.differ() == [], "one at a time"
-        effects = side.repair.found(side.link, CountsLoaded(side.link.id, ()))
+        effects = side.repair.found(side.link, CountsLoaded(side.link.id, (), 0))
         assert [type(effect) for effect in effects] == ([LoadRanges] if begins else [])
 
 
@@ -118,8 +118,8 @@ def test_a_wrong_fingerprint_becomes_a_job_and_only_the_difference_is_applied():
     side = Side()
     side.differ()
     wrong = ((Fingerprint("notes", 7, 3), Fingerprint("notes", 5, 2)),)
-    (job,) = side.repair.found(side.link, CountsLoaded(side.link.id, wrong))
-    assert job == RecountJob(side.link.id, wrong)
+    (job,) = side.repair.found(side.link, CountsLoaded(side.link.id, wrong, 0))
+    assert job == RecountJob(side.link.id, wrong, 0)
     newer = replace(CONTENT, fingerprints={"notes": Fingerprint("notes", 107, 13)})
     staged = recounted(newer, job)
     assert staged.batch.fingerprints == (Fingerprint("notes", 105, 12),)
@@ -131,7 +131,7 @@ def test_a_search_is_begun_a_few_times_and_no_more():
     side = Side()
     side.differ()
     begun = 0
-    effects = side.repair.found(side.link, CountsLoaded(side.link.id, ()))
+    effects = side.repair.found(side.link, CountsLoaded(side.link.id, (), 0))
     while effects:
         begun += 1
         (load,) = effects
@@ -296,3 +296,12 @@ def test_equality_ends_a_repair_with_a_report():
     (report,) = side.repair.consider(side.link, CONTENT)
     assert (report.event, report.fields["records"]) == ("repair_done", 4)
     assert side.repair.consider(side.link, CONTENT) == []
+
+
+def test_a_difference_that_others_corrected_meanwhile_is_not_applied_again():
+    wrong = ((Fingerprint("notes", 7, 3), Fingerprint("notes", 5, 2)),)
+    before = replace(CONTENT, fingerprints={"notes": Fingerprint("notes", 7, 3)})
+    first = recounted(before, RecountJob(None, wrong, before.corrections))
+    assert first.content.fingerprints == {"notes": Fingerprint("notes", 5, 2)}
+    second = recounted(first.content, RecountJob(None, wrong, before.corrections))
+    assert (second.batch, second.content) == (Batch(), first.content)

@@ -7,6 +7,7 @@ from random import Random
 import pytest
 
 from harness.damage import held, roll_back, rows, settle
+from harness.pairs import world_of
 from harness.party import Party
 from harness.proofs import assert_proved
 from harness.world import World, put
@@ -246,3 +247,20 @@ def test_watchers_are_told_what_a_repair_brought():
     assert [(c.path, c.kind, c.device) for c in bob.published if isinstance(c, io.Change)] == [
         ("notes/4", "edit", ada.id)
     ]
+
+
+@pytest.mark.parametrize("devices", [2, 3, 4])
+def test_a_wrong_fingerprint_is_corrected_once_however_many_links_find_it(devices: int):
+    world, (ada, *others) = world_of(devices)
+    for n in range(5):
+        world.put(ada, f"notes/{n}", text="x")
+    world.pass_time(30)
+    world.offline(ada)
+    (right,) = ada.store.collections()
+    ada.store.miscount(replace(right, total=right.total + 5, count=7))
+    world.restart(ada)
+    world.online(ada)
+    world.pass_time(600)
+    assert ada.store.collections() == [right]
+    assert len(ada.reported("fingerprints_corrected")) == 1
+    assert all(ada.verdict(other) is Verdict.EQUAL for other in others)

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 from harness.batches import author, device, digest
 from harness.entropy import seeded
-from harness.pairs import effects_of, entries_of, only, world_of
+from harness.pairs import effects_of, entries_of, only, say, world_of
 from harness.party import Party
 from harness.world import World, put
 from p2pvault.core.acknowledged import Acknowledged
 from p2pvault.core.io import Persist
+from p2pvault.core.kinds import Kind
 from p2pvault.core.loads import LoadSurplus, SurplusLoaded
 from p2pvault.limits import (
     CHUNKS_BEFORE_FOLD,
@@ -23,7 +24,8 @@ from p2pvault.limits import (
 )
 from p2pvault.node.audit import Journals
 from p2pvault.node.port import Finding
-from p2pvault.types import Acknowledgement, EntryHash, JournalHead, RecordId, Surplus
+from p2pvault.protocol.reconcile import Have, encode_have
+from p2pvault.types import Acknowledgement, AuthorId, EntryHash, JournalHead, RecordId, Surplus
 
 
 def alone(records: int = 0, edits: int = 0) -> tuple[World, Party]:
@@ -263,3 +265,14 @@ def test_the_last_word_counts_and_is_told_to_the_store_once():
     assert said.take_unsaved() == ()
     said.heard(device(1), heads(j2=1))
     assert said.take_unsaved() == (Acknowledgement(device(1), author(1), 0),)
+
+
+def test_what_a_peer_says_of_journals_that_nobody_knows_is_not_kept():
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", text="early")
+    world.pass_time(30)
+    unknown = [JournalHead(AuthorId(bytes([n]) * 16), 1, EntryHash(bytes(32))) for n in range(200)]
+    say(world, bob, ada, (Kind.HAVE, encode_have(Have(tuple(unknown), bytes(32)))))
+    world.pass_time(70)
+    said = {word.author for word in ada.store.state().acknowledged}
+    assert said <= ada.device.pipeline.durable.journals.keys()

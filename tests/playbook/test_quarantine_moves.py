@@ -1,0 +1,61 @@
+"""Quarantine where marks go away and journals move: nothing is kept twice, nothing is stuck."""
+
+from harness.judge import BOB_ID, CYD_ID, Judge, one_journal
+from harness.world import put
+from p2pvault.core.content import JOURNAL_OWNER
+from p2pvault.core.jobs import PlainJob
+from p2pvault.protocol.journal import Entry
+from p2pvault.types import Batch
+
+
+def test_entries_behind_a_gap_in_the_quarantine_may_come_again() -> None:
+    entries = one_journal(*(put("notes/one", a=n) for n in range(5)))
+    author = entries[0].author
+    judge = Judge({author: 1})
+    judge.take(*entries[:4])
+    judge.settle(repeat=False)
+    judge.take(entries[4], link=6)
+    assert [n for _, n in judge.kept] == [5]
+    judge.bound({author: 2})
+    judge.sweep()
+    assert judge.marked(author) is None
+    judge.take(*entries, link=7)
+    assert judge.held(author) == 2
+    assert [n for _, n in judge.kept] == [3, 4, 5]
+    judge.bound({author: 5})
+    judge.sweep()
+    assert (judge.held(author), judge.kept) == (5, [])
+    assert judge.value("notes/one") == {"a": 4}
+
+
+def adopted(judge: Judge, *entries: Entry) -> None:
+    """Adopt journals up to some entries, as at the end of a bootstrap."""
+    meta: dict[str, bytes | None] = {
+        JOURNAL_OWNER + entry.author.hex(): entry.body.device for entry in entries
+    }
+    batch = Batch(adopted=tuple(entry.head for entry in entries), meta=meta)
+    judge.run(judge.pipeline.submit(PlainJob(1, batch)))
+
+
+def test_what_adopted_journals_hold_leaves_the_quarantine() -> None:
+    late = one_journal(put("notes/one", a=1), put("notes/one", b=1))
+    cyd = Judge(name="cyd")
+    cyd.take(*late)
+    built = cyd.written(put("notes/one", c=1), put("notes/own", mine=1), put("notes/own", more=1))
+    judge = Judge({late[0].author: 1})
+    judge.take(*late, built[0])
+    assert judge.kept == [(BOB_ID, 2), (CYD_ID, 1)]
+    adopted(judge, late[1], built[1])
+    assert judge.kept == []
+    assert judge.marked(late[0].author) is judge.marked(built[0].author) is None
+    judge.take(built[2], link=6)
+    assert judge.held(built[0].author) == 3
+
+
+def test_more_than_was_adopted_stays_in_quarantine_until_it_counts() -> None:
+    late = one_journal(*(put("notes/one", a=n) for n in range(3)))
+    judge = Judge({late[0].author: 1})
+    judge.take(*late)
+    adopted(judge, late[1])
+    assert judge.kept == [(BOB_ID, 3)]
+    assert judge.marked(late[0].author) == 3
