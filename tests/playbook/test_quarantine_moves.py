@@ -4,6 +4,8 @@ from harness.judge import BOB_ID, CYD_ID, Judge, one_journal
 from harness.world import put
 from p2pvault.core.content import JOURNAL_OWNER
 from p2pvault.core.jobs import PlainJob
+from p2pvault.core.replica import Replicas
+from p2pvault.core.staging import Staging
 from p2pvault.protocol.journal import Entry
 from p2pvault.types import Batch
 
@@ -59,3 +61,15 @@ def test_more_than_was_adopted_stays_in_quarantine_until_it_counts() -> None:
     adopted(judge, late[1])
     assert judge.kept == [(BOB_ID, 3)]
     assert judge.marked(late[0].author) == 3
+
+
+def test_a_journal_whose_end_is_taken_away_is_not_refused_any_more() -> None:
+    entries = one_journal(*(put("notes/one", a=n) for n in range(4)))
+    judge = Judge({entries[0].author: 2})
+    judge.take(*entries)
+    assert judge.marked(entries[0].author) == 4
+    staging = Staging(judge.pipeline.durable, Replicas(), bytes(32))
+    staging.cut((entries[0].head,))
+    assert staging.holding.mark(entries[0].author) is None
+    assert staging.holding.outcome.lifted
+    assert [n for _, n in staging.holding.after.rows] == [3, 4], "the person may want them"
