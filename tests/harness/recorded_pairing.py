@@ -1,11 +1,25 @@
-"""Pairing machines that note each of their transitions, by the events of docs/protocol/pairing.md."""
+"""Pairing machines that note their transitions, by the events of docs/protocol/pairing.md."""
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 from harness.diagrams import Arrow
 from p2pvault.crypto.keys import PublicKeys, device_id
-from p2pvault.errors import BadValue, LocalProtocolError, VaultError, WrongCode
+from p2pvault.errors import (
+    BadValue,
+    CodeExpired,
+    LocalProtocolError,
+    PairingRefused,
+    VaultError,
+    WrongCode,
+)
+from p2pvault.limits import (
+    PAIRING_FAILURES_PER_HOUR,
+    PAIRING_GUESSES,
+    PAIRING_LOCK_S,
+    PAIRING_S,
+)
 from p2pvault.protocol.pairing import Effect, Failed, Joiner, Sponsor, Typed
 from p2pvault.protocol.pairing.messages import (
     VERSION,
@@ -20,6 +34,7 @@ from p2pvault.protocol.pairing.messages import (
     Part,
 )
 from p2pvault.protocol.pairing.session import Session
+from p2pvault.protocol.window import PairingWindow
 
 OVER = "over"
 ELSE = "anything else"
@@ -157,3 +172,83 @@ class RecordedJoiner(Recorded, Joiner):
             case Part(data) if len(self._package) + len(data) == self._size:
                 return "the last Part"
         return super()._called(message)
+
+
+class Door:
+    """A pairing window, and what it has been through, counted independently."""
+
+    def __init__(self) -> None:
+        self.window = PairingWindow()
+        self.now = 0.0
+        self.seen: set[Arrow] = {("[*]", "", self.where)}
+        self._closes_at = 0.0
+        self._wrong_at_code = 0
+        self._wrong: list[float] = []
+
+    @property
+    def where(self) -> str:
+        return self.window.state(self.now).name
+
+    def note(self, event: str, act: Callable[[], None]) -> None:
+        before = self.where
+        act()
+        self.seen.add((before, event, self.where))
+
+    def show(self) -> None:
+        self.note("a code is shown", lambda: self.window.open(self.now))
+        self._closes_at, self._wrong_at_code = self.now + PAIRING_S, 0
+
+    def take_back(self) -> None:
+        if self.where in ("OPEN", "BUSY"):
+            self.note("the code is taken back", self.window.close)
+            self._closes_at = 0.0
+
+    def begin(self) -> None:
+        self.note("a session begins", lambda: self.window.begin(self.now))
+
+    def end(self, *, guessed: bool, burn: bool = False) -> None:
+        event = "" if self.where != "BUSY" else self._ending(guessed=guessed, burn=burn)
+        self.note(event, lambda: self.window.end(self.now, guessed=guessed, burn=burn))
+        if self.where != "OPEN":
+            self._closes_at = 0.0
+
+    def _ending(self, *, guessed: bool, burn: bool) -> str:
+        if guessed:
+            self._wrong_at_code += 1
+            self._wrong = [at for at in self._wrong if self.now - at <= 3_600] + [self.now]
+        if guessed and len(self._wrong) == PAIRING_FAILURES_PER_HOUR:
+            self._wrong = []
+            return "it ends with the tenth wrong guess of an hour"
+        if burn:
+            return "it ends and burns the code"
+        if self.now >= self._closes_at:
+            return "it ends and there is no code any more"
+        if guessed and self._wrong_at_code == PAIRING_GUESSES:
+            return "it ends with the third wrong guess"
+        return "it ends with a wrong guess" if guessed else "the session ends"
+
+    def wait(self, seconds: float) -> None:
+        expires = self.now < self._closes_at <= self.now + seconds
+        before, self.now = self.where, self.now + seconds
+        if expires:
+            self.seen.add((before, "the code expires", self.where))
+        elif self.where != before:
+            self.seen.add((before, "an hour is over", self.where))
+
+    def do_anything(self, random: Random) -> None:
+        """Do one thing that a device, its person or time can do, asked for or not."""
+        acts: list[Callable[[], None]] = [
+            *3 * [self.show],
+            *3 * [self.begin],
+            *3 * [lambda: self.end(guessed=True)],
+            lambda: self.end(guessed=False),
+            lambda: self.end(guessed=random.random() < 0.5, burn=True),
+            self.take_back,
+            lambda: self.wait(random.choice([1, 30, 130])),
+            lambda: self.wait(PAIRING_LOCK_S if random.random() < 0.2 else 1),
+        ]
+        before = self.where
+        try:
+            random.choice(acts)()
+        except (PairingRefused, CodeExpired, LocalProtocolError):
+            assert self.where == before, "what is refused changes nothing"

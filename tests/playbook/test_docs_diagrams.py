@@ -8,6 +8,7 @@ import pytest
 
 from harness.diagrams import Arrow, differences, drawn
 from harness.entropy import seeded
+from harness.late import isolate, meet, revoke
 from harness.pairing import (
     CODE,
     HOST,
@@ -17,21 +18,20 @@ from harness.pairing import (
     VAULT,
     End,
     Meeting,
-    joiner,
 )
-from harness.recorded_pairing import RecordedJoiner, RecordedSponsor, Swaps
+from harness.pairs import world_of
+from harness.party import Party, Wire
+from harness.recorded_links import LinkRecorder
+from harness.recorded_pairing import Door, RecordedJoiner, RecordedSponsor, Swaps
+from harness.weather import Weather
+from harness.world import World, put
+from p2pvault.core import io
+from p2pvault.core.link import Link, Phase
 from p2pvault.crypto.keys import device_id
-from p2pvault.errors import BadValue, CodeExpired, LocalProtocolError, PairingRefused
-from p2pvault.limits import (
-    PAIRING_FAILURES_PER_HOUR,
-    PAIRING_GUESSES,
-    PAIRING_LOCK_S,
-    PAIRING_PART_BYTES,
-    PAIRING_S,
-)
-from p2pvault.protocol.pairing import Host, Joiner, Reason, Sponsor, Typed
+from p2pvault.errors import BadValue, LocalProtocolError
+from p2pvault.limits import IDLE_S, PAIRING_PART_BYTES
+from p2pvault.protocol.pairing import Host, Reason, Typed
 from p2pvault.protocol.pairing.messages import Accept, Confirm, Hello, Package, Refusal, Stored, Way
-from p2pvault.protocol.window import PairingWindow
 
 ODD = Stored()
 OTHER_WORDS = "aardvark adroitness"
@@ -169,87 +169,93 @@ def test_pairing_does_what_its_diagrams_show() -> None:
     assert_drawn("pairing.md", "Joiner", seen[RecordedJoiner])
 
 
-class Door:
-    """A pairing window, and what it has been through, counted independently."""
-
-    def __init__(self) -> None:
-        self.window = PairingWindow()
-        self.now = 0.0
-        self.seen: set[Arrow] = {("[*]", "", self.where)}
-        self._closes_at = 0.0
-        self._wrong_at_code = 0
-        self._wrong: list[float] = []
-
-    @property
-    def where(self) -> str:
-        return self.window.state(self.now).name
-
-    def note(self, event: str, act: Callable[[], None]) -> None:
-        before = self.where
-        act()
-        self.seen.add((before, event, self.where))
-
-    def show(self) -> None:
-        self.note("a code is shown", lambda: self.window.open(self.now))
-        self._closes_at, self._wrong_at_code = self.now + PAIRING_S, 0
-
-    def take_back(self) -> None:
-        if self.where in ("OPEN", "BUSY"):
-            self.note("the code is taken back", self.window.close)
-            self._closes_at = 0.0
-
-    def begin(self) -> None:
-        self.note("a session begins", lambda: self.window.begin(self.now))
-
-    def end(self, *, guessed: bool, burn: bool = False) -> None:
-        event = "" if self.where != "BUSY" else self._ending(guessed=guessed, burn=burn)
-        self.note(event, lambda: self.window.end(self.now, guessed=guessed, burn=burn))
-        if self.where != "OPEN":
-            self._closes_at = 0.0
-
-    def _ending(self, *, guessed: bool, burn: bool) -> str:
-        if guessed:
-            self._wrong_at_code += 1
-            self._wrong = [at for at in self._wrong if self.now - at <= 3_600] + [self.now]
-        if guessed and len(self._wrong) == PAIRING_FAILURES_PER_HOUR:
-            self._wrong = []
-            return "it ends with the tenth wrong guess of an hour"
-        if burn:
-            return "it ends and burns the code"
-        if self.now >= self._closes_at:
-            return "it ends and there is no code any more"
-        if guessed and self._wrong_at_code == PAIRING_GUESSES:
-            return "it ends with the third wrong guess"
-        return "it ends with a wrong guess" if guessed else "the session ends"
-
-    def wait(self, seconds: float) -> None:
-        expires = self.now < self._closes_at <= self.now + seconds
-        before, self.now = self.where, self.now + seconds
-        if expires:
-            self.seen.add((before, "the code expires", self.where))
-        elif self.where != before:
-            self.seen.add((before, "an hour is over", self.where))
-
-
 def test_the_window_does_what_its_diagram_shows() -> None:
     seen: set[Arrow] = set()
     for seed in range(40):
         random, door = Random(seed), Door()
         for _ in range(200):
-            acts: list[Callable[[], None]] = [
-                *3 * [door.show],
-                *3 * [door.begin],
-                *3 * [lambda: door.end(guessed=True)],
-                lambda: door.end(guessed=False),
-                lambda: door.end(guessed=random.random() < 0.5, burn=True),
-                door.take_back,
-                lambda: door.wait(random.choice([1, 30, 130])),
-                lambda: door.wait(PAIRING_LOCK_S if random.random() < 0.2 else 1),
-            ]
-            before = door.where
-            try:
-                random.choice(acts)()
-            except (PairingRefused, CodeExpired, LocalProtocolError):
-                assert door.where == before, "what is refused changes nothing"
+            door.do_anything(random)
         seen |= door.seen
     assert_drawn("pairing.md", "The window", seen)
+
+
+# Links ---------------------------------------------------------------------------------------
+
+
+def link_in(phase: Phase) -> tuple[World, Party, Link, Wire]:
+    """Return a link of bob's to a member whom nobody has told him of yet, in one phase."""
+    world, (ada, bob) = world_of(2)
+    world.part(ada, bob)
+    world.run()
+    world.join("cyd", ada)
+    world.until(lambda: any(link.phase is phase for link in bob.device.links))
+    (link,) = (link for link in bob.device.links if link.phase is phase)
+    return world, bob, link, world._wires[bob, link.id]
+
+
+def hear_garbage(world: World, party: Party, link: Link, _: Wire) -> None:
+    world.give(party, io.BytesReceived(link.id, b"\x00\x01\xff"))
+
+
+def fall_silent(world: World, _: Party, __: Link, wire: Wire) -> None:
+    wire.dead = True
+    world.pass_time(2 * IDLE_S)
+
+
+def stop(world: World, party: Party, _: Link, __: Wire) -> None:
+    world._handle(party, io.Stop())
+
+
+def peer_stops(world: World, party: Party, _: Link, wire: Wire) -> None:
+    world._handle(wire.other(party), io.Stop())
+
+
+def cut(world: World, party: Party, link: Link, wire: Wire) -> None:
+    world._close(party, link.id, wire)
+
+
+def meet_a_removed_device() -> None:
+    world, (ada, bob, cyd) = world_of(3)
+    isolate(world, ada, bob, cyd)
+    revoke(world, ada, bob)
+    meet(world, ada, bob)
+
+
+def meet_a_device_that_runs_twice() -> None:
+    world, (_, bob) = world_of(2)
+    world.clone(bob, "twin")
+    world.pass_time(300)
+
+
+def send_from_a_store_that_fails() -> None:
+    world, (ada, bob) = world_of(2)
+    isolate(world, ada, bob)
+    world.put(ada, "notes/new", a=1)
+    ada.unreadable = True
+    meet(world, ada, bob)
+
+
+def have_weather(seed: int) -> World:
+    """Let three devices edit while everything happens to them."""
+    random = Random(seed)
+    world, parties = world_of(3, seed, shuffled=True)
+    weather = Weather(world, parties, random)
+    edit = put("notes/shared", n=seed)
+    weather.go_on(60, {lambda party: world.edit(party, edit) and None: 5})
+    return world
+
+
+def test_links_do_what_their_diagram_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = LinkRecorder()
+    recorder.install(monkeypatch)
+    for phase in (Phase.HANDSHAKE, Phase.INTRODUCING, Phase.UP):
+        for act in (hear_garbage, fall_silent, stop, peer_stops, cut):
+            world, *link = link_in(phase)
+            act(world, *link)
+            world.pass_time(30)
+    meet_a_removed_device()
+    meet_a_device_that_runs_twice()
+    send_from_a_store_that_fails()
+    for seed in range(4):
+        have_weather(seed)
+    assert_drawn("link.md", "The life of a link", recorder.seen)
