@@ -100,7 +100,9 @@ class Holding:
         """
         before = self.mark(entry.author) or head
         row = self._row(entry, work, now_ms)
-        if entry.follows(before) and self._make_room(row, now_ms):
+        # It may have stayed here when the mark was lifted for another one, and come again.
+        is_kept = self.keeps(entry.author, entry.body.n)
+        if not is_kept and entry.follows(before) and self._make_room(row, now_ms):
             self._rows[row.author, row.n] = row
             self._added[row.author, row.n] = QuarantinedEntry(row, entry.data)
         self._marks[entry.author] = Mark(entry.body.device, entry.head)
