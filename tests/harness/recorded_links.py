@@ -1,7 +1,4 @@
-"""Links of devices in a world, and what is known of peers, that note their transitions.
-
-The events are those of docs/protocol/link.md and docs/protocol/journal.md.
-"""
+"""Links in a world that note their transitions, by the events of docs/protocol/link.md."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,14 +6,10 @@ from typing import Any
 import pytest
 
 from harness.diagrams import Arrow
-from p2pvault.core import book, links
-from p2pvault.core.book import Standing
-from p2pvault.core.forks import Forks
+from p2pvault.core import links
 from p2pvault.core.link import Link, Phase
 from p2pvault.core.reach import Reach
-from p2pvault.core.replication import Replication
 from p2pvault.errors import RevokedDevice, RunsTwice, StoreError, SuspendedDevice, VaultError
-from p2pvault.protocol.reconcile import Verdict
 
 GONE = "[*]"
 
@@ -100,56 +93,3 @@ class LinkRecorder:
     def _tending(self, *_: object) -> str:
         self._late = True
         return self._why
-
-
-class VerdictRecorder:
-    """Watches what every device believes of every peer's content.
-
-    Attributes:
-        seen: The changes of what is believed.
-    """
-
-    def __init__(self) -> None:
-        self.seen: set[Arrow] = set()
-        self._why = ""
-
-    def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        recorder = self
-
-        class Watched(Standing):
-            def __setattr__(self, name: str, value: Any) -> None:
-                if name == "verdict":
-                    before = getattr(self, "verdict", GONE)
-                    recorder.verdict(before, value)
-                super().__setattr__(name, value)
-
-        monkeypatch.setattr(book, "Standing", Watched)
-        for owner, name, why in (
-            (Replication, "heard_have", "HAVE"),
-            (Replication, "announce", "something is durable here"),
-            (Replication, "restate", "the journals here are others"),
-            (Forks, "_tell", "a fork shows"),
-            (links.Links, "_note_up", "a new link"),
-        ):
-            self._wrap(monkeypatch, owner, name, why)
-
-    def verdict(self, before: Verdict | str | None, after: Verdict | None) -> None:
-        """Note that another verdict takes the place of one."""
-        names = [
-            each if isinstance(each, str) else each.name if each else "UNKNOWN"
-            for each in (before, after)
-        ]
-        if names[0] != names[1]:
-            self.seen.add((names[0], self._why, names[1]))
-
-    def _wrap(self, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, why: str) -> None:
-        original = getattr(owner, name)
-
-        def wrapped(*args: Any, **options: Any) -> Any:
-            before, self._why = self._why, why
-            try:
-                return original(*args, **options)
-            finally:
-                self._why = before
-
-        monkeypatch.setattr(owner, name, wrapped)

@@ -1,13 +1,12 @@
 """The state diagrams of docs/protocol: each arrow happens, and whatever happens is an arrow."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from random import Random
 
 import pytest
 
-from harness.diagrams import PROTOCOL, Arrow, differences, drawn
+from harness.diagrams import Arrow, differences, drawn
 from harness.entropy import seeded
 from harness.judge import one_journal
 from harness.late import isolate, meet, revoke
@@ -29,12 +28,11 @@ from harness.recorded_pairing import Door, RecordedJoiner, RecordedSponsor, Swap
 from harness.weather import Weather
 from harness.world import World, put
 from p2pvault.core import holding, io
-from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link, Phase
 from p2pvault.crypto.keys import device_id
 from p2pvault.errors import BadValue, LocalProtocolError
 from p2pvault.limits import IDLE_S, PAIRING_PART_BYTES
-from p2pvault.protocol.pairing import Host, Reason, Typed, messages
+from p2pvault.protocol.pairing import Host, Reason, Typed
 from p2pvault.protocol.pairing.messages import Accept, Confirm, Hello, Package, Refusal, Stored, Way
 
 ODD = Stored()
@@ -300,18 +298,3 @@ def test_an_arrow_too_many_and_one_too_few_are_both_found() -> None:
     assert name
     assert differences(arrows - {removed}, arrows) == [f"not drawn: {' | '.join(removed)}"]
     assert differences(arrows | {added}, arrows) == [f"never happened: {' | '.join(added)}"]
-
-
-def test_every_kind_of_message_stands_in_the_table_of_journals() -> None:
-    rows = re.findall(
-        r"^\| (\d+) \| ([A-Z_]+) \|", (PROTOCOL / "journal.md").read_text("utf-8"), re.MULTILINE
-    )
-    assert [(int(number), name) for number, name in rows] == [(k.value, k.name) for k in Kind]
-
-
-def test_every_message_of_pairing_stands_in_the_table_of_pairing() -> None:
-    rows = re.findall(
-        r"^\| (\d+) \| ([A-Z]\w+) \|", (PROTOCOL / "pairing.md").read_text("utf-8"), re.MULTILINE
-    )
-    kinds = sorted((number, message.__name__) for message, number in messages._KINDS.items())
-    assert [(int(number), name) for number, name in rows] == kinds
