@@ -36,6 +36,7 @@ from p2pvault.errors import (
 )
 from p2pvault.limits import (
     FEED_BYTES_MAX,
+    RANGES_PER_MESSAGE_MAX,
     RECORDS_WANTED_MAX,
     REPAIR_INBOX_MAX,
     REPAIR_MESSAGES_MAX,
@@ -54,6 +55,7 @@ from p2pvault.protocol.snapshot import (
     encode_wanted,
 )
 from p2pvault.types import Batch, ChangeHash, DeviceId, Fingerprint, RecordId
+from p2pvault.wire.codec import unpack
 
 CONTENT = Content({}, {}, {}, 0)
 SMALLEST, LARGEST = DeviceId(bytes(32)), DeviceId(b"\xff" * 32)
@@ -180,6 +182,41 @@ def test_a_record_by_an_author_who_is_not_known_yet_waits_for_its_entries():
     snapshot = RecordSnapshot(record(2), (inspect(chunk).hash,), chunk)
     (body,) = encode_snapshots([snapshot])
     assert side.hear(Kind.RECORDS, encode_records(body, is_last=True)) == [StatusChanged()]
+    assert side.link.mending.is_idle
+
+
+def test_an_answer_may_come_in_several_messages():
+    side = Side()
+    side.asking(1, 2)
+    bench = bob()
+    entries = bench.written(put("notes/one", n=1), put("notes/two", n=2))
+    known = replace(CONTENT, journals=bench.pipeline.durable.journals)
+    for number, entry in enumerate(entries, start=1):
+        ((_, chunk),) = entry.body.changes
+        whole = RecordSnapshot(record(number), (inspect(chunk).hash,), chunk)
+        (body,) = encode_snapshots([whole])
+        last = number == len(entries)
+        job = side.hear(Kind.RECORDS, encode_records(body, is_last=last), known)
+        assert [each for each, _ in job.records] == [record(number)]
+        assert side.link.mending.awaiting is not last
+    assert side.took(2) == [StatusChanged()]
+    assert side.link.mending.is_idle, "all came, so nothing is asked for again"
+
+
+def test_what_does_not_fit_one_message_is_sent_when_the_peer_has_nothing_more_to_compare():
+    side = Side()
+    sixteenths = [RangeSum(record(n << 8), record(n + 1 << 8), b"o" * 16) for n in range(16)]
+    theirs = [RangeSum(record(n << 12), record(n + 1 << 12), b"t" * 16) for n in range(65)]
+    (load,) = side.hear(Kind.RANGES, encode_ranges(theirs))
+    assert load.parts == tuple(theirs)
+    states = (RangeState(b"o" * 16, None, tuple(sixteenths)),) * 65
+    found = side.repair.found(side.link, RangesLoaded(side.link.id, load.parts, states))
+    ((_, first),) = side.says(found)
+    assert len(unpack(first)[0]) == RANGES_PER_MESSAGE_MAX
+    ((kind, rest),) = side.says(side.hear(Kind.RANGES, encode_ranges(())))
+    assert (kind, len(unpack(rest)[0])) == (Kind.RANGES, 65 * 16 - RANGES_PER_MESSAGE_MAX)
+    assert not side.link.mending.is_idle, "the peer owes an answer"
+    assert side.hear(Kind.RANGES, encode_ranges(())) == []
     assert side.link.mending.is_idle
 
 
