@@ -174,6 +174,14 @@ def test_one_number_with_two_hashes_is_a_contradiction_whatever_else_differs() -
     assert peer.compare(ours, bytes(32)) is Verdict.CONTRADICTION
 
 
+def test_a_contested_journal_is_a_contradiction_where_all_else_is_equal() -> None:
+    peer = Peer()
+    peer.heard(have(j1=2))
+    assert peer.compare(journals(j1=2), CONTENT) is Verdict.EQUAL
+    peer.contested.add(author(1))
+    assert peer.compare(journals(j1=2), CONTENT) is Verdict.CONTRADICTION
+
+
 def test_an_entry_of_the_peer_does_not_make_its_last_word_a_contradiction() -> None:
     """Its HAVE about the entry may still be on its way when the entry is durable here."""
     peer = Peer()
