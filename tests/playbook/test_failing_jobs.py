@@ -10,6 +10,7 @@ from harness.party import Party
 from harness.proofs import assert_proved
 from harness.world import World, put
 from p2pvault.core.inquiries import RepairRequested
+from p2pvault.core.io import Report
 from p2pvault.crypto.schedule import fingerprint_key
 from p2pvault.errors import StoreFull
 from p2pvault.node.inquiring import wrong_fingerprints
@@ -73,7 +74,8 @@ def test_a_full_disk_refuses_the_correction_that_a_person_asked_for() -> None:
     before = ada.store.collections()
     with pytest.raises(StoreFull):
         repair(world, ada, (), wrong)
-    assert [report.fields for report in ada.reported("persist_failed")] == [{"reason": "disk_full"}]
+    failed = Report("error", "persist_failed", {"reason": "disk_full"})
+    assert ada.reported("persist_failed") == [failed]
     ada.disk_full = False
     world.put(ada, "notes/more", n=1)
     assert ada.store.collections() != before
@@ -91,6 +93,7 @@ def test_a_full_disk_keeps_a_wrong_fingerprint_and_the_next_link_writes_it_right
     assert bob.reported("repair_begun")
     assert bob.reported("persist_failed")
     assert not bob.reported("fingerprints_corrected")
+    assert bob.answers == {}, "nobody asked"
     assert [each.count for each in bob.store.collections()] == [99]
     bob.disk_full = False
     world.offline(bob)

@@ -15,9 +15,10 @@ from p2pvault.core.inquiries import (
     LoadRanges,
     LoadWhole,
     RangesLoaded,
+    RepairRequested,
     WholeLoaded,
 )
-from p2pvault.core.io import Effect, Report, StatusChanged
+from p2pvault.core.io import Answer, Effect, Report, StatusChanged
 from p2pvault.core.kinds import Kind
 from p2pvault.core.recount import RecountJob, recounted
 from p2pvault.core.repair import Repair
@@ -25,6 +26,7 @@ from p2pvault.core.restore import SnapshotsJob
 from p2pvault.core.staging import Staged
 from p2pvault.core.steps import Done
 from p2pvault.crdt.prefilter import inspect
+from p2pvault.crdt.snapshot import inspect_snapshot
 from p2pvault.crypto.envelope import Message
 from p2pvault.errors import (
     ChangeRefused,
@@ -98,9 +100,8 @@ STAGED = Staged(Batch(), CONTENT, (), (), frozenset(), ())
 def test_fingerprints_are_counted_first_and_the_smaller_device_begins_to_search():
     for device, begins in ((SMALLEST, True), (LARGEST, False)):
         side = Side(device)
-        report, count = side.differ()
-        assert isinstance(report, Report)
-        assert (report.event, count) == ("repair_begun", LoadCounts(side.link.id, bytes(32)))
+        begun = Report("warning", "repair_begun", {"device": BOB_ID.hex()})
+        assert side.differ() == [begun, LoadCounts(side.link.id, bytes(32))]
         assert side.differ() == [], "one at a time"
         effects = side.repair.found(side.link, CountsLoaded(side.link.id, ()))
         assert [type(effect) for effect in effects] == ([LoadRanges] if begins else [])
@@ -126,7 +127,8 @@ def test_a_wrong_fingerprint_becomes_a_job_and_only_the_difference_is_applied():
     staged = recounted(newer, job)
     assert staged.batch.fingerprints == (Fingerprint("notes", 105, 12),)
     (report,) = side.repair.took(side.link, Done(staged, recounted=1))
-    assert (report.event, report.fields) == ("fingerprints_corrected", {"collections": 1})
+    assert report == Report("warning", "fingerprints_corrected", {"collections": 1})
+    assert side.link.mending.is_idle
 
 
 def test_a_search_is_begun_a_few_times_and_no_more():
@@ -166,8 +168,10 @@ def test_records_are_asked_for_again_until_all_came_or_none_does():
     heads = (inspect(chunk).hash,)
     (body,) = encode_snapshots([RecordSnapshot(record(2), heads, chunk)])
     job = side.hear(Kind.RECORDS, encode_records(body, is_last=True), author)
-    assert isinstance(job, SnapshotsJob)
-    assert [each for each, _ in job.records] == [record(2)]
+    snapshot = inspect_snapshot(chunk, heads)
+    assert job == SnapshotsJob(side.link.id, BOB_ID, ((record(2), snapshot),), received_bytes=0)
+    side.link.mending.want([record(3)])
+    assert side.took(0) == [], "what came is durable first"
     ((kind, wish),) = side.says(side.took(1))
     assert (kind, decode_wanted(wish)) == (Kind.RECORDS_WANTED, (record(1), record(3)))
     assert side.book[BOB_ID].repaired == 1
@@ -239,7 +243,8 @@ def test_records_are_served_in_one_answer_when_the_stream_has_room():
     big = RecordSnapshot(record(1), HEADS, bytes(3 << 20))
     found = WholeLoaded(side.link.id, (big,), (record(2),))
     report, *messages = side.repair.found(side.link, found)
-    assert report.fields == {"record": record(2).hex()}
+    assert report == Report("error", "record_damaged", {"record": record(2).hex()})
+    assert side.link.feed.untaken_bytes == sum(len(each.data) for each in messages)
     *answers, (kind, wish) = side.says(messages)
     assert [decode_records(body).is_last for _, body in answers] == [False] * 5 + [True]
     assert (kind, decode_wanted(wish)) == (Kind.RECORDS_WANTED, (record(2),)), "ours is damaged"
@@ -310,8 +315,8 @@ def test_a_peer_must_wait_for_answers():
     with pytest.raises(UnexpectedMessage):
         side.hear(Kind.RECORDS_WANTED, encode_wanted([record(2)]))
     body = encode_ranges([RangeSum(FIRST, None, bytes(16))])
-    for _ in range(REPAIR_INBOX_MAX):
-        side.hear(Kind.RANGES, body)
+    loads = [side.hear(Kind.RANGES, body) for _ in range(REPAIR_INBOX_MAX)]
+    assert [len(each) for each in loads] == [1, 0, 0, 0], "one comparison at a time"
     with pytest.raises(UnexpectedMessage):
         side.hear(Kind.RANGES, body)
 
@@ -330,6 +335,37 @@ def test_equality_ends_a_repair_with_a_report():
     side.differ()
     side.book[BOB_ID].verdict = Verdict.EQUAL
     side.book[BOB_ID].repaired = 4
+    side.link.mending.rounds = REPAIR_ROUNDS_MAX
     (report,) = side.repair.consider(side.link, CONTENT)
-    assert (report.event, report.fields["records"]) == ("repair_done", 4)
+    assert report == Report("warning", "repair_done", {"device": BOB_ID.hex(), "records": 4})
     assert side.repair.consider(side.link, CONTENT) == []
+    assert side.link.mending.rounds == 0, "the next repair has all its searches again"
+
+
+def test_what_is_durable_is_counted_and_shown_and_what_is_damaged_is_named():
+    side = Side()
+    staged = replace(STAGED, damaged=(record(5),))
+    named = Report("error", "record_damaged", {"record": record(5).hex()})
+    for restored, shown in ((2, [StatusChanged()]), (3, [StatusChanged()]), (0, [])):
+        side.link.mending.staged = restored
+        done = Done(staged, restored=restored)
+        assert side.repair.took(side.link, done) == [named, *shown]
+    assert side.book[BOB_ID].repaired == 5
+
+
+def test_nothing_more_is_asked_for_while_an_answer_is_awaited():
+    side = Side()
+    side.asking(1)
+    side.link.mending.want([record(2)])
+    assert side.took(0) == []
+    assert list(side.link.mending.wanted) == [record(2)]
+
+
+def test_every_linked_device_is_asked_for_what_a_person_wants_repaired():
+    side, other = Side(), Side()
+    asked = RepairRequested(7, (record(1),), ())
+    *writes, answer = side.repair.asked([side.link, other.link], asked)
+    assert answer == Answer(7, ())
+    for end, write in zip((side, other), writes, strict=True):
+        ((kind, wish),) = end.says([write])
+        assert (kind, decode_wanted(wish)) == (Kind.RECORDS_WANTED, (record(1),))
