@@ -1,6 +1,7 @@
 """What one side knows of the other: a model with two whole logs, and the rules on bad words."""
 
 from collections.abc import Iterable
+from hashlib import blake2b
 
 import pytest
 from hypothesis import given
@@ -116,6 +117,14 @@ def test_the_content_digest_is_a_function_of_what_the_collections_hold(totals) -
     assert content_digest([*prints, empty]) == content_digest(prints)
     more = Fingerprint("another", 1, 0)
     assert content_digest([*prints, more]) != content_digest(prints)
+
+
+def test_the_content_digest_is_the_one_of_the_specification() -> None:
+    hasher = blake2b(digest_size=32, person=b"p2pv-content")
+    for part in (b"a", (2**255).to_bytes(32, "big"), b"notes", (5).to_bytes(32, "big")):
+        hasher.update(len(part).to_bytes(8, "big") + part)
+    prints = [Fingerprint("notes", 5, 1), Fingerprint("a", 2**255, 3)]
+    assert content_digest(prints) == hasher.digest()
 
 
 # What a peer says --------------------------------------------------------------------------
