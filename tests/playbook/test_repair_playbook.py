@@ -107,6 +107,14 @@ def test_fingerprints_are_counted_first_and_the_smaller_device_begins_to_search(
         assert [type(effect) for effect in effects] == ([LoadRanges] if begins else [])
 
 
+def test_nothing_is_searched_where_content_became_equal_while_it_was_counted():
+    side = Side()
+    side.differ()
+    side.book[BOB_ID].verdict = Verdict.EQUAL
+    assert side.repair.found(side.link, CountsLoaded(side.link.id, ())) == []
+    assert side.link.mending.is_idle
+
+
 def test_nothing_begins_while_journals_differ():
     side = Side()
     (head,) = Content(
