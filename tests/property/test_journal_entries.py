@@ -218,3 +218,12 @@ def test_only_an_entry_one_after_nothing_begins_a_journal(n: int, previous: byte
     first = entry()
     body = replace(first.body, n=n, previous=EntryHash(previous))
     assert not replace(first, body=body).follows(None)
+
+
+def test_a_part_may_be_filled_to_the_last_byte_and_the_last_unit_of_work() -> None:
+    room_bytes = ENTRY_BYTES_MAX - ENTRY_OVERHEAD_BYTES - 2 * CHANGE_OVERHEAD_BYTES
+    for more, parts in ((0, 1), (1, 2)):
+        commit = [(RecordId(bytes(16)), bytes(n)) for n in (300_000, room_bytes - 300_000 + more)]
+        assert len(split_changes(commit)) == parts
+        heavy = [(RecordId(bytes(16)), bytes(n)) for n in (9, ENTRY_WORK_MAX - 9 + more)]
+        assert len(split_changes(heavy, len)) == parts
