@@ -206,9 +206,8 @@ class Fetch:
     def _adopt_if_reached(self) -> list[Effect]:
         """Be done with a cut whose entries came from somewhere else in the meantime."""
         content = self._pipeline.durable
-        if content.fetching is None or self._adopting:
-            return []
-        if not _reached(content, content.fetching.cut):
+        assert content.fetching is not None, "there is a cut to be done with"
+        if self._adopting or not _reached(content, content.fetching.cut):
             return []
         return self._adopt(content.fetching.cut)
 

@@ -12,6 +12,7 @@ gives way finds the last shared entry, and retracts what comes after it.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
 from p2pvault.core.book import Book
 from p2pvault.core.content import CLOSED, FORKED
@@ -221,7 +222,7 @@ class Forks:
         fork = decode_fork(body)
         if fork.author not in self._pipeline.newest.devices:
             raise UnexpectedMessage("a fork of a journal that is not known here")
-        match Word(fork.word):
+        match word := Word(fork.word):
             case Word.CONTESTED:
                 link.peer.contested.add(fork.author)
                 return self.examine(link) or self._resolve(link, fork.author)
@@ -231,6 +232,8 @@ class Forks:
                 return self._answered(link, fork)
             case Word.GIVE_WAY:
                 return self._told_to_give_way(link, fork.author)
+            case _:
+                assert_never(word)
 
     def _ask_store(self, link: Link, fork: Fork) -> list[Effect]:
         if link.talk.answering:

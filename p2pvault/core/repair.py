@@ -10,6 +10,7 @@ own link ended where it breaks a rule; what it sends is checked as in `restore`.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import assert_never
 
 from p2pvault.core.book import Book
 from p2pvault.core.content import Content
@@ -213,6 +214,8 @@ class Repair:
                 return self._compared(link, finding)
             case WholeLoaded():
                 return self._send_whole(link, finding)
+            case _:
+                assert_never(finding)
 
     def _compared(self, link: Link, ranges: RangesLoaded) -> list[Effect]:
         mending = link.mending

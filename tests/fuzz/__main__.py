@@ -21,7 +21,10 @@ from fuzz.target import Target, within_budget
 WORK = Path("build/fuzz")
 """Where inputs are kept between runs, and findings."""
 
-NAMES = ["framing", "wire", "prefilter", "membership", "pairing", "code", "control", "slots"]
+NAMES = [
+    *("framing", "wire", "prefilter", "membership", "pairing", "code", "control", "slots"),
+    *("snapshots", "member"),
+]
 
 SLOWDOWN = 8.0
 """Instrumented code counts every branch: two to six times slower as measured, and a margin."""

@@ -12,13 +12,25 @@ from harness.pairing import Meeting, joiner, sponsor
 from harness.pairing import run as pair
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.errors import RemoteProtocolError
-from p2pvault.protocol import fork, handover, introduction, pairing, reconcile
+from p2pvault.limits import SNAPSHOT_BYTES_MAX
+from p2pvault.protocol import (
+    bootstrap,
+    fork,
+    handover,
+    introduction,
+    pairing,
+    ranges,
+    reconcile,
+    snapshot,
+)
 from p2pvault.protocol.journal import Journal, Writer, decode_entry, write_entry
 from p2pvault.protocol.pairing import Admit, Effect, Failed, Joiner, Sponsor
 from p2pvault.protocol.pairing.messages import decode, encode, kind_of
 from p2pvault.types import (
     Address,
     AuthorId,
+    ChangeHash,
+    DeviceId,
     EntryHash,
     JournalHead,
     JournalId,
@@ -62,6 +74,47 @@ def _handover(body: bytes) -> bytes:
     return body
 
 
+def _ranges(body: bytes) -> bytes:
+    """What is compared is sorted by where it begins; on the wire the two sorts are apart."""
+    parts = ranges.decode_ranges(body)
+    assert ranges.decode_ranges(ranges.encode_ranges(parts)) == parts
+    assert len(ranges.encode_ranges(parts)) == len(body)
+    return body
+
+
+def _snapshots(body: bytes) -> bytes:
+    """A record may be cut into pieces anywhere; only what they come to has to be the same."""
+    assembly = snapshot.Assembly()
+    wholes = assembly.take(body)
+    assert sum(map(len, assembly.parts)) <= SNAPSHOT_BYTES_MAX
+    assert bool(assembly.parts) == (assembly.pending is not None)
+    again = snapshot.Assembly()
+    assert [each for sent in snapshot.encode_snapshots(wholes) for each in again.take(sent)] == (
+        wholes
+    )
+    return body
+
+
+def _end(body: bytes) -> bytes:
+    bootstrap.decode_end(body)
+    return bootstrap.encode_end()
+
+
+def _records(body: bytes) -> bytes:
+    read = snapshot.decode_records(body)
+    return snapshot.encode_records(read.pieces, is_last=read.is_last)
+
+
+CUT = (
+    bootstrap.CutHead(_head(1).author, DeviceId(b"d" * 32), 1, _head(1).hash),
+    bootstrap.CutHead(_head(2).author, DeviceId(b"e" * 32), 2**40, _head(2).hash),
+)
+PARTS = (
+    ranges.RangeSum(ranges.FIRST, RecordId(b"b" * 16), b"f" * 16),
+    ranges.RangeList(RecordId(b"b" * 16), None, ((RecordId(b"r" * 16), b"s" * 16),), asks=True),
+)
+WHOLE = snapshot.RecordSnapshot(RecordId(b"r" * 16), (ChangeHash(b"h" * 32),), b"chunks")
+
 FORMATS = (
     Format(lambda body: pack(unpack(body)), pack([None, True, [1, -1, 2**63], b"bytes", "text"])),
     Format(
@@ -100,6 +153,21 @@ FORMATS = (
         lambda body: fork.encode_fork(fork.decode_fork(body)),
         fork.encode_fork(fork.Fork(fork.Word.ANSWER, _head(1).author, (1, 9), (bytes(32), b""))),
     ),
+    Format(
+        lambda body: bootstrap.encode_cut(bootstrap.decode_cut(body)), bootstrap.encode_cut(CUT)
+    ),
+    Format(
+        lambda body: bootstrap.encode_wanted(bootstrap.decode_wanted(body)),
+        bootstrap.encode_wanted(bootstrap.Wanted(0, RecordId(b"r" * 16), CUT)),
+    ),
+    Format(_end, bootstrap.encode_end()),
+    Format(_snapshots, next(snapshot.encode_snapshots([WHOLE]))),
+    Format(_ranges, ranges.encode_ranges(PARTS)),
+    Format(
+        lambda body: snapshot.encode_wanted(snapshot.decode_wanted(body)),
+        snapshot.encode_wanted([RecordId(b"r" * 16), RecordId(b"s" * 16)]),
+    ),
+    Format(_records, snapshot.encode_records(b"pieces", is_last=True)),
 )
 
 

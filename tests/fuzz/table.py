@@ -1,6 +1,6 @@
 """Every target by its name."""
 
-from fuzz import changes, control, membership, messages, slots, streams, texts
+from fuzz import changes, control, members, membership, messages, slots, snapshots, streams, texts
 
 TARGETS = {
     target.name: target
@@ -13,5 +13,7 @@ TARGETS = {
         texts.TARGET,
         control.TARGET,
         slots.TARGET,
+        snapshots.TARGET,
+        members.TARGET,
     )
 }

@@ -199,6 +199,38 @@ def test_a_cut_that_is_held_already_is_not_asked_for() -> None:
     assert not link_of(bob, ada).source
 
 
+def test_who_offered_too_and_whose_link_has_failed_is_not_asked_next() -> None:
+    world, (ada, bob, cyd) = world_of(3)
+    world.put(ada, "notes/one", n=1)
+    for liar in (ada, cyd):
+        link_of(liar, bob).supply = Supply(withdrawn=True)
+        say(world, liar, bob, behind(head(ada)))
+        world.run()
+    assert bob.device.fetch.source == ada.id
+    link = say(world, cyd, bob, (Kind.SNAPSHOTS, b"garbage"))
+    world.part(ada, bob)
+    bob.trace.clear()
+    world.until(lambda: bob.device.fetch.source is None)
+    assert is_gone(link)
+    assert bob.device.links[link.id] is link, "its end comes later"
+    world.run()
+    assert bob.device.fetch.source is None
+    assert [each for each in only(Write, bob.trace) if each.link == link.id] == []
+    world.mend()
+    check_alive(world, ada, bob)
+
+
+def test_a_cut_with_another_branch_of_a_journal_than_ours_is_not_asked_for() -> None:
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", n=1)
+    bob.trace.clear()
+    link = say(world, ada, bob, behind(head(ada), head(ada, 1, ada.device.pipeline.author)))
+    world.run()
+    assert only(Write, bob.trace) == []
+    assert not link.source
+    assert not is_gone(link)
+
+
 @pytest.mark.parametrize(
     "wanted",
     [

@@ -9,7 +9,7 @@ from harness.proofs import assert_proved
 from harness.world import World, put
 from p2pvault.core import asks
 from p2pvault.core.asks import Edit, EditRequested
-from p2pvault.core.io import LoadEntries, Write
+from p2pvault.core.io import LoadEntries, Persist, Write
 from p2pvault.core.link import Phase
 from p2pvault.core.loads import LoadSnapshots
 from p2pvault.limits import BACKOFF_MAX_S, KIB, UPKEEP_PAUSE_S
@@ -362,8 +362,16 @@ def test_a_cut_whose_entries_come_from_somewhere_else_is_done_with_too():
     bob.trace.clear()
     world.mend()
     world.online(cyd)
+    world.until(lambda: cyd.linked(bob))
+    edits = 0
+    while cyd.device.pipeline.durable.fetching is not None:
+        # A batch of entries is always under way, also when the last of bob's are durable.
+        world.edit(cyd, put(f"mine/{edits}", n=1))
+        for _ in range(3):
+            world.step()
+        edits += 1
     world.pass_time(10)
-    assert cyd.device.pipeline.durable.fetching is None
+    assert len([p for p in loads(cyd, Persist) if p.batch.adopted]) == 1
     assert cyd.device.fetch.source is None
     assert loads(bob, LoadSnapshots) == []
     assert cyd.verdict(bob) is Verdict.EQUAL

@@ -119,6 +119,22 @@ def test_deletions_of_the_losing_branch_are_repeated():
     assert world.values(ada, deleted=True) == world.values(bob, deleted=True)
 
 
+def test_a_losing_branch_that_leaves_a_record_as_it_was_is_not_repeated():
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", text="early")
+    copy = world.copy(ada)
+    world.put(ada, "notes/two", text="first life")
+    world.offline(ada)
+    world.restore(ada, copy)
+    world.put(ada, "notes/one", text="second life")
+    world.put(ada, "notes/one", text="early")
+    world.online(ada)
+    settled(world)
+    assert ada.reported("fork_mended")
+    assert world.value(bob, "notes/one") == {"text": "early"}
+    assert ada.device.pipeline.author not in bob.device.pipeline.durable.journals
+
+
 def live_twice(world, copy, ada, bob, cyd):
     """Let bob build on ada's first life, and cyd, who is the only one to see it, on the second."""
     world.offline(cyd)

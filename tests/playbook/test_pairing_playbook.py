@@ -440,6 +440,16 @@ def test_a_member_that_never_said_stored_is_reported_as_such(ending: str) -> Non
     assert "is a member" in str(meeting.sponsor.error)
 
 
+def test_a_member_that_gives_up_before_it_stored_is_reported_as_one() -> None:
+    meeting = confirming()
+    meeting.accept_vault()
+    meeting.type_words()
+    meeting.admit()
+    assert meeting.joiner.has(Received)
+    meeting.do(meeting.joiner, meeting.joiner.machine.cancel())
+    assert "is a member" in str(meeting.sponsor.error)
+
+
 @pytest.mark.parametrize("ending", ["lost", "timeout"])
 def test_a_joiner_that_is_paired_does_not_mind_how_the_stream_ends(ending: str) -> None:
     guest = joiner()

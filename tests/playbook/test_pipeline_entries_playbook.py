@@ -72,6 +72,19 @@ def test_a_second_entry_with_one_number_makes_its_journal_contested_and_is_not_t
     assert bench.pipeline.durable.journals[first.author] == first.head
 
 
+def test_an_entry_that_does_not_follow_the_last_one_held_contests_its_journal_too():
+    bench = Bench()
+    (first,) = bob().written(put("notes/one", a=1))
+    _, behind, last = bob().written(*[put("notes/one", a=n) for n in (2, 3, 4)])
+    bench.run(bench.entries(5, first))
+    contested = set()
+    job = EntriesJob(LinkId(5), (behind,), contested=contested)
+    assert not [failed for step in bench.run(bench.pipeline.submit(job)) for failed in step.failed]
+    assert contested == {first.author}
+    assert bench.pipeline.durable.journals[first.author] == first.head
+    assert isinstance(failure(bench, last), UnexpectedMessage), "whatever the branch, one lacks"
+
+
 def test_a_second_entry_with_one_number_that_its_author_did_not_sign_is_refused():
     bench = Bench()
     (first,) = bob().written(put("notes/one", a=1))

@@ -15,9 +15,10 @@ from p2pvault.core.inquiries import (
     LoadRanges,
     LoadWhole,
     RangesLoaded,
+    RepairRequested,
     WholeLoaded,
 )
-from p2pvault.core.io import Effect, Report, StatusChanged
+from p2pvault.core.io import Answer, Effect, Report, StatusChanged
 from p2pvault.core.kinds import Kind
 from p2pvault.core.recount import RecountJob, recounted
 from p2pvault.core.repair import Repair
@@ -25,6 +26,7 @@ from p2pvault.core.restore import SnapshotsJob
 from p2pvault.core.staging import Staged
 from p2pvault.core.steps import Done
 from p2pvault.crdt.prefilter import inspect
+from p2pvault.crdt.snapshot import inspect_snapshot
 from p2pvault.crypto.envelope import Message
 from p2pvault.errors import (
     ChangeRefused,
@@ -36,6 +38,7 @@ from p2pvault.errors import (
 )
 from p2pvault.limits import (
     FEED_BYTES_MAX,
+    RANGES_PER_MESSAGE_MAX,
     RECORDS_WANTED_MAX,
     REPAIR_INBOX_MAX,
     REPAIR_MESSAGES_MAX,
@@ -54,6 +57,7 @@ from p2pvault.protocol.snapshot import (
     encode_wanted,
 )
 from p2pvault.types import Batch, ChangeHash, DeviceId, Fingerprint, RecordId
+from p2pvault.wire.codec import unpack
 
 CONTENT = Content({}, {}, {}, 0)
 SMALLEST, LARGEST = DeviceId(bytes(32)), DeviceId(b"\xff" * 32)
@@ -96,12 +100,19 @@ STAGED = Staged(Batch(), CONTENT, (), (), frozenset(), ())
 def test_fingerprints_are_counted_first_and_the_smaller_device_begins_to_search():
     for device, begins in ((SMALLEST, True), (LARGEST, False)):
         side = Side(device)
-        report, count = side.differ()
-        assert isinstance(report, Report)
-        assert (report.event, count) == ("repair_begun", LoadCounts(side.link.id, bytes(32), 0))
+        begun = Report("warning", "repair_begun", {"device": BOB_ID.hex()})
+        assert side.differ() == [begun, LoadCounts(side.link.id, bytes(32), 0)]
         assert side.differ() == [], "one at a time"
         effects = side.repair.found(side.link, CountsLoaded(side.link.id, (), 0))
         assert [type(effect) for effect in effects] == ([LoadRanges] if begins else [])
+
+
+def test_nothing_is_searched_where_content_became_equal_while_it_was_counted():
+    side = Side()
+    side.differ()
+    side.book[BOB_ID].verdict = Verdict.EQUAL
+    assert side.repair.found(side.link, CountsLoaded(side.link.id, (), 0)) == []
+    assert side.link.mending.is_idle
 
 
 def test_nothing_begins_while_journals_differ():
@@ -124,7 +135,8 @@ def test_a_wrong_fingerprint_becomes_a_job_and_only_the_difference_is_applied():
     staged = recounted(newer, job)
     assert staged.batch.fingerprints == (Fingerprint("notes", 105, 12),)
     (report,) = side.repair.took(side.link, Done(staged, recounted=1))
-    assert (report.event, report.fields) == ("fingerprints_corrected", {"collections": 1})
+    assert report == Report("warning", "fingerprints_corrected", {"collections": 1})
+    assert side.link.mending.is_idle
 
 
 def test_a_search_is_begun_a_few_times_and_no_more():
@@ -164,8 +176,10 @@ def test_records_are_asked_for_again_until_all_came_or_none_does():
     heads = (inspect(chunk).hash,)
     (body,) = encode_snapshots([RecordSnapshot(record(2), heads, chunk)])
     job = side.hear(Kind.RECORDS, encode_records(body, is_last=True), author)
-    assert isinstance(job, SnapshotsJob)
-    assert [each for each, _ in job.records] == [record(2)]
+    snapshot = inspect_snapshot(chunk, heads)
+    assert job == SnapshotsJob(side.link.id, BOB_ID, ((record(2), snapshot),), received_bytes=0)
+    side.link.mending.want([record(3)])
+    assert side.took(0) == [], "what came is durable first"
     ((kind, wish),) = side.says(side.took(1))
     assert (kind, decode_wanted(wish)) == (Kind.RECORDS_WANTED, (record(1), record(3)))
     assert side.book[BOB_ID].repaired == 1
@@ -180,6 +194,41 @@ def test_a_record_by_an_author_who_is_not_known_yet_waits_for_its_entries():
     snapshot = RecordSnapshot(record(2), (inspect(chunk).hash,), chunk)
     (body,) = encode_snapshots([snapshot])
     assert side.hear(Kind.RECORDS, encode_records(body, is_last=True)) == [StatusChanged()]
+    assert side.link.mending.is_idle
+
+
+def test_an_answer_may_come_in_several_messages():
+    side = Side()
+    side.asking(1, 2)
+    bench = bob()
+    entries = bench.written(put("notes/one", n=1), put("notes/two", n=2))
+    known = replace(CONTENT, journals=bench.pipeline.durable.journals)
+    for number, entry in enumerate(entries, start=1):
+        ((_, chunk),) = entry.body.changes
+        whole = RecordSnapshot(record(number), (inspect(chunk).hash,), chunk)
+        (body,) = encode_snapshots([whole])
+        last = number == len(entries)
+        job = side.hear(Kind.RECORDS, encode_records(body, is_last=last), known)
+        assert [each for each, _ in job.records] == [record(number)]
+        assert side.link.mending.awaiting is not last
+    assert side.took(2) == [StatusChanged()]
+    assert side.link.mending.is_idle, "all came, so nothing is asked for again"
+
+
+def test_what_does_not_fit_one_message_is_sent_when_the_peer_has_nothing_more_to_compare():
+    side = Side()
+    sixteenths = [RangeSum(record(n << 8), record(n + 1 << 8), b"o" * 16) for n in range(16)]
+    theirs = [RangeSum(record(n << 12), record(n + 1 << 12), b"t" * 16) for n in range(65)]
+    (load,) = side.hear(Kind.RANGES, encode_ranges(theirs))
+    assert load.parts == tuple(theirs)
+    states = (RangeState(b"o" * 16, None, tuple(sixteenths)),) * 65
+    found = side.repair.found(side.link, RangesLoaded(side.link.id, load.parts, states))
+    ((_, first),) = side.says(found)
+    assert len(unpack(first)[0]) == RANGES_PER_MESSAGE_MAX
+    ((kind, rest),) = side.says(side.hear(Kind.RANGES, encode_ranges(())))
+    assert (kind, len(unpack(rest)[0])) == (Kind.RANGES, 65 * 16 - RANGES_PER_MESSAGE_MAX)
+    assert not side.link.mending.is_idle, "the peer owes an answer"
+    assert side.hear(Kind.RANGES, encode_ranges(())) == []
     assert side.link.mending.is_idle
 
 
@@ -202,7 +251,8 @@ def test_records_are_served_in_one_answer_when_the_stream_has_room():
     big = RecordSnapshot(record(1), HEADS, bytes(3 << 20))
     found = WholeLoaded(side.link.id, (big,), (record(2),))
     report, *messages = side.repair.found(side.link, found)
-    assert report.fields == {"record": record(2).hex()}
+    assert report == Report("error", "record_damaged", {"record": record(2).hex()})
+    assert side.link.feed.untaken_bytes == sum(len(each.data) for each in messages)
     *answers, (kind, wish) = side.says(messages)
     assert [decode_records(body).is_last for _, body in answers] == [False] * 5 + [True]
     assert (kind, decode_wanted(wish)) == (Kind.RECORDS_WANTED, (record(2),)), "ours is damaged"
@@ -273,8 +323,8 @@ def test_a_peer_must_wait_for_answers():
     with pytest.raises(UnexpectedMessage):
         side.hear(Kind.RECORDS_WANTED, encode_wanted([record(2)]))
     body = encode_ranges([RangeSum(FIRST, None, bytes(16))])
-    for _ in range(REPAIR_INBOX_MAX):
-        side.hear(Kind.RANGES, body)
+    loads = [side.hear(Kind.RANGES, body) for _ in range(REPAIR_INBOX_MAX)]
+    assert [len(each) for each in loads] == [1, 0, 0, 0], "one comparison at a time"
     with pytest.raises(UnexpectedMessage):
         side.hear(Kind.RANGES, body)
 
@@ -293,9 +343,40 @@ def test_equality_ends_a_repair_with_a_report():
     side.differ()
     side.book[BOB_ID].verdict = Verdict.EQUAL
     side.book[BOB_ID].repaired = 4
+    side.link.mending.rounds = REPAIR_ROUNDS_MAX
     (report,) = side.repair.consider(side.link, CONTENT)
-    assert (report.event, report.fields["records"]) == ("repair_done", 4)
+    assert report == Report("warning", "repair_done", {"device": BOB_ID.hex(), "records": 4})
     assert side.repair.consider(side.link, CONTENT) == []
+    assert side.link.mending.rounds == 0, "the next repair has all its searches again"
+
+
+def test_what_is_durable_is_counted_and_shown_and_what_is_damaged_is_named():
+    side = Side()
+    staged = replace(STAGED, damaged=(record(5),))
+    named = Report("error", "record_damaged", {"record": record(5).hex()})
+    for restored, shown in ((2, [StatusChanged()]), (3, [StatusChanged()]), (0, [])):
+        side.link.mending.staged = restored
+        done = Done(staged, restored=restored)
+        assert side.repair.took(side.link, done) == [named, *shown]
+    assert side.book[BOB_ID].repaired == 5
+
+
+def test_nothing_more_is_asked_for_while_an_answer_is_awaited():
+    side = Side()
+    side.asking(1)
+    side.link.mending.want([record(2)])
+    assert side.took(0) == []
+    assert list(side.link.mending.wanted) == [record(2)]
+
+
+def test_every_linked_device_is_asked_for_what_a_person_wants_repaired():
+    side, other = Side(), Side()
+    asked = RepairRequested(7, (record(1),), (), 0)
+    *writes, answer = side.repair.asked([side.link, other.link], asked)
+    assert answer == Answer(7, ())
+    for end, write in zip((side, other), writes, strict=True):
+        ((kind, wish),) = end.says([write])
+        assert (kind, decode_wanted(wish)) == (Kind.RECORDS_WANTED, (record(1),))
 
 
 def test_a_difference_that_others_corrected_meanwhile_is_not_applied_again():

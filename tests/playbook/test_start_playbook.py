@@ -7,14 +7,14 @@ import pytest
 from harness.entropy import seeded
 from harness.memory_store import MemoryStore
 from harness.world import World
-from p2pvault.core.start import device_of, found_vault, join_vault
+from p2pvault.core.start import device_of, found_vault, join_vault, stored_members
 from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.errors import BadValue, MalformedMessage, RemoteProtocolError, StoreCorrupt
 from p2pvault.limits import DEVICE_NAME_CHARACTERS_MAX
 from p2pvault.protocol.handover import Handover, encode_handover
 from p2pvault.protocol.membership import DeviceCard
 from p2pvault.protocol.pairing import Received, VaultSummary
-from p2pvault.types import Batch, Instant, Role, VaultId
+from p2pvault.types import Batch, Instant, OperationHash, Role, VaultId
 
 NOW = Instant(1.0, 1_790_000_000_000)
 KEYS = DeviceKeys.generate(seeded("phone"))
@@ -96,3 +96,15 @@ def test_a_store_whose_operations_make_no_log_is_corrupt():
     store.persist(replace(made, operations=tuple(reversed(made.operations))))
     with pytest.raises(StoreCorrupt):
         device_of(store.state(), seeded("run"))
+
+
+def test_a_store_whose_rows_name_other_operations_than_they_hold_is_corrupt():
+    store = MemoryStore()
+    store.persist(found_vault(NOW, seeded(1), "home", "ada", "computer").batch)
+    state = store.state()
+    first, *others = state.operations
+    renamed = replace(first, hash=OperationHash(bytes(32)))
+    for operations in ([renamed, *others], [*state.operations, first]):
+        with pytest.raises(StoreCorrupt, match="rows name"):
+            stored_members(replace(state, operations=operations))
+    assert stored_members(state).device == device_of(state, seeded("run")).members.device

@@ -264,7 +264,11 @@ def test_the_last_word_counts_and_is_told_to_the_store_once():
     )
     assert said.take_unsaved() == ()
     said.heard(device(1), heads(j2=1))
-    assert said.take_unsaved() == (Acknowledgement(device(1), author(1), 0),)
+    said.heard(device(2), heads(j2=3))
+    assert set(said.take_unsaved()) == {
+        Acknowledgement(device(1), author(1), 0),
+        Acknowledgement(device(2), author(2), 3),
+    }
 
 
 def test_what_a_peer_says_of_journals_that_nobody_knows_is_not_kept():

@@ -77,3 +77,21 @@ def test_what_makes_no_sense_is_refused(tree) -> None:
 def test_any_bytes_are_a_message_or_refused(data: bytes) -> None:
     with suppress(RemoteProtocolError):
         decode_fork(data)
+
+
+def test_an_entry_that_only_we_hold_no_more_is_shared() -> None:
+    narrowing = Narrowing(3, 3)
+    assert narrowing.ask() == (1, 2, 3)
+    narrowing.learn([b"", b"", b"c"], [b"a", b"x", b"y"])
+    assert narrowing.common == 2
+    narrowing = Narrowing(3, 3)
+    narrowing.ask()
+    narrowing.learn([b"", b"b", b"c"], [b"a", b"", b"y"])
+    assert narrowing.common == 1, "what only the peer holds no more tells nothing"
+
+
+def test_answers_that_contradict_each_other_still_come_to_an_end() -> None:
+    narrowing = Narrowing(3, 3)
+    narrowing.ask()
+    narrowing.learn([b"a", b"b", b"c"], [b"x", b"b", b"y"])
+    assert narrowing.common == 2

@@ -1,5 +1,7 @@
 """Entries: what a device signs comes back whole, and nothing else passes for it."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,8 +16,16 @@ from p2pvault.errors import (
     SealBroken,
     UnexpectedMessage,
 )
-from p2pvault.limits import CHANGE_BYTES_MAX, ENTRY_BYTES_MAX, ENTRY_CHANGES_MAX, KIB
+from p2pvault.limits import (
+    CHANGE_BYTES_MAX,
+    ENTRY_BYTES_MAX,
+    ENTRY_CHANGES_MAX,
+    ENTRY_WORK_MAX,
+    KIB,
+)
 from p2pvault.protocol.journal import (
+    CHANGE_OVERHEAD_BYTES,
+    ENTRY_OVERHEAD_BYTES,
     FORMAT,
     Entry,
     Journal,
@@ -182,3 +192,38 @@ def test_a_commit_within_the_bounds_is_one_entry() -> None:
     commit = [(RecordId(bytes(16)), bytes(room // 10))] * 10
     assert len(split_changes(commit)) == 1
     assert len(split_changes([])) == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, CHANGE_BYTES_MAX), st.integers(1, ENTRY_WORK_MAX))))
+def test_a_part_ends_exactly_where_the_next_change_would_not_fit(drawn) -> None:
+    """Sizes are told apart from work by weighing a change by its place and not by its bytes."""
+    commit = [(RecordId(bytes(16)), bytes(size)) for size, _ in drawn]
+    work = iter([work for _, work in drawn])
+    parts = split_changes(commit, lambda _: next(work))
+    assert [change for part in parts for change in part] == commit
+    weights, place = [(size + CHANGE_OVERHEAD_BYTES, work) for size, work in drawn], 0
+    room_bytes = ENTRY_BYTES_MAX - ENTRY_OVERHEAD_BYTES
+    for part in parts:
+        total = [sum(each) for each in zip(*weights[place : place + len(part)], strict=True)]
+        assert total[0] <= room_bytes
+        assert total[1] <= ENTRY_WORK_MAX
+        place += len(part)
+        if place < len(weights):
+            size, work_behind = weights[place]
+            assert total[0] + size > room_bytes or total[1] + work_behind > ENTRY_WORK_MAX
+
+
+@pytest.mark.parametrize(("n", "previous"), [(1, b"p" * 32), (2, bytes(32)), (2, b"p" * 32)])
+def test_only_an_entry_one_after_nothing_begins_a_journal(n: int, previous: bytes) -> None:
+    first = entry()
+    body = replace(first.body, n=n, previous=EntryHash(previous))
+    assert not replace(first, body=body).follows(None)
+
+
+def test_a_part_may_be_filled_to_the_last_byte_and_the_last_unit_of_work() -> None:
+    room_bytes = ENTRY_BYTES_MAX - ENTRY_OVERHEAD_BYTES - 2 * CHANGE_OVERHEAD_BYTES
+    for more, parts in ((0, 1), (1, 2)):
+        commit = [(RecordId(bytes(16)), bytes(n)) for n in (300_000, room_bytes - 300_000 + more)]
+        assert len(split_changes(commit)) == parts
+        heavy = [(RecordId(bytes(16)), bytes(n)) for n in (9, ENTRY_WORK_MAX - 9 + more)]
+        assert len(split_changes(heavy, len)) == parts

@@ -1,6 +1,7 @@
 """What one side knows of the other: a model with two whole logs, and the rules on bad words."""
 
 from collections.abc import Iterable
+from hashlib import blake2b
 
 import pytest
 from hypothesis import given
@@ -118,6 +119,14 @@ def test_the_content_digest_is_a_function_of_what_the_collections_hold(totals) -
     assert content_digest([*prints, more]) != content_digest(prints)
 
 
+def test_the_content_digest_is_the_one_of_the_specification() -> None:
+    hasher = blake2b(digest_size=32, person=b"p2pv-content")
+    for part in (b"a", (2**255).to_bytes(32, "big"), b"notes", (5).to_bytes(32, "big")):
+        hasher.update(len(part).to_bytes(8, "big") + part)
+    prints = [Fingerprint("notes", 5, 1), Fingerprint("a", 2**255, 3)]
+    assert content_digest(prints) == hasher.digest()
+
+
 # What a peer says --------------------------------------------------------------------------
 
 
@@ -172,6 +181,14 @@ def test_one_number_with_two_hashes_is_a_contradiction_whatever_else_differs() -
     peer.heard(have(j1=2, j2=7))
     ours = {author(1): JournalHead(author(1), 2, EntryHash(bytes(32)))}
     assert peer.compare(ours, bytes(32)) is Verdict.CONTRADICTION
+
+
+def test_a_contested_journal_is_a_contradiction_where_all_else_is_equal() -> None:
+    peer = Peer()
+    peer.heard(have(j1=2))
+    assert peer.compare(journals(j1=2), CONTENT) is Verdict.EQUAL
+    peer.contested.add(author(1))
+    assert peer.compare(journals(j1=2), CONTENT) is Verdict.CONTRADICTION
 
 
 def test_an_entry_of_the_peer_does_not_make_its_last_word_a_contradiction() -> None:

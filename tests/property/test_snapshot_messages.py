@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from p2pvault.errors import LimitExceeded, MalformedMessage, RemoteProtocolError, UnexpectedMessage
 from p2pvault.limits import (
     CHANGE_DEPENDENCIES_MAX,
+    ENTRIES_MESSAGE_BYTES_MAX,
+    KIB,
     MESSAGE_BYTES_MAX,
     SNAPSHOT_BYTES_MAX,
     SNAPSHOT_PIECE_BYTES_MAX,
@@ -49,6 +51,13 @@ def test_the_largest_snapshot_travels_and_small_ones_share_messages():
     assembly = Assembly()
     assert [s for body in encode_snapshots([whole]) for s in assembly.take(body)] == [whole]
     assert len(list(encode_snapshots([snapshot(n, 100) for n in range(3_000)]))) < 6
+
+
+def test_no_message_carries_more_than_its_size_but_for_one_piece():
+    sizes = [40 * KIB] * 50
+    bodies = list(encode_snapshots([snapshot(n, size) for n, size in enumerate(sizes)]))
+    assert len(bodies) > 1
+    assert max(map(len, bodies)) <= ENTRIES_MESSAGE_BYTES_MAX + 4 * KIB
 
 
 def test_many_heads_fit_a_message():
