@@ -285,7 +285,8 @@ class Device:
         return [e for job in jobs for e in self._step(now, self.pipeline.submit(job))]
 
     def _circumstances(self, now: Instant) -> Circumstances:
-        return Circumstances(now, self.members.membership, self.members.heads)
+        # An entry must not name an operation that a crash could take back.
+        return Circumstances(now, self.members.membership, self.members.durable.heads)
 
     def _done(self, now: Instant, done: Done) -> list[Effect]:
         effects: list[Effect] = []
