@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from p2pvault.core.selector import path_of
 from p2pvault.core.start import stored_members
 from p2pvault.crypto.schedule import fingerprint_key
-from p2pvault.errors import RemoteProtocolError, SealBroken, StoreCorrupt
+from p2pvault.errors import RemoteProtocolError, SealBroken
 from p2pvault.limits import FEED_BYTES_MAX, INDEX_PAGE_ROWS
-from p2pvault.node.inquiring import is_sound, read_one, wrong_fingerprints
+from p2pvault.node.inquiring import UNREADABLE, is_sound, read_one, wrong_fingerprints
 from p2pvault.node.port import Finding, Progress
 from p2pvault.protocol.journal import decode_entry
 from p2pvault.protocol.membership import Membership
@@ -33,7 +33,7 @@ def audit(reader: Reader) -> Iterator[News]:
     try:
         state = reader.state()
         members = stored_members(state)
-    except StoreCorrupt as error:
+    except UNREADABLE as error:
         yield Finding("membership", "keys and membership", str(error))
         return
     yield Progress("membership", len(state.operations), len(state.operations))
@@ -47,7 +47,7 @@ def audit(reader: Reader) -> Iterator[News]:
 def _readable(part: str, checks: Iterator[News]) -> Iterator[News]:
     try:
         yield from checks
-    except StoreCorrupt as error:
+    except UNREADABLE as error:
         yield Finding("unreadable", part, str(error))
 
 

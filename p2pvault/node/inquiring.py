@@ -1,7 +1,7 @@
 """Answers what repair asks the store. Everything here runs in the reader's thread."""
 
 from collections.abc import Iterator, Sequence
-from typing import assert_never
+from typing import Final, assert_never
 
 from p2pvault.core.inquiries import (
     CountsLoaded,
@@ -15,7 +15,7 @@ from p2pvault.core.inquiries import (
 )
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.hashing import fingerprint_item
-from p2pvault.errors import CrdtError, StoreCorrupt
+from p2pvault.errors import CrdtError, StoreCorrupt, StoreUnwritable
 from p2pvault.limits import INDEX_PAGE_ROWS, RANGE_PARTS, SNAPSHOT_BYTES_MAX
 from p2pvault.protocol.ranges import Adder, Part, RangeState, RangeSum, items_wanted, state_of
 from p2pvault.protocol.snapshot import RecordSnapshot
@@ -26,6 +26,9 @@ _NOBODY = AuthorId(bytes(16))
 """The actor of records that are only loaded to be looked at."""
 
 _MODULUS = 2**256
+
+UNREADABLE: Final = (StoreCorrupt, StoreUnwritable)
+"""What reading raises where a page does not check out, and where the disk does not give it."""
 
 
 def inquire(reader: Reader, inquiry: Inquiry) -> Finding:
@@ -130,10 +133,10 @@ def _load_whole(reader: Reader, load: LoadWhole) -> WholeLoaded:
 
 
 def read_one(reader: Reader, record: RecordId) -> Sequence[StoredRecord | None]:
-    """Return a record, None where its pages are damaged, or nothing where it is not there."""
+    """Return a record, None where it cannot be read, or nothing where it is not there."""
     try:
         return reader.records([record])
-    except StoreCorrupt:
+    except UNREADABLE:
         return [None]
 
 

@@ -333,7 +333,15 @@ class Verified:
     repaired: int
 
 
+@dataclass(frozen=True, slots=True)
+class VerifyEnded:
+    """The run ended before its end, since the disk or the store refused."""
+
+    error: VaultError
+
+
 VerifyEvent = Progress | Finding | Repaired | Lost | Verified
+VerifyNews = VerifyEvent | VerifyEnded
 
 
 class Node(Protocol):
@@ -402,7 +410,7 @@ class Node(Protocol):
 
     def verify(
         self, *, repair: bool
-    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[VerifyEvent]]:
+    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[VerifyNews]]:
         """Check everything that the store holds; leaving the context ends it."""
 
     async def wait_ready(self) -> None:

@@ -38,7 +38,7 @@ from p2pvault.node.port import (
     RecordListing,
     RecordView,
     RecoveryDecision,
-    VerifyEvent,
+    VerifyNews,
 )
 from p2pvault.node.quarantine import read_quarantine
 from p2pvault.node.reading import list_records, read_record, recovery_words
@@ -214,7 +214,7 @@ class RunningNode:
 
     def verify(
         self, *, repair: bool
-    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[VerifyEvent]]:
+    ) -> AbstractAsyncContextManager[trio.MemoryReceiveChannel[VerifyNews]]:
         """Check everything that the store holds; leaving the context ends it."""
         run = Verification(self.shell, self._requests, lambda: self._status_moved)
         return run.run(self._stores.opener, repair=repair)

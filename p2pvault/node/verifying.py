@@ -1,7 +1,7 @@
 """`verify` on a running node: the audit beside everything else, and repair of what it finds."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 import trio
@@ -9,10 +9,11 @@ import trio
 from p2pvault.core.device import Device
 from p2pvault.core.inquiries import RepairRequested
 from p2pvault.crypto.schedule import fingerprint_key
+from p2pvault.errors import VaultError
 from p2pvault.limits import VERIFY_EVENTS_MAX
 from p2pvault.node.audit import News, audit
-from p2pvault.node.inquiring import is_sound, read_one, wrong_fingerprints
-from p2pvault.node.port import Finding, Repaired, Verified, VerifyEvent
+from p2pvault.node.inquiring import UNREADABLE, is_sound, read_one, wrong_fingerprints
+from p2pvault.node.port import Finding, Repaired, Verified, VerifyEnded, VerifyNews
 from p2pvault.node.requests import Requests
 from p2pvault.node.shell import Shell
 from p2pvault.protocol.reconcile import Verdict
@@ -34,36 +35,55 @@ class Verification:
     @asynccontextmanager
     async def run(
         self, opener: Callable[[], Reader], *, repair: bool
-    ) -> AsyncIterator[trio.MemoryReceiveChannel[VerifyEvent]]:
-        """Verify inside the block; leaving it ends the run."""
-        send, events = trio.open_memory_channel[VerifyEvent](VERIFY_EVENTS_MAX)
+    ) -> AsyncIterator[trio.MemoryReceiveChannel[VerifyNews]]:
+        """Verify inside the block; leaving it ends the run.
+
+        What keeps the run from its end is the last event; it never leaves the block.
+        """
+        send, events = trio.open_memory_channel[VerifyNews](VERIFY_EVENTS_MAX)
         async with open_worker(opener, name="verify") as worker, trio.open_nursery() as nursery:
-            nursery.start_soon(self._verify, worker, send, repair)
+            nursery.start_soon(self._run, worker, send, repair)
             with events:
-                yield events
-            nursery.cancel_scope.cancel()
+                try:
+                    yield events
+                finally:
+                    # First: a run that waits for room takes a closed channel for a bug.
+                    nursery.cancel_scope.cancel()
+
+    async def _run(
+        self,
+        worker: StoreWorker[Reader],
+        send: trio.MemorySendChannel[VerifyNews],
+        repair: bool,  # nurseries pass by position
+    ) -> None:
+        async with send:
+            try:
+                await self._verify(worker, send, repair=repair)
+            except VaultError as error:
+                await send.send(VerifyEnded(error))
 
     async def _verify(
         self,
         worker: StoreWorker[Reader],
-        send: trio.MemorySendChannel[VerifyEvent],
-        repair: bool,  # nurseries pass by position
+        send: trio.MemorySendChannel[VerifyNews],
+        *,
+        repair: bool,
     ) -> None:
         findings: list[Finding] = []
-        async with send:
-            async for news in self._audited(worker):
+        async with aclosing(self._audited(worker)) as audited:
+            async for news in audited:
                 if isinstance(news, Finding):
                     findings.append(news)
                 else:
                     self._seen[news.part] = news.done
                 await send.send(news)
-            repaired = await self._repair(worker, findings) if repair and findings else []
-            for finding in repaired:
-                await send.send(Repaired(finding))
-            records, entries = self._seen.get("records", 0), self._seen.get("entries", 0)
-            await send.send(Verified(records, entries, len(findings), len(repaired)))
+        repaired = await self._repair(worker, findings) if repair and findings else []
+        for finding in repaired:
+            await send.send(Repaired(finding))
+        records, entries = self._seen.get("records", 0), self._seen.get("entries", 0)
+        await send.send(Verified(records, entries, len(findings), len(repaired)))
 
-    async def _audited(self, worker: StoreWorker[Reader]) -> AsyncIterator[News]:
+    async def _audited(self, worker: StoreWorker[Reader]) -> AsyncGenerator[News, None]:
         steps: list[object] = []
 
         def step(reader: Reader) -> News | None:
@@ -99,21 +119,31 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class _Still:
+    """What is wrong after a repair; `collections` is None where they cannot be counted."""
+
     records: frozenset[RecordId]
-    collections: frozenset[str]
+    collections: frozenset[str] | None
 
 
 def _still_wrong(reader: Reader, records: Sequence[RecordId], key: bytes) -> _Still:
     found = (stored for record in records for stored in read_one(reader, record))
     sound = {stored.row.id for stored in found if stored is not None and is_sound(stored)}
-    wrong = frozenset(stored.collection for stored, _ in wrong_fingerprints(reader, key))
-    return _Still(frozenset(records) - sound, wrong)
+    return _Still(frozenset(records) - sound, _miscounted(reader, key))
+
+
+def _miscounted(reader: Reader, key: bytes) -> frozenset[str] | None:
+    try:
+        return frozenset(stored.collection for stored, _ in wrong_fingerprints(reader, key))
+    except UNREADABLE:
+        return None
 
 
 def _is_right(finding: Finding, still: _Still) -> bool:
     if finding.record is not None:
         return finding.record not in still.records
-    return finding.wrong is not None and finding.what not in still.collections
+    if finding.wrong is None or still.collections is None:
+        return False
+    return finding.what not in still.collections
 
 
 def peers_that_differ(device: Device) -> list[Finding]:

@@ -40,7 +40,7 @@ from p2pvault.node.port import (
     RecoveryDecision,
     Repaired,
     Verified,
-    VerifyEvent,
+    VerifyNews,
 )
 from p2pvault.types import Address, DeviceId, RecordId, Role, VaultId
 from p2pvaultd.config import Settings
@@ -221,10 +221,8 @@ class FakeNode:
             pairing.open = False
 
     @asynccontextmanager
-    async def verify(
-        self, *, repair: bool
-    ) -> AsyncIterator[trio.MemoryReceiveChannel[VerifyEvent]]:
-        send, events = trio.open_memory_channel[VerifyEvent](8)
+    async def verify(self, *, repair: bool) -> AsyncIterator[trio.MemoryReceiveChannel[VerifyNews]]:
+        send, events = trio.open_memory_channel[VerifyNews](8)
         finding = Finding("record", "notes/one", "its chunks are damaged")
         repaired = [Repaired(finding)] if repair else []
         last = Verified(len(self.records), 3, 1, len(repaired))

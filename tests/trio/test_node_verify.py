@@ -1,17 +1,21 @@
 """`verify` on real nodes with real stores: what is wrong is named, and healed from a peer."""
 
+import threading
 from contextlib import closing
+from os import SEEK_CUR
 from pathlib import Path
 
 import trio
-from sqlcipher3 import dbapi2
+import trio.testing
 
 from harness.nodes import founded, pair, settings, until
 from p2pvault.core.asks import Edit
 from p2pvault.crypto.schedule import store_key
-from p2pvault.node.port import Finding, Repaired, Verified, VerifyEvent
+from p2pvault.errors import StoreUnwritable
+from p2pvault.limits import VERIFY_EVENTS_MAX
+from p2pvault.node.port import Finding, Repaired, Verified, VerifyEnded, VerifyNews
 from p2pvault.node.running import RunningNode, open_node
-from p2pvault.store.cipher import Connection, connect
+from p2pvault.store.cipher import PAGE_BYTES, Connection, connect
 from p2pvault.store.home import HomeFiles
 from p2pvault.store.slots import load_master_key
 
@@ -26,12 +30,12 @@ def opened(home: Path) -> Connection:
     return connect(files.database, store_key(load_master_key(files)), writable=True)
 
 
-async def verified(node: RunningNode, *, repair: bool = False) -> list[VerifyEvent]:
+async def verified(node: RunningNode, *, repair: bool = False) -> list[VerifyNews]:
     async with node.verify(repair=repair) as events:
         return [event async for event in events]
 
 
-def findings(events: list[VerifyEvent]) -> list[tuple[str, str]]:
+def findings(events: list[VerifyNews]) -> list[tuple[str, str]]:
     return [(event.kind, event.what) for event in events if isinstance(event, Finding)]
 
 
@@ -116,9 +120,69 @@ async def test_damaged_pages_are_counted_and_the_rest_is_still_looked_at(tmp_pat
     assert ("page", "database") in found
 
 
-async def test_leaving_early_ends_the_run(tmp_path: Path):
+async def test_leaving_while_the_run_waits_for_its_reader_ends_it(tmp_path: Path):
     async with founded(tmp_path / "ada") as node:
+        for n in range(VERIFY_EVENTS_MAX):
+            await node.edit([put(f"notes/{n}", n=n)])
+        await node.shell._stores.writer.run(
+            lambda store: store._connection.execute("UPDATE chunks SET data = zeroblob(20)")
+        )
         async with node.verify(repair=False) as events:
-            await events.receive()
-        assert (await verified(node))[-1] == Verified(0, 0, 0, 0)
-    assert dbapi2.sqlite_version, "the store is closed"
+            while events.statistics().tasks_waiting_send == 0:
+                await trio.testing.wait_all_tasks_blocked()
+            assert verifying() == ["verify_0"]
+        assert verifying() == []
+
+
+def verifying() -> list[str]:
+    """Return the threads of verifications."""
+    return [each.name for each in threading.enumerate() if each.name.startswith("verify")]
+
+
+# What goes wrong while it repairs ----------------------------------------------------------
+
+
+def flip(home: Path, name: str) -> None:
+    """Flip one bit in the first page of a table or an index."""
+    with closing(opened(home)) as db:
+        query = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
+        ((page,),) = db.execute(query, (name,)).fetchall()
+    with HomeFiles(home).database.open("r+b") as file:
+        file.seek((page - 1) * PAGE_BYTES + 1_000)
+        (byte,) = file.read(1)
+        file.seek(-1, SEEK_CUR)
+        file.write(bytes([byte ^ 1]))
+
+
+async def test_what_cannot_be_read_is_still_wrong_after_a_repair(tmp_path: Path):
+    async with founded(tmp_path / "ada") as node:
+        for n in range(4):
+            await node.edit([put(f"notes/{n}", n=n)])
+    flip(tmp_path / "ada", "sqlite_autoindex_records_1")
+    async with open_node(settings(tmp_path / "ada")) as node:
+        events = await verified(node, repair=True)
+        assert findings(events)[0] == ("page", "database")
+        assert findings(events)[-2:] == [("unreadable", "records"), ("unreadable", "fingerprints")]
+        count = len(findings(events))
+        assert events[-1] == Verified(records=0, entries=4, findings=count, repaired=0)
+
+
+async def test_a_repair_that_the_store_refuses_says_why_and_ends_nothing(tmp_path: Path):
+    async with founded(tmp_path / "ada") as node:
+        await node.edit([put("notes/1", n=1)])
+    with closing(opened(tmp_path / "ada")) as db:
+        db.execute("UPDATE fingerprints SET count = 9")
+    async with open_node(settings(tmp_path / "ada")) as node:
+        await read_only(node, wanted=True)
+        events = await verified(node, repair=True)
+        assert findings(events) == [("fingerprint", "notes")]
+        assert isinstance(events[-1], VerifyEnded)
+        assert isinstance(events[-1].error, StoreUnwritable)
+        await read_only(node, wanted=False)
+        assert (await verified(node, repair=True))[-1] == Verified(1, 1, 1, 1)
+
+
+async def read_only(node: RunningNode, *, wanted: bool) -> None:
+    """Let the store refuse to be written to, or no longer."""
+    query = f"PRAGMA query_only = {wanted:d}"
+    await node.shell._stores.writer.run(lambda store: store._connection.execute(query).close())

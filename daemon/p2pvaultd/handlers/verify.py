@@ -7,7 +7,7 @@ import trio
 
 from p2pvault.control.audit import written
 from p2pvault.control.messages import JsonObject
-from p2pvault.node.port import VerifyEvent
+from p2pvault.node.port import VerifyEnded, VerifyNews
 from p2pvaultd.host import Host
 from p2pvaultd.methods import Events, Methods
 
@@ -32,6 +32,8 @@ class VerifyHandlers:
             yield events
 
 
-async def _told(news: trio.MemoryReceiveChannel[VerifyEvent]) -> Events:
+async def _told(news: trio.MemoryReceiveChannel[VerifyNews]) -> Events:
     async for event in news:
+        if isinstance(event, VerifyEnded):
+            raise event.error
         yield written(event)
