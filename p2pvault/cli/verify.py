@@ -30,11 +30,14 @@ def verify(session: Session, repair: bool) -> None:  # click passes by name
     first = f"Repair it with {session.command('verify', '--repair')}."
     then = f"Stop the daemon and run {session.command('verify', '--repair')} for the rest."
     try:
-        with session.connect(patience_s=0.0) as caller:
-            sound = show(session.report, caller.stream("verify", repair=repair))
+        caller = session.connect(patience_s=0.0)
     except DaemonUnreachable:
         sound = show(session.report, _without_daemon(session, repair=repair))
         then = "Copy the directory aside, then pair this device anew."
+    else:
+        # One that is lost later is an error: what the daemon was doing then is not known.
+        with caller:
+            sound = show(session.report, caller.stream("verify", repair=repair))
     if not sound:
         session.report.note(then if repair else first)
         raise click.exceptions.Exit(DAMAGED)

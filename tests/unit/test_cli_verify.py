@@ -1,11 +1,18 @@
 """`p2pvault verify`, as a process against a daemon that keeps the contract."""
 
 import json
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.cli_fixtures import served
 from harness.command_line import run
 from harness.fake_state import FakeRecord, with_vault
+from p2pvault.control.home import find_home, private_directory, short_path
+from p2pvault.control.messages import Answer, Notification, encode
+from p2pvault.node.create import create_vault
 
 RECORD = {"kind": "record", "what": "notes/one (id:00)", "detail": "its chunks are\ndamaged"}
 ENTRY = {"kind": "entry", "what": "aa 2", "detail": "its signature is wrong"}
@@ -57,3 +64,38 @@ def test_json_is_one_event_a_line(tmp_path: Path) -> None:
     assert {event["v"] for event in events} == {1}
     assert [event["event"] for event in events] == ["progress", "finding", "repaired", "verified"]
     assert (events[-1]["findings"], events[-1]["repaired"]) == (1, 1)
+
+
+@contextmanager
+def dying(directory: Path) -> Iterator[None]:
+    """Serve a home with a daemon that opens one stream, tells one finding, and is gone."""
+    home = find_home(directory)
+    private_directory(home.socket.parent)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        with short_path(home.socket) as path:
+            listener.bind(path)
+        listener.listen(1)
+        thread = threading.Thread(target=_die, args=[listener])
+        thread.start()
+        yield
+        thread.join()
+
+
+def _die(listener: socket.socket) -> None:
+    caller, _ = listener.accept()
+    with caller:
+        caller.recv(1_000)
+        told = Notification(1, {"event": "finding", **ENTRY})
+        caller.sendall(encode(Answer(1, {"stream": 1})) + encode(told))
+
+
+def test_a_daemon_that_dies_is_an_error_and_nobody_repairs_in_its_place(tmp_path: Path) -> None:
+    create_vault(find_home(tmp_path).state, "ada", "home")
+    with dying(tmp_path):
+        done = run(tmp_path, "verify", "--repair")
+    assert done.code == 3
+    assert done.text == "! entry aa 2: its signature is wrong\n"
+    assert done.messages.startswith("p2pvault: the daemon ended the connection.")
+    find_home(tmp_path).socket.unlink()
+    offline = run(tmp_path, "verify", "--repair")
+    assert (offline.code, offline.text) == (0, "Sound: 0 records, 0 commits.\n")
