@@ -12,7 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from p2pvault.errors import NoSuchRecord, NoVault, StoreCorrupt, StoreFull, StoreUnwritable
+from p2pvault.errors import (
+    NoSuchRecord,
+    NoVault,
+    StoreCorrupt,
+    StoreError,
+    StoreFull,
+    StoreUnwritable,
+)
 from p2pvault.limits import PAGE_FAULTS_MAX, WITNESS_BATCHES
 from p2pvault.store import rows, schema
 from p2pvault.store.cipher import Connection, connect, transaction
@@ -80,19 +87,16 @@ class SqliteReader:
 
     def state(self) -> StoreState:
         """See `port.Reader`."""
-        with self._using(), transaction(self._connection, "DEFERRED"):
+        with self.standstill():
             execute = self._connection.execute
             return StoreState(
-                meta=dict(execute("SELECT name, value FROM meta")),
+                meta=self._meta(),
                 journals=[
                     JournalHead(*row)
                     for row in execute("SELECT author, n, hash FROM journals ORDER BY author")
                 ],
                 fingerprints=self._fingerprints(),
-                operations=[
-                    StoredOperation(*row)
-                    for row in execute("SELECT hash, data FROM operations ORDER BY position")
-                ],
+                operations=self._operations(),
                 peers=[rows.peer(row) for row in execute("SELECT * FROM peers ORDER BY device")],
                 last_arrival=last_arrival(self._connection),
                 bases=tuple(
@@ -108,7 +112,7 @@ class SqliteReader:
 
     def records(self, ids: Sequence[RecordId]) -> list[StoredRecord]:
         """See `port.Reader`."""
-        with self._using(), transaction(self._connection, "DEFERRED"):
+        with self.standstill():
             found = (self._record(identifier) for identifier in ids)
             return [record for record in found if record is not None]
 
@@ -166,7 +170,9 @@ class SqliteReader:
     @contextmanager
     def standstill(self) -> Iterator[None]:
         """See `port.Reader`."""
-        with self._using(), transaction(self._connection, "DEFERRED"):
+        with self._using(), ExitStack() as held:
+            if not self._connection.in_transaction:  # another one around this call holds the batch
+                held.enter_context(transaction(self._connection, "DEFERRED"))
             yield
 
     def collections(self) -> list[Fingerprint]:
@@ -203,7 +209,7 @@ class SqliteReader:
         """See `port.Reader`."""
         found: list[StoredRecord] = []
         size = 0
-        with self._using(), transaction(self._connection, "DEFERRED"):
+        with self.standstill():
             for identifier in self._ids_behind(after):
                 record = self._record(identifier)
                 assert record is not None, "a record has chunks"
@@ -215,7 +221,7 @@ class SqliteReader:
 
     def surplus(self, upto: Sequence[tuple[AuthorId, int]], chunks_min: int | None) -> Surplus:
         """See `port.Reader`."""
-        with self._using(), transaction(self._connection, "DEFERRED"):
+        with self.standstill():
             return surplus(self._connection, upto, chunks_min)
 
     def quarantine(self) -> list[QuarantinedRow]:
@@ -226,7 +232,7 @@ class SqliteReader:
     def quarantined(self, positions: Sequence[int]) -> list[QuarantinedEntry]:
         """See `port.Reader`."""
         query = f"{_QUARANTINED}, data FROM quarantine WHERE position = ?"
-        with self._using(), transaction(self._connection, "DEFERRED"):
+        with self.standstill():
             found = (self._connection.execute(query, (at,)).fetchone() for at in positions)
             return [
                 QuarantinedEntry(rows.quarantined_row(row[:-1]), row[-1])
@@ -240,7 +246,7 @@ class SqliteReader:
             SELECT hash FROM entries WHERE author = ?1 AND n = ?2
             UNION SELECT hash FROM bases WHERE author = ?1 AND n = ?2
         """
-        with self._using(), transaction(self._connection, "DEFERRED"):
+        with self.standstill():
             found = [self._connection.execute(query, (author, n)).fetchone() for n in numbers]
         return [b"" if row is None else row[0] for row in found]
 
@@ -315,6 +321,13 @@ class SqliteReader:
             raise NoSuchRecord(f"no record {identifier.hex()} to go on from")
         return found[0].collection, found[0].name, identifier
 
+    def _meta(self) -> dict[str, bytes]:
+        return dict(self._connection.execute("SELECT name, value FROM meta"))
+
+    def _operations(self) -> list[StoredOperation]:
+        query = "SELECT hash, data FROM operations ORDER BY position"
+        return [StoredOperation(*row) for row in self._connection.execute(query)]
+
     def _fingerprints(self) -> list[Fingerprint]:
         query = "SELECT collection, total, count FROM fingerprints ORDER BY collection"
         return [rows.fingerprint(row) for row in self._connection.execute(query)]
@@ -373,19 +386,25 @@ class SqliteStore(SqliteReader):
 
     def keep(self) -> None:
         """Bring the second copy of keys and membership up to date, where it is not."""
+        with suppress(StoreError):  # as in `_keep`
+            if self._kept() != self._worth_keeping():
+                self._keep()
+
+    def _kept(self) -> Keepsake | None:
         try:
-            if read_keepsake(self._files, self._key) == self._worth_keeping():
-                return
+            return read_keepsake(self._files, self._key)
         except StoreCorrupt:
-            pass  # it is not there yet, or damaged
-        self._keep()
+            return None  # it is not there yet, or damaged
 
     def _keep(self) -> None:
-        write_keepsake(self._files, self._key, self._worth_keeping())
+        # The batch is durable by now, so a page that cannot be read is no reason to refuse it, and
+        # whoever needs that page is told. The next opening tries again.
+        with suppress(StoreError):
+            write_keepsake(self._files, self._key, self._worth_keeping())
 
     def _worth_keeping(self) -> Keepsake:
-        state = self.state()
-        return keepsake_of(state.meta, tuple(state.operations))
+        with self.standstill():
+            return keepsake_of(self._meta(), tuple(self._operations()))
 
     def close(self) -> None:
         """See `port.Reader`. Folds the log file into the database, then lets others in."""
@@ -434,8 +453,7 @@ def open_store(home: Path, key: bytes, *, create: bool = False) -> SqliteStore:
             store = SqliteStore(files.database, connection, opening, lock, key)
             store.examine(evidence)
         on_failure.pop_all()
-    with suppress(StoreCorrupt):  # whoever needs what is damaged is told; this does not
-        store.keep()
+    store.keep()
     return store
 
 

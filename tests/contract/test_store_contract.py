@@ -273,6 +273,12 @@ class TestPages:
         with listed.standstill():
             assert listed.index(b"", None, 100) == everything
 
+    def test_a_standstill_may_hold_another_one_and_whole_answers(self, listed: Store) -> None:
+        with listed.standstill(), listed.standstill():
+            state, (record, *_) = listed.state(), listed.records_behind(None, 10_000)
+            assert listed.records([record.row.id]) == [record]
+        assert listed.state() == state
+
     def test_a_page_goes_on_behind_a_record_that_was_deleted_meanwhile(self, listed: Store) -> None:
         listed.persist(rows(row(4, collection="a", name="y", deleted=True)))
         assert [item.id[-1] for item in listed.rows("a", record_id(4), 10)] == [2, 8, 7]

@@ -2,20 +2,21 @@
 
 import errno
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from harness import faulty
+from harness.bad_pages import flip, root_page
 from harness.daemons import LOOPBACK, Device, Fleet
 from harness.faulty import Calls, Faults
 from p2pvault.control.caller import connect
 from p2pvault.control.home import find_home
 from p2pvault.crypto.schedule import store_key
 from p2pvault.errors import VaultError
-from p2pvault.store.cipher import PAGE_BYTES
+from p2pvault.store.cipher import Connection
 from p2pvault.store.home import HomeFiles
 from p2pvault.store.slots import load_master_key
 from p2pvault.store.sqlite import open_store
@@ -47,27 +48,19 @@ def files_of(device: Device) -> HomeFiles:
     return HomeFiles(find_home(device.home).state)
 
 
-def execute(device: Device, query: str) -> list[tuple[int, ...]]:
-    """Ask, or change, a store whose daemon does not run."""
+@contextmanager
+def opened(device: Device) -> Iterator[Connection]:
+    """Open a store whose daemon does not run."""
     files = files_of(device)
-    key = store_key(load_master_key(files))
-    with closing(open_store(files.home, key)) as store:
-        return store._connection.execute(query).fetchall()
-
-
-def flip(device: Device, name: str) -> None:
-    """Flip one bit in the first page of a table or an index."""
-    query = f"SELECT rootpage FROM sqlite_schema WHERE name = '{name}'"
-    ((page,),) = execute(device, query)
-    database = files_of(device).database
-    raw = bytearray(database.read_bytes())
-    raw[(page - 1) * PAGE_BYTES + 1_000] ^= 1
-    database.write_bytes(bytes(raw))
+    with closing(open_store(files.home, store_key(load_master_key(files)))) as store:
+        yield store._connection
 
 
 def test_a_repair_meets_a_page_that_cannot_be_read(laptop: tuple[Device, Faults]) -> None:
     device, _ = laptop
-    flip(device, "sqlite_autoindex_records_1")
+    with opened(device) as connection:
+        page = root_page(connection, "sqlite_autoindex_records_1")
+    flip(files_of(device).database, page)
     device.start()
     done = device.run("verify", "--repair")
     assert done.code == 1
@@ -79,7 +72,8 @@ def test_a_repair_meets_a_page_that_cannot_be_read(laptop: tuple[Device, Faults]
 
 def test_a_repair_that_the_disk_refuses_is_an_error(laptop: tuple[Device, Faults]) -> None:
     device, faults = laptop
-    execute(device, "UPDATE fingerprints SET total = zeroblob(32)")
+    with opened(device) as connection:
+        connection.execute("UPDATE fingerprints SET total = zeroblob(32)")
     device.start()
     faults.arm(Calls.WRITE, errno.ENOSPC)
     done = device.run("verify", "--repair")

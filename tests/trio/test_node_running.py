@@ -1,11 +1,13 @@
 """Whole nodes in one process: real stores, real streams over 127.0.0.1, no discovery."""
 
+from contextlib import ExitStack
 from random import Random
 
 import pytest
 import trio
 import trio.testing
 
+from harness.bad_pages import unread
 from harness.nodes import event, founded, pair, settings, until, where
 from harness.world import put
 from p2pvault.errors import (
@@ -206,6 +208,18 @@ async def test_a_store_that_cannot_be_written_shows_in_the_status_until_it_can(t
         await node.shell._stores.writer.run(limit_pages(1_000_000))
         await node.edit([put("notes/one", text="y")])
         assert (await node.status()).problems == []
+
+
+async def test_a_device_is_renamed_once_although_the_second_copy_of_that_cannot_be_made(tmp_path):
+    async with founded(tmp_path) as node:
+        bad = ExitStack()
+        await node.shell._stores.writer.run(lambda store: bad.enter_context(unread(store, "meta")))
+        assert (await node.rename_device("ada", "anna")).name == "anna"
+        await node.shell._stores.writer.run(lambda _: bad.close())
+        assert (await node.rename_device("anna", "ada")).name == "ada"
+        assert (await node.status()).problems == []
+    async with open_node(settings(tmp_path)) as node:
+        assert (await node.status()).device_name == "ada"
 
 
 def limit_pages(pages):

@@ -2,12 +2,12 @@
 
 import threading
 from contextlib import closing
-from os import SEEK_CUR
 from pathlib import Path
 
 import trio
 import trio.testing
 
+from harness.bad_pages import flip, root_page
 from harness.nodes import founded, pair, settings, until
 from p2pvault.core.asks import Edit
 from p2pvault.crypto.schedule import store_key
@@ -15,7 +15,7 @@ from p2pvault.errors import StoreUnwritable
 from p2pvault.limits import VERIFY_EVENTS_MAX
 from p2pvault.node.port import Finding, Repaired, Verified, VerifyEnded, VerifyNews
 from p2pvault.node.running import RunningNode, open_node
-from p2pvault.store.cipher import PAGE_BYTES, Connection, connect
+from p2pvault.store.cipher import Connection, connect
 from p2pvault.store.home import HomeFiles
 from p2pvault.store.slots import load_master_key
 
@@ -142,23 +142,13 @@ def verifying() -> list[str]:
 # What goes wrong while it repairs ----------------------------------------------------------
 
 
-def flip(home: Path, name: str) -> None:
-    """Flip one bit in the first page of a table or an index."""
-    with closing(opened(home)) as db:
-        query = "SELECT rootpage FROM sqlite_schema WHERE name = ?"
-        ((page,),) = db.execute(query, (name,)).fetchall()
-    with HomeFiles(home).database.open("r+b") as file:
-        file.seek((page - 1) * PAGE_BYTES + 1_000)
-        (byte,) = file.read(1)
-        file.seek(-1, SEEK_CUR)
-        file.write(bytes([byte ^ 1]))
-
-
 async def test_what_cannot_be_read_is_still_wrong_after_a_repair(tmp_path: Path):
     async with founded(tmp_path / "ada") as node:
         for n in range(4):
             await node.edit([put(f"notes/{n}", n=n)])
-    flip(tmp_path / "ada", "sqlite_autoindex_records_1")
+    with closing(opened(tmp_path / "ada")) as db:
+        page = root_page(db, "sqlite_autoindex_records_1")
+    flip(HomeFiles(tmp_path / "ada").database, page)
     async with open_node(settings(tmp_path / "ada")) as node:
         events = await verified(node, repair=True)
         assert findings(events)[0] == ("page", "database")

@@ -1,16 +1,19 @@
 """Pages of the database that cannot be read: what lies on others is still there."""
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from harness.batches import numbered
+from harness.bad_pages import flipped, root_page, unread
+from harness.batches import device, numbered, operation
 from harness.store_child import KEY
 from p2pvault.errors import StoreCorrupt
 from p2pvault.store.cipher import PAGE_BYTES
+from p2pvault.store.home import HomeFiles
+from p2pvault.store.keepsake import read_keepsake
 from p2pvault.store.sqlite import SqliteReader, open_reader, open_store
+from p2pvault.types import Acknowledgement, Batch
 
 BATCHES = 30
 
@@ -21,22 +24,6 @@ def home(tmp_path: Path) -> Path:
         for n in range(1, BATCHES + 1):
             store.persist(numbered(n))
     return tmp_path
-
-
-@contextmanager
-def flipped(path: Path, page: int) -> Iterator[None]:
-    """Flip one bit of a page inside the block."""
-    _flip(path, page)
-    yield
-    _flip(path, page)
-
-
-def _flip(path: Path, page: int) -> None:
-    with path.open("r+b") as file:
-        file.seek(page * PAGE_BYTES + 1_000)
-        (byte,) = file.read(1)
-        file.seek(page * PAGE_BYTES + 1_000)
-        file.write(bytes([byte ^ 0x10]))
 
 
 def readable(reader: SqliteReader) -> int:
@@ -61,3 +48,28 @@ def test_a_bad_page_hides_what_lies_on_it_and_nothing_else(home: Path) -> None:
             assert readable(reader) == BATCHES, "it was the disk, which is well again"
     assert max(hidden) == BATCHES, "the root of a tree hides all of it"
     assert len([count for count in hidden if 0 < count < BATCHES]) > 0
+
+
+@pytest.mark.parametrize(("table", "copied"), [("acknowledged", True), ("meta", False)])
+def test_a_batch_that_is_durable_is_not_refused_for_want_of_its_second_copy(
+    home: Path, table: str, copied: bool
+) -> None:
+    with closing(open_store(home, KEY)) as store:
+        store.persist(
+            Batch(acknowledged=(Acknowledgement(device(1), numbered(1).entries[0].author, 1),))
+        )
+        before = store.state().operations
+        with unread(store, table):
+            store.persist(Batch(operations=(operation(99),)))
+            kept = read_keepsake(HomeFiles(home), KEY).operations
+            assert (operation(99) in kept) is copied
+        assert store.state().operations == [*before, operation(99)]
+    with closing(open_store(home, KEY)):
+        assert operation(99) in read_keepsake(HomeFiles(home), KEY).operations
+
+
+def test_a_second_copy_that_cannot_be_made_does_not_keep_a_store_from_opening(home: Path) -> None:
+    with closing(open_store(home, KEY)) as store:
+        page = root_page(store._connection, "meta")
+    with flipped(home / "vault.db", page), closing(open_store(home, KEY)) as store:
+        assert readable(store) == BATCHES

@@ -224,6 +224,24 @@ class TestReader:
         reader.close()
         writer.join()
 
+    def test_a_standstill_answers_all_calls_from_one_batch(
+        self, home: Path, store: SqliteStore
+    ) -> None:
+        store.persist(numbered(1))
+        reader = open_reader(home, KEY)
+        with reader.standstill():
+            before = reader.state()
+            store.persist(numbered(2))
+            assert reader.state() == before
+            assert [each.arrival for each in reader.entries(0, 10_000)] == [1]
+        assert reader.state() == store.state() != before
+        reader.close()
+
+    def test_a_writer_in_a_standstill_is_a_bug(self, store: SqliteStore) -> None:
+        with pytest.raises(AssertionError, match="transaction"), store.standstill():
+            store.persist(numbered(1))
+        assert store.entries(0, 1) == []
+
     def test_a_reader_cannot_write(self, home: Path, store: SqliteStore) -> None:
         reader = open_reader(home, KEY)
         with pytest.raises(cipher.dbapi2.OperationalError, match="readonly"):
