@@ -13,7 +13,7 @@ import pytest
 from harness.daemons import Device, Fleet
 from p2pvault.crypto.schedule import store_key
 from p2pvault.errors import ConfigError, KeyUnavailable, SchemaTooNew, StoreCorrupt
-from p2pvault.store.cipher import PAGE_BYTES
+from p2pvault.store.cipher import PAGE_BYTES, connect
 from p2pvault.store.home import HomeFiles
 from p2pvault.store.slots import load_master_key
 from p2pvault.store.sqlite import open_store
@@ -138,14 +138,27 @@ def root_page(home: Path, name: str) -> int:
     return int(page) - 1
 
 
+def content(home: Path) -> dict[str, list[tuple[object, ...]]]:
+    """Return all rows of all tables, but for what vouches for the store."""
+    files = HomeFiles(home)
+    key = store_key(load_master_key(files))
+    with closing(connect(files.database, key, writable=False)) as db:
+        names = db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+        tables = [name for (name,) in names if name != "witness"]
+        return {name: db.execute(f"SELECT * FROM {name}").fetchall() for name in tables}
+
+
 @pytest.mark.parametrize("table", ["sqlite_schema", *READ_AT_START])
 def test_a_bad_page_that_is_needed_to_begin_is_one_clear_line(broken: Device, table: str) -> None:
     page = 0 if table == "sqlite_schema" else root_page(broken.home, table)
+    before = content(broken.home)
+    assert before["records"]
     with flipped(broken.home / "vault.db", page * PAGE_BYTES * 8 + 8_000):
         code, line = broken.refuse_to_start()
         assert code == 1
         assert "vault.db" in line
         assert "Do not delete anything" in line
+    assert content(broken.home) == before
     broken.start()
     assert len(broken.paths()) == RECORDS
 
