@@ -59,7 +59,7 @@ class _Run:
             mended = mend_keys(self._files)
             if mended is not None:
                 yield from self._mended("key", str(mended))
-            pages = mend_pages(self._files.database, store_key(load_master_key(self._files)))
+            pages = mend_pages(self._files, store_key(load_master_key(self._files)))
         for number in pages.mended:
             yield from self._mended("page", f"{self._files.database} page {number}")
 

@@ -199,9 +199,38 @@ class Witness:
         if self._stamp is None or (log is not None and log.size):
             return
         with suppress(StoreError):
-            file = _flushed(self._files.database)
-            content = _Seal(FORMAT, self._stamp, file.ctime_ns, file.size)
-            write_private(self._files.seal, pack(to_tree(content)))
+            _seal(self._files, self._stamp)
+
+
+def fitting_stamp(files: HomeFiles) -> bytes | None:
+    """Return the stamp of a seal that fits its closed database; None where it does not.
+
+    Raises:
+        StoreUnwritable: The files cannot be looked at.
+    """
+    evidence = gather(files)
+    seal = evidence.seal
+    return seal.stamp if seal is not None and _fits(seal, evidence) else None
+
+
+def seal_mended(files: HomeFiles, stamp: bytes) -> None:
+    """Seal a closed database again, whose seal fitted until a damaged page was put right in it.
+
+    Mending sets the change time, which would otherwise speak for a file that was put back. Where
+    the seal cannot be written it does not fit any more, which costs a new journal and is safe.
+
+    Args:
+        files: Of a home whose lock was held from before `fitting_stamp` on.
+        stamp: What that said.
+    """
+    with suppress(StoreError):
+        _seal(files, stamp)
+
+
+def _seal(files: HomeFiles, stamp: bytes) -> None:
+    file = _flushed(files.database)
+    content = _Seal(FORMAT, stamp, file.ctime_ns, file.size)
+    write_private(files.seal, pack(to_tree(content)))
 
 
 def _stamps(row: _Row, witness: _Witness, evidence: Evidence) -> Doubt | None:
@@ -216,13 +245,16 @@ def _stamps(row: _Row, witness: _Witness, evidence: Evidence) -> Doubt | None:
 
 
 def _sealed(row: _Row, evidence: Evidence) -> Doubt | None:
-    if evidence.seal is None:
+    seal = evidence.seal
+    if seal is None or (seal.stamp == row.stamp and _fits(seal, evidence)):
         return None
+    return Doubt.REPLACED
+
+
+def _fits(seal: _Seal, evidence: Evidence) -> bool:
     database = evidence.database
-    intact = _Seal(FORMAT, row.stamp, database.ctime_ns, database.size)
-    if evidence.seal != intact or evidence.log_bytes:
-        return Doubt.REPLACED
-    return None
+    intact = _Seal(FORMAT, seal.stamp, database.ctime_ns, database.size)
+    return seal == intact and not evidence.log_bytes
 
 
 def _row(connection: Connection) -> _Row | None:
