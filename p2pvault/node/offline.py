@@ -96,10 +96,9 @@ class _Run:
             return
         key = store_key(load_master_key(self._files))
         try:
-            lost = salvage(self._files, key, urandom)
+            yield from salvage(self._files, key, urandom)
         except StoreCorrupt:
             return  # nothing to make it of; the findings stay
-        yield from lost
         with closing(open_store(self._files.home, key)) as store:
             damaged = [news for news in audit(store) if isinstance(news, Finding)]
         if not damaged:
