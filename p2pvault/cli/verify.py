@@ -72,7 +72,10 @@ def _lines(report: Report, event: JsonObject) -> list[str | Marked]:
             return [Marked(report.marks.up, "green", f"{what}: repaired")]
         case "lost":
             what = f"{event['kind']} {one_line(str(event['what']))}"
-            return [Marked("!", "yellow", f"{what}: lost here, comes back from other devices")]
+            back = "comes back from devices that have it"
+            return [Marked("!", "yellow", f"{what}: lost here, {back}")]
+        case "kept":
+            return [f"The damaged store stays as {one_line(str(event['what']))}."]
         case "verified":
             return [_summary(event)]
         case _:

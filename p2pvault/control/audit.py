@@ -3,7 +3,7 @@
 from typing import assert_never
 
 from p2pvault.control.messages import JsonObject
-from p2pvault.node.port import Finding, Lost, Progress, Repaired, Verified, VerifyEvent
+from p2pvault.node.port import Finding, Kept, Lost, Progress, Repaired, Verified, VerifyEvent
 
 
 def written(event: VerifyEvent) -> JsonObject:
@@ -17,6 +17,8 @@ def written(event: VerifyEvent) -> JsonObject:
             return {"event": "repaired", "kind": finding.kind, "what": finding.what}
         case Lost(kind, what):
             return {"event": "lost", "kind": kind, "what": what}
+        case Kept(what):
+            return {"event": "kept", "what": what}
         case Verified(records, entries, findings, repaired):
             counts: JsonObject = {"records": records, "entries": entries}
             return {"event": "verified", **counts, "findings": findings, "repaired": repaired}

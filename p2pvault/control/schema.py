@@ -316,6 +316,7 @@ METHODS: Final[dict[str, Method]] = {
         finding=members(event=Words(("finding",)), kind=_LINE, what=_LINE, detail=_LINE),
         repaired=members(event=Words(("repaired",)), kind=_LINE, what=_LINE),
         lost=members(event=Words(("lost",)), kind=_LINE, what=_LINE),
+        kept=members(event=Words(("kept",)), what=_LINE),
         verified=members(
             event=Words(("verified",)),
             records=_COUNT,

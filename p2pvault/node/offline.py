@@ -59,7 +59,7 @@ class _Run:
             mended = mend_keys(self._files)
             if mended is not None:
                 yield from self._mended("key", str(mended))
-            pages = mend_pages(self._files.database, store_key(load_master_key(self._files)))
+            pages = mend_pages(self._files, store_key(load_master_key(self._files)))
         for number in pages.mended:
             yield from self._mended("page", f"{self._files.database} page {number}")
 
@@ -96,10 +96,9 @@ class _Run:
             return
         key = store_key(load_master_key(self._files))
         try:
-            lost = salvage(self._files, key, urandom)
+            yield from salvage(self._files, key, urandom)
         except StoreCorrupt:
             return  # nothing to make it of; the findings stay
-        yield from lost
         with closing(open_store(self._files.home, key)) as store:
             damaged = [news for news in audit(store) if isinstance(news, Finding)]
         if not damaged:

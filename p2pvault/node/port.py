@@ -315,11 +315,19 @@ class Lost:
     """Something that could not be read any more; it comes back from devices that have it.
 
     Attributes:
-        kind: `record` or `entry`.
-        what: Which one, or from which one on.
+        kind: `record` or `entry` where it is known which; `records` or `entries` where only how
+            many is known, or not even that; else what other part of the store.
+        what: Which one, from which one on, or how many.
     """
 
     kind: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """The damaged store stays, under this name; it is the person's to remove."""
+
     what: str
 
 
@@ -340,7 +348,7 @@ class VerifyEnded:
     error: VaultError
 
 
-VerifyEvent = Progress | Finding | Repaired | Lost | Verified
+VerifyEvent = Progress | Finding | Repaired | Lost | Kept | Verified
 VerifyNews = VerifyEvent | VerifyEnded
 
 

@@ -1,79 +1,167 @@
 """A second store beside a damaged one, and the step in which it takes its place.
 
-It is made under another name and is complete when it is renamed to `vault.db.new`. From then on it
-is the store: whatever a crash leaves, `put_in_place` finishes the step, and it is called before a
-store is opened. The log of the old one has to go first, or SQLite would play it into the new one.
+It is made under another name, and is complete when all of it is in one file and that is renamed to
+`vault.db.new`. From then on it is the store: whatever a crash leaves, `put_in_place` finishes the
+step, and it is called before a store is opened. The damaged one stays under a name that nothing
+has, with its logs: SQLite would play those into the new one.
 """
 
+import os
+import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path
+from typing import Final
 
+from p2pvault.errors import StoreError, StoreInUse
 from p2pvault.store import schema
-from p2pvault.store.cipher import connect, transaction
+from p2pvault.store.cipher import Connection, connect, transaction
 from p2pvault.store.faults import os_fault, translated
 from p2pvault.store.home import HomeFiles
 from p2pvault.store.private_file import flush_directory, write_private
 from p2pvault.store.writes import write
 from p2pvault.types import Batch
 
+_LOGS: Final = ("-wal", "-shm", "-journal")
+"""How the names of the files end that SQLite keeps beside a database."""
+
 
 @contextmanager
 def make_fresh(files: HomeFiles, key: bytes) -> Iterator[Callable[[Batch], None]]:
-    """Make the new store inside the block, with the given function; it is complete at its end.
+    """Make the new store inside the block, with the given function; `install` puts it in place.
+
+    Where the block fails, or the end of it, nothing is left of the new store.
 
     Raises:
         StoreFull, StoreUnwritable: It cannot be written.
+        StoreInUse: Somebody else reads it.
     """
     unfinished = _named(files, ".unfinished")
     _drop(unfinished)
-    write_private(unfinished, b"")
-    with translated(unfinished):
-        connection = connect(unfinished, key, writable=True)
-        try:
-            schema.migrate(connection)
+    with ExitStack() as on_failure:
+        on_failure.callback(_drop_quietly, unfinished)
+        write_private(unfinished, b"")
+        with translated(unfinished):
+            connection = connect(unfinished, key, writable=True)
+            try:
+                schema.migrate(connection)
 
-            def persist(batch: Batch) -> None:
-                with translated(unfinished), transaction(connection):
-                    write(connection, batch)
+                def persist(batch: Batch) -> None:
+                    with translated(unfinished), transaction(connection):
+                        write(connection, batch)
 
-            yield persist
-        finally:
-            connection.close()
-    _rename(unfinished, _named(files, ".new"))
+                yield persist
+                _fold(connection, unfinished)
+            finally:
+                connection.close()
+        on_failure.pop_all()
+
+
+def install(files: HomeFiles) -> Path:
+    """Let the store that `make_fresh` made take the place of the damaged one.
+
+    Returns:
+        Where the damaged one is now.
+
+    Raises:
+        StoreFull, StoreUnwritable: The damaged one cannot be kept, and stays in its place; or a
+            file cannot be renamed, and the next opening goes on from there.
+    """
+    new = _named(files, ".new")
+    with ExitStack() as on_failure:
+        on_failure.callback(_drop_quietly, new)
+        _rename(_named(files, ".unfinished"), new)
+        kept = _kept(files)
+        on_failure.pop_all()
+    _replace(files, kept)
+    return kept
 
 
 def put_in_place(files: HomeFiles) -> None:
-    """Let a complete new store take the place of the damaged one, if there is one.
+    """Finish the step that a crash cut short, if there is one.
 
     Raises:
-        StoreFull, StoreUnwritable: The files cannot be renamed.
+        StoreFull, StoreUnwritable: The damaged store cannot be kept, or a file not be renamed.
     """
-    new = _named(files, ".new")
-    if not new.exists():
-        return
-    for suffix in ("-wal", "-shm"):
+    if _named(files, ".new").exists():
+        _replace(files, _kept(files))
+
+
+def _replace(files: HomeFiles, kept: Path) -> None:
+    for suffix in _LOGS:
         old = _named(files, suffix)
         if old.exists():
-            _rename(old, _named(files, ".damaged" + suffix))
-    _keep(files.database, _named(files, ".damaged"))
-    _rename(new, files.database)
+            _rename(old, kept.with_name(kept.name + suffix))
+    _rename(_named(files, ".new"), files.database)
+
+
+def _fold(connection: Connection, path: Path) -> None:
+    """Put all of the log into the file; closing does that too, and does not say when it fails."""
+    row = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if row != (0, 0, 0):
+        raise StoreInUse(f"{path}: somebody reads it, so its log cannot be folded into it")
 
 
 def _named(files: HomeFiles, suffix: str) -> Path:
     return files.database.with_name(files.database.name + suffix)
 
 
-def _keep(path: Path, copy: Path) -> None:
-    """Give the damaged store a second name; a file system without links keeps no copy."""
-    copy.unlink(missing_ok=True)
-    with suppress(OSError):
-        copy.hardlink_to(path)
+def _place_beside(files: HomeFiles) -> Path:
+    """Return the first name that nothing has, or the one that the damaged store has already."""
+    for number in count(1):
+        path = _named(files, ".damaged" if number == 1 else f".damaged.{number}")
+        if path.exists():
+            if path.samefile(files.database):
+                return path
+        elif not any(path.with_name(path.name + suffix).exists() for suffix in _LOGS):
+            return path
+    raise AssertionError("numbers do not end")
+
+
+def _kept(files: HomeFiles) -> Path:
+    """Return the second name of the damaged store, given now where it has none yet."""
+    kept = _place_beside(files)
+    if not kept.exists():
+        _keep(files.database, kept)
+    return kept
+
+
+def _keep(path: Path, kept: Path) -> None:
+    # A copy where the file system has no links.
+    try:
+        with suppress(OSError):
+            kept.hardlink_to(path)
+        if not kept.exists():
+            _copy(path, kept)
+        flush_directory(kept.parent)
+    except OSError as error:
+        raise os_fault(f"cannot keep {path} as {kept}", error) from error
+
+
+def _copy(path: Path, kept: Path) -> None:
+    beside = kept.with_name(kept.name + ".unfinished")
+    try:
+        shutil.copyfile(path, beside)
+        shutil.copymode(path, beside)
+        with beside.open("rb") as file:
+            os.fsync(file.fileno())
+        beside.replace(kept)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _drop(path: Path) -> None:
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
+    try:
+        for suffix in ("", *_LOGS):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+    except OSError as error:
+        raise os_fault(f"cannot remove {path}", error) from error
+
+
+def _drop_quietly(path: Path) -> None:
+    with suppress(StoreError):  # what went wrong before is what is told; the next one drops it
+        _drop(path)
 
 
 def _rename(old: Path, new: Path) -> None:

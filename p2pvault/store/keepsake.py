@@ -1,9 +1,9 @@
 """A second copy of what no other device can give back: this device's keys, and its membership.
 
-`vault.keys` lies beside the database and holds the named values of KEPT and all membership
-operations, sealed under a key that comes from the store's. It is written after each batch that
-changes any of them, and at an opening where it differs, so a salvage can do without the pages of
-the database that hold the same.
+`vault.keys` lies beside the database and holds the named values of KEPT and KEPT_UNDER and all
+membership operations, sealed under a key that comes from the store's. It is written after each
+batch that changes any of them, and at an opening where it differs, so a salvage can do without the
+pages of the database that hold the same.
 """
 
 from collections.abc import Mapping
@@ -42,8 +42,13 @@ from p2pvault.wire.shape import (
     unsigned,
 )
 
-KEPT: Final = ("device-keys", "journal", "epoch/")
-"""How the names of the values begin that are kept; everything else can be had again."""
+KEPT: Final = frozenset(("device-keys", "journal"))
+"""The values that are kept, beside those of KEPT_UNDER. All others can be had again, but for the
+words of the recovery key: those can be forgotten, and where there is no room for a new second copy
+the old one would remember them."""
+
+KEPT_UNDER: Final = "epoch/"
+"""How the names begin of the other values that are kept."""
 
 _FORMAT: Final = 1
 _CONTEXT: Final = b"p2pvault keepsake"
@@ -79,12 +84,16 @@ _read = structure(
 
 def keepsake_of(meta: Mapping[str, bytes], operations: tuple[StoredOperation, ...]) -> Keepsake:
     """Return what of a store's content is kept."""
-    return Keepsake({k: meta[k] for k in sorted(meta) if k.startswith(KEPT)}, operations)
+    return Keepsake({name: meta[name] for name in sorted(meta) if _is_kept(name)}, operations)
 
 
 def concerns(batch: Batch) -> bool:
     """Tell whether a batch changes what is kept."""
-    return bool(batch.operations) or any(name.startswith(KEPT) for name in batch.meta)
+    return bool(batch.operations) or any(map(_is_kept, batch.meta))
+
+
+def _is_kept(name: str) -> bool:
+    return name in KEPT or name.startswith(KEPT_UNDER)
 
 
 def write_keepsake(files: HomeFiles, key: bytes, kept: Keepsake) -> None:

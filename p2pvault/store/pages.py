@@ -21,6 +21,8 @@ from typing import Final
 from p2pvault.limits import PAGES_MENDED_MAX
 from p2pvault.store.cipher import PAGE_BYTES, store_salt
 from p2pvault.store.faults import os_fault
+from p2pvault.store.home import HomeFiles
+from p2pvault.store.witness import fitting_stamp, seal_mended
 
 _SALT_BYTES: Final = 16
 """At the beginning of the first page, in the clear and outside its HMAC; ours is derived."""
@@ -94,17 +96,27 @@ def _distance(one: bytes, other: bytes) -> int:
     return (int.from_bytes(one, "big") ^ int.from_bytes(other, "big")).bit_count()
 
 
-def mend_pages(database: Path, key: bytes) -> Mended:
+def mend_pages(files: HomeFiles, key: bytes) -> Mended:
     """Look at every page of a store that nobody has open, and mend those with one flipped bit.
 
+    A store that was sealed is sealed again if that made it whole: it is still the one that was
+    written last.
+
     Args:
-        database: The file; whoever calls this holds the lock on the home.
+        files: Of the home; whoever calls this holds its lock.
         key: 32 bytes, `schedule.store_key`.
 
     Raises:
         StoreUnwritable, StoreFull: The file cannot be read, or not written to.
     """
-    authenticator = _Authenticator(key)
+    stamp = fitting_stamp(files)
+    mended = _mend(files.database, _Authenticator(key))
+    if stamp is not None and mended.mended and not mended.beyond:
+        seal_mended(files, stamp)
+    return mended
+
+
+def _mend(database: Path, authenticator: _Authenticator) -> Mended:
     mended: list[int] = []
     beyond: list[int] = []
     try:

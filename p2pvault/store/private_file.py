@@ -81,10 +81,7 @@ def remove_durably(path: Path) -> None:
         return
     except OSError as error:
         raise os_fault(f"cannot remove {path}", error) from error
-    try:
-        flush_directory(path.parent)
-    except OSError as error:
-        raise os_fault(f"cannot flush {path.parent}", error) from error
+    flush_names(path.parent)
 
 
 def _write_durably(path: Path, data: bytes) -> None:
@@ -94,6 +91,18 @@ def _write_durably(path: Path, data: bytes) -> None:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
+
+
+def flush_names(path: Path) -> None:
+    """Make the names in a directory durable.
+
+    Raises:
+        StoreFull, StoreUnwritable: The system refuses.
+    """
+    try:
+        flush_directory(path)
+    except OSError as error:
+        raise os_fault(f"cannot flush {path}", error) from error
 
 
 def flush_directory(path: Path) -> None:

@@ -5,15 +5,16 @@ reading on fails, the next row that can be reached is looked for with doubling s
 closer. A connection that met a damaged page refuses everything, so each failure takes a new one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from p2pvault.errors import StoreCorrupt
 from p2pvault.store import rows
 from p2pvault.store.cipher import Connection, Row, connect
 from p2pvault.store.faults import translated
 from p2pvault.types import (
+    Fingerprint,
     JournalHead,
     PeerRow,
     RecordRow,
@@ -21,6 +22,8 @@ from p2pvault.types import (
     StoredOperation,
     StoredRecord,
 )
+
+T = TypeVar("T")
 
 _STEP_MAX: Final = 1 << 40
 """Beyond every number of a row: a vault has fewer records and entries."""
@@ -36,45 +39,52 @@ class Rescue:
     def __init__(self, path: Path, key: bytes) -> None:
         self._path = path
         self._key = key
+        self._skipped: set[str] = set()
         self._connection = self._connect()
 
     def close(self) -> None:
         """Let go of the file."""
         self._connection.close()
 
-    def meta(self) -> dict[str, bytes]:
-        """Return every named value.
-
-        Raises:
-            StoreCorrupt: The page that holds them is damaged.
-        """
-        return dict(self._all("SELECT name, value FROM meta"))
+    def meta(self) -> dict[str, bytes] | None:
+        """Return every named value, or None where they cannot be read."""
+        found = self._readable("SELECT name, value FROM meta", lambda row: (row[0], row[1]))
+        return None if found is None else dict(found)
 
     def operations(self) -> list[StoredOperation]:
-        """Return the membership log; raises as `meta`."""
+        """Return the membership log.
+
+        Raises:
+            StoreCorrupt: A page of it is damaged.
+        """
         query = "SELECT hash, data FROM operations ORDER BY position"
         return [StoredOperation(*row) for row in self._all(query)]
 
-    def peers(self) -> list[PeerRow]:
-        """Return the address book, or nothing where it cannot be read."""
-        try:
-            return [rows.peer(row) for row in self._all("SELECT * FROM peers")]
-        except StoreCorrupt:
-            return []
+    def peers(self) -> list[PeerRow] | None:
+        """Return the address book, or None where it cannot be read."""
+        return self._readable("SELECT * FROM peers", rows.peer)
 
-    def bases(self) -> tuple[JournalHead, ...]:
-        """Return where journals begin, or nothing where it cannot be read."""
-        try:
-            return tuple(JournalHead(*row) for row in self._all("SELECT * FROM bases"))
-        except StoreCorrupt:
-            return ()
+    def bases(self) -> list[JournalHead] | None:
+        """Return where journals begin, or None where it cannot be read."""
+        return self._readable("SELECT * FROM bases", lambda row: JournalHead(*row))
 
-    def has_quarantine(self) -> bool:
-        """Tell whether entries were kept aside, or may have been."""
-        try:
-            return bool(self._all("SELECT position FROM quarantine LIMIT 1"))
-        except StoreCorrupt:
-            return True
+    def journals(self) -> list[JournalHead] | None:
+        """Return where journals end, or None where it cannot be read."""
+        return self._readable("SELECT * FROM journals", lambda row: JournalHead(*row))
+
+    def fingerprints(self) -> list[Fingerprint] | None:
+        """Return how much each collection holds, or None where it cannot be read."""
+        query = "SELECT collection, total, count FROM fingerprints"
+        return self._readable(query, rows.fingerprint)
+
+    def quarantined(self) -> int | None:
+        """Return how many entries were kept aside, or None where it cannot be read."""
+        found = self._readable("SELECT count(*) FROM quarantine", lambda row: int(row[0]))
+        return None if found is None else found[0]
+
+    def has_skipped(self, table: str) -> bool:
+        """Tell whether rows of `entries` or `records` may have been passed over so far."""
+        return table in self._skipped
 
     def entries(self) -> Iterator[StoredEntry]:
         """Return the entries that can be read, in their order of arrival."""
@@ -98,15 +108,16 @@ class Rescue:
             f"WHERE {number} > ? ORDER BY {number} LIMIT 1"
         )
         last = 0
-        while (row := self._next(query, last)) is not None:
+        while (row := self._next(table, query, last)) is not None:
             yield row
             last = row[0]
 
-    def _next(self, query: str, last: int) -> Row | None:
+    def _next(self, table: str, query: str, last: int) -> Row | None:
         """Return the first row behind a number that can be reached; None at the end."""
         try:
             return self._first(query, last)
         except StoreCorrupt:
+            self._skipped.add(table)
             return self._beyond(query, last)
 
     def _beyond(self, query: str, last: int) -> Row | None:
@@ -132,6 +143,12 @@ class Rescue:
     def _first(self, query: str, last: int) -> Row | None:
         found = self._all(query, (last,))
         return found[0] if found else None
+
+    def _readable(self, query: str, read: Callable[[Row], T]) -> list[T] | None:
+        try:
+            return [read(row) for row in self._all(query)]
+        except StoreCorrupt:
+            return None
 
     def _all(self, query: str, parameters: Sequence[object] = ()) -> list[Row]:
         try:

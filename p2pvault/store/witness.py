@@ -9,7 +9,8 @@ so a file that was put back has another one, even in place and with its old name
 The stamp is drawn anew at every opening and every WITNESS_BATCHES batches, so that a database of
 another time has another stamp than the witness. Four steps, each durable before the next, renew
 it: the seal goes; the database notes the next stamp; the witness takes it; the database takes it.
-A crash between any two leaves a pair that is accepted.
+A crash between any two leaves a pair that is accepted, and the next renewal begins with the last
+step where that is missing: noted over, the stamp of the witness would be nobody's.
 
 The number of the device (`st_dev`) is not compared: btrfs and LVM hand out another one at every
 mount. docs/protocol/journal.md, "Forks", says what is caught where.
@@ -28,7 +29,7 @@ from p2pvault.limits import INTEGER_MAX, WITNESS_BYTES_MAX
 from p2pvault.store.cipher import Connection, transaction
 from p2pvault.store.faults import os_fault
 from p2pvault.store.home import HomeFiles
-from p2pvault.store.private_file import read_private, remove_durably, write_private
+from p2pvault.store.private_file import flush_names, read_private, remove_durably, write_private
 from p2pvault.types import Doubt
 from p2pvault.wire.codec import pack, unpack
 from p2pvault.wire.shape import Shape, binary, exactly, structure, to_tree, unsigned
@@ -161,6 +162,7 @@ class Witness:
             StoreFull, StoreUnwritable: A file cannot be written; the old stamp still holds.
         """
         remove_durably(self._files.seal)
+        self._finish(connection)
         stamp = self._entropy(STAMP_BYTES)
         with transaction(connection):
             # Nothing where nobody vouched before: half of a first time is no time.
@@ -169,6 +171,16 @@ class Witness:
         assert database is not None, "the database is open"
         content = _Witness(FORMAT, stamp, database.inode, self._machine)
         write_private(self._files.witness, pack(to_tree(content)))
+        self._take(connection, stamp)
+
+    def _finish(self, connection: Connection) -> None:
+        """Do the last step of a renewal that got as far as the witness and no further."""
+        row, witness = _row(connection), _content(self._files.witness, _read_witness)
+        if row is not None and witness is not None and witness.stamp == row.next != row.stamp:
+            flush_names(self._files.home)  # renaming it may be what failed
+            self._take(connection, witness.stamp)
+
+    def _take(self, connection: Connection, stamp: bytes) -> None:
         file = _flushed(self._files.witness)
         with transaction(connection):
             connection.execute(
@@ -187,9 +199,38 @@ class Witness:
         if self._stamp is None or (log is not None and log.size):
             return
         with suppress(StoreError):
-            file = _flushed(self._files.database)
-            content = _Seal(FORMAT, self._stamp, file.ctime_ns, file.size)
-            write_private(self._files.seal, pack(to_tree(content)))
+            _seal(self._files, self._stamp)
+
+
+def fitting_stamp(files: HomeFiles) -> bytes | None:
+    """Return the stamp of a seal that fits its closed database; None where it does not.
+
+    Raises:
+        StoreUnwritable: The files cannot be looked at.
+    """
+    evidence = gather(files)
+    seal = evidence.seal
+    return seal.stamp if seal is not None and _fits(seal, evidence) else None
+
+
+def seal_mended(files: HomeFiles, stamp: bytes) -> None:
+    """Seal a closed database again, whose seal fitted until a damaged page was put right in it.
+
+    Mending sets the change time, which would otherwise speak for a file that was put back. Where
+    the seal cannot be written it does not fit any more, which costs a new journal and is safe.
+
+    Args:
+        files: Of a home whose lock was held from before `fitting_stamp` on.
+        stamp: What that said.
+    """
+    with suppress(StoreError):
+        _seal(files, stamp)
+
+
+def _seal(files: HomeFiles, stamp: bytes) -> None:
+    file = _flushed(files.database)
+    content = _Seal(FORMAT, stamp, file.ctime_ns, file.size)
+    write_private(files.seal, pack(to_tree(content)))
 
 
 def _stamps(row: _Row, witness: _Witness, evidence: Evidence) -> Doubt | None:
@@ -204,13 +245,16 @@ def _stamps(row: _Row, witness: _Witness, evidence: Evidence) -> Doubt | None:
 
 
 def _sealed(row: _Row, evidence: Evidence) -> Doubt | None:
-    if evidence.seal is None:
+    seal = evidence.seal
+    if seal is None or (seal.stamp == row.stamp and _fits(seal, evidence)):
         return None
+    return Doubt.REPLACED
+
+
+def _fits(seal: _Seal, evidence: Evidence) -> bool:
     database = evidence.database
-    intact = _Seal(FORMAT, row.stamp, database.ctime_ns, database.size)
-    if evidence.seal != intact or evidence.log_bytes:
-        return Doubt.REPLACED
-    return None
+    intact = _Seal(FORMAT, seal.stamp, database.ctime_ns, database.size)
+    return seal == intact and not evidence.log_bytes
 
 
 def _row(connection: Connection) -> _Row | None:

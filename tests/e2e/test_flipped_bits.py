@@ -76,7 +76,8 @@ def test_a_bad_sector_in_the_middle_of_everything(couple: tuple[Device, Device])
     assert "p2pvault verify --repair" in why
     repaired = phone.run("verify", "--repair")
     assert repaired.code == 0, repaired
-    assert "lost here, comes back from other devices" in repaired.text
+    assert "lost here, comes back from devices that have it" in repaired.text
+    assert f"The damaged store stays as {files.database}.damaged." in repaired.text
     phone.start()
     laptop.do("set", "notes/last", "n=1")
     wait_synced(laptop, phone)

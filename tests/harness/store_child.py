@@ -18,6 +18,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from harness.batches import numbered
 from p2pvault.errors import StoreError
+from p2pvault.node.offline import verify_home
 from p2pvault.store.sqlite import open_store
 
 KEY = bytes(range(32))
@@ -123,6 +124,15 @@ def open_on_read_only_disk(home: Path) -> None:
         report(type(error).__name__)
 
 
+def repair(home: Path) -> None:
+    """Verify and repair a home; print the kind of each event, or the error that ended it."""
+    try:
+        for event in verify_home(home, repair=True):
+            report(type(event).__name__, getattr(event, "kind", ""))
+    except StoreError as error:
+        report(type(error).__name__)
+
+
 PROGRAMS: dict[str, Callable[..., None]] = {
     program.__name__: program
     for program in (
@@ -132,6 +142,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
         fill_disk,
         make_with_little_room,
         open_on_read_only_disk,
+        repair,
     )
 }
 

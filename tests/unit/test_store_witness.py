@@ -240,22 +240,56 @@ def test_doubt_lasts_until_somebody_vouches(home: Path) -> None:
     assert doubt_of(home) is None
 
 
-@pytest.mark.parametrize("step", range(5))
-def test_a_crash_while_a_store_is_vouched_for_is_no_doubt(
-    home: Path, step: int, monkeypatch: pytest.MonkeyPatch
+STEPS = 5
+"""More than a renewal has: the last step of a cut one, the seal, the database, the witness, all."""
+
+
+def die_while_opening(home: Path, step: int) -> None:
+    """Open a store, and die at a durable step of vouching for it, or right behind the last."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(witness, "transaction", Dying(witness.transaction, step))
+        patch.setattr(witness, "write_private", Dying(witness.write_private, step))
+        patch.setattr(witness, "remove_durably", Dying(witness.remove_durably, step))
+        Dying.steps = 0
+        try:
+            crash(open_store(home, KEY))
+        except StoreUnwritable:
+            assert step < STEPS
+
+
+@pytest.mark.parametrize("second", range(STEPS + 1))
+@pytest.mark.parametrize("first", range(STEPS + 1))
+def test_crashes_while_a_store_is_vouched_for_are_no_doubt(
+    home: Path, first: int, second: int
 ) -> None:
-    """Die at each durable step of a renewal: nothing, the seal, the database, the witness, all."""
     write(home, 1)
-    monkeypatch.setattr(witness, "transaction", Dying(witness.transaction, step))
-    monkeypatch.setattr(witness, "write_private", Dying(witness.write_private, step))
-    monkeypatch.setattr(witness, "remove_durably", Dying(witness.remove_durably, step))
-    Dying.steps = 0
-    try:
-        crash(open_store(home, KEY))
-    except StoreUnwritable:
-        assert step < 4
-    monkeypatch.undo()
+    die_while_opening(home, first)
+    die_while_opening(home, second)
     assert doubt_of(home) is None
+    write(home, 2)
+    assert doubt_of(home) is None
+
+
+@pytest.mark.parametrize("end", [crash, SqliteStore.close])
+def test_a_renewal_that_fails_at_its_end_and_then_one_in_the_middle_are_no_doubt(
+    home: Path, monkeypatch: pytest.MonkeyPatch, end: Callable[[SqliteStore], None]
+) -> None:
+    store = open_store(home, KEY)
+    store.persist(numbered(1))
+    monkeypatch.setattr(witness, "_flushed", _full)  # of the witness, after it was written
+    with pytest.raises(StoreFull):
+        store.vouch()
+    monkeypatch.undo()
+    monkeypatch.setattr(witness, "write_private", _full)
+    with pytest.raises(StoreFull):
+        store.vouch()
+    monkeypatch.undo()
+    end(store)
+    assert doubt_of(home) is None
+
+
+def _full(*_: object) -> None:
+    raise StoreFull("no room")
 
 
 class Dying:
@@ -292,11 +326,7 @@ def test_a_full_disk_can_be_opened_and_what_is_written_first_vouches_first(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(home, 1)
-
-    def full(*_: object) -> None:
-        raise StoreFull("no room")
-
-    monkeypatch.setattr(witness, "write_private", full)
+    monkeypatch.setattr(witness, "write_private", _full)
     store = open_store(home, KEY)
     assert store.state().last_arrival == 1
     with pytest.raises(StoreFull):
