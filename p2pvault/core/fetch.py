@@ -31,6 +31,7 @@ from p2pvault.errors import (
 from p2pvault.limits import CUTS_PER_LINK_MAX, JOURNALS_PER_DEVICE_MAX
 from p2pvault.protocol.bootstrap import (
     Cut,
+    CutHead,
     Fetching,
     Wanted,
     decode_cut,
@@ -100,12 +101,14 @@ class Fetch:
             RemoteProtocolError, UnknownDevice, RevokedDevice: It is no cut of this vault.
         """
         cut = decode_cut(body)
+        _check_said(cut, link)
         self._check(cut)
         link.cuts += 1
         if link.cuts > CUTS_PER_LINK_MAX:
             raise UnexpectedMessage("a peer that says again and again what it does not keep")
-        if self._contests(cut):
-            # Adopted, it would bury our branch. Once that is mended the link begins anew.
+        if self._contests(cut) or any(self._leads(each) for each in cut):
+            # Adopted, it would bury our branch, or have us write on behind numbers that we never
+            # wrote. Once that is mended the link begins anew.
             return []
         self._offers[link.id] = link, cut
         if self._request is not None and self._request.link is link and not self._adopting:
@@ -213,10 +216,11 @@ class Fetch:
 
     def _adopt(self, cut: Cut) -> list[Effect]:
         self._adopting = True
+        adopted = [each for each in cut if not self._leads(each)]
         meta: dict[str, bytes | None] = {
-            JOURNAL_OWNER + each.author.hex(): each.device for each in cut
+            JOURNAL_OWNER + each.author.hex(): each.device for each in adopted
         }
-        batch = Batch(adopted=tuple(each.head for each in cut), meta={**meta, FETCHING: None})
+        batch = Batch(adopted=tuple(each.head for each in adopted), meta={**meta, FETCHING: None})
         return self._save(batch, self._adopted)
 
     def _adopted(self, now: Instant) -> list[Effect]:
@@ -260,6 +264,13 @@ class Fetch:
         held = ((head, journals.get(head.author)) for head in cut)
         return any(ours and ours.n == head.n and ours.hash != head.hash for head, ours in held)
 
+    def _leads(self, head: CutHead) -> bool:
+        """Tell whether a head is beyond what is held of the journal that this device writes.
+
+        Somebody who knows more of it than its author has its author draw a new one first.
+        """
+        return head.author == self._pipeline.author and not self._pipeline.newest.reaches(head.head)
+
     def _check(self, cut: Cut) -> None:
         """Insist on journals of devices of this vault, none further than they may be."""
         membership, owners = self._members.membership, self._pipeline.newest.devices
@@ -280,6 +291,12 @@ class Fetch:
         known = {each.author for each in cut} | self._pipeline.newest.journals.keys()
         if any(not snapshot.authors <= known for _, snapshot in records):
             raise UnexpectedMessage("a snapshot by an author that the cut does not name")
+
+
+def _check_said(cut: Cut, link: Link) -> None:
+    """Insist that a peer's cut is what its HAVE said: both are its journals as they stand."""
+    if any(link.peer.journals.get(each.author) != each.head for each in cut):
+        raise UnexpectedMessage("a cut that is not what the peer said to hold")
 
 
 def _reached(content: Content, cut: Cut) -> bool:

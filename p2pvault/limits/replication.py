@@ -11,6 +11,10 @@ JOURNALS_PER_DEVICE_MAX: Final = 64
 """Journals that one device ever wrote in: one more after each time that its store was restored or
 copied. A machine whose files change their inode numbers at every mount would use one a mount."""
 
+JOURNAL_ENTRIES_MAX: Final = 2**63 - 2
+"""Entries of one journal, which their numbers count: the store can also be asked for the one behind
+the last, as its integers end at 2^63 - 1."""
+
 FORK_PROBES_MAX: Final = 64
 """Numbers in one question about a forked journal: three rounds for 200 000 entries."""
 

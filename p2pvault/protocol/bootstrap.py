@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from p2pvault.errors import MalformedMessage
-from p2pvault.limits import INTEGER_MAX, JOURNALS_MAX
+from p2pvault.limits import INTEGER_MAX, JOURNAL_ENTRIES_MAX, JOURNALS_MAX
 from p2pvault.types import AuthorId, DeviceId, EntryHash, JournalHead, RecordId
 from p2pvault.wire.codec import pack, unpack
 from p2pvault.wire.shape import binary, exactly, sequence, structure, to_tree, unsigned
@@ -81,7 +81,8 @@ class _Wanted:
 
 
 _cut_shape = sequence(
-    structure(CutHead, exactly(16), exactly(32), unsigned(INTEGER_MAX), exactly(32)), JOURNALS_MAX
+    structure(CutHead, exactly(16), exactly(32), unsigned(JOURNAL_ENTRIES_MAX), exactly(32)),
+    JOURNALS_MAX,
 )
 _read_wanted = structure(_Wanted, unsigned(INTEGER_MAX), binary(_ID_BYTES), _cut_shape)
 
