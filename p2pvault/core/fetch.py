@@ -55,7 +55,8 @@ class Request:
         cut: As of when.
         last: The last record that arrived, or the one to go on behind.
         assembly: Pieces of a record that is not whole yet.
-        taken_bytes: Bodies of snapshot messages that are durable here.
+        taken_bytes: Bodies of snapshot messages that are durable here, or in `assembly` while no
+            record was whole with them.
         ended: Everything has arrived.
     """
 

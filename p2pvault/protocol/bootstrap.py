@@ -50,7 +50,8 @@ class Wanted:
     """A SNAPSHOTS_WANTED message.
 
     Attributes:
-        taken: How many bytes of snapshot messages are durable since that was asked for.
+        taken: How many bytes of snapshot messages are durable since that was asked for, or are
+            pieces of a record that is not whole yet, which would not fit the window otherwise.
         after: The last record that is there already, or None.
         cut: As of when the records are wanted.
     """
