@@ -132,7 +132,7 @@ def content_of(state: StoreState) -> Content:
 
 def after(content: Content, batch: Batch) -> Content:
     """Return what a device holds after a batch without entries and records."""
-    if not (batch.adopted or batch.dropped):
+    if not (batch.adopted or batch.dropped or FETCHING in batch.meta):
         return content
     owners = {
         AuthorId(bytes.fromhex(name.removeprefix(JOURNAL_OWNER))): DeviceId(owner)

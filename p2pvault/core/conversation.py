@@ -101,7 +101,7 @@ class Conversation:
             case Kind.ENTRIES:
                 return self.replication.heard_entries(link, message.body, content)
             case Kind.BEHIND:
-                return self.fetch.heard_behind(link, message.body)
+                return self.fetch.heard_behind(now, link, message.body)
             case Kind.SNAPSHOTS_WANTED:
                 return heard_wanted(link, message.body, content)
             case Kind.SNAPSHOTS:

@@ -113,6 +113,7 @@ class Device:
         effects = self._dispatch(now, given)
         if not self._stopping:
             self._upkeep.arm(now)
+            self.fetch.arm(now)
             effects += self._try_again(now)
             effects += self._dialer.plan(now.monotonic, self.links.unlinked())
             effects += self._schedule()
@@ -266,7 +267,7 @@ class Device:
             return self._paired(now, self._pairing.stream_down(now))
         gone = self.links[link]
         device = gone.device if gone is not None else None
-        effects = self.links.down(now, link) + self.fetch.lost(link)
+        effects = self.links.down(now, link) + self.fetch.lost(now, link)
         if device is not None:
             effects += self._remember(self.book[device].row)
         return effects
@@ -479,12 +480,12 @@ class Device:
     def _wake(self, now: Instant) -> list[Effect]:
         self._wake_at = None
         effects = self._paired(now, self._pairing.wake(now)) + self._errands.retry(now)
-        return effects + self._upkeep.wake(now) + self._reach.wake(now)
+        return effects + self._upkeep.wake(now) + self.fetch.wake(now) + self._reach.wake(now)
 
     def _schedule(self) -> list[Effect]:
         times = [link.deadline for link in self.links]
         times += [self._pairing.deadline, self._beacon.next_slot_at, self._errands.retry_at]
-        times += [self._sweep.retry_at, self._upkeep.wake_at]
+        times += [self._sweep.retry_at, self._upkeep.wake_at, self.fetch.wake_at]
         earliest = min([*times, self._dialer.deadline()])
         at = None if earliest == float("inf") else earliest
         if at == self._wake_at:

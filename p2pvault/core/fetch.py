@@ -17,6 +17,7 @@ from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link, Phase
 from p2pvault.core.links import Links
 from p2pvault.core.members import Members
+from p2pvault.core.patience import Mark, Patience, mark_of
 from p2pvault.core.pipeline import Pipeline
 from p2pvault.core.replication import Replication
 from p2pvault.core.restore import SnapshotsJob
@@ -31,6 +32,7 @@ from p2pvault.errors import (
 from p2pvault.limits import CUTS_PER_LINK_MAX, JOURNALS_PER_DEVICE_MAX
 from p2pvault.protocol.bootstrap import (
     Cut,
+    CutHead,
     Fetching,
     Wanted,
     decode_cut,
@@ -53,7 +55,8 @@ class Request:
         cut: As of when.
         last: The last record that arrived, or the one to go on behind.
         assembly: Pieces of a record that is not whole yet.
-        taken_bytes: Bodies of snapshot messages that are durable here.
+        taken_bytes: Bodies of snapshot messages that are durable here, or in `assembly` while no
+            record was whole with them.
         ended: Everything has arrived.
     """
 
@@ -85,6 +88,17 @@ class Fetch:
         self._offers: dict[LinkId, tuple[Link, Cut]] = {}
         self._adopting = False
         self._unsettled = pipeline.durable.fetching is not None
+        self._patience = Patience()
+
+    @property
+    def wake_at(self) -> float:
+        """Monotonic time at which to call `wake`."""
+        return self._patience.ends_at
+
+    @property
+    def is_stranded(self) -> bool:
+        """Whether peers get nothing because of records that nobody is handing out any more."""
+        return self._request is None and not self._adopting and self._holds_back()
 
     @property
     def source(self) -> DeviceId | None:
@@ -93,25 +107,27 @@ class Fetch:
 
     # What peers say ----------------------------------------------------------------------
 
-    def heard_behind(self, link: Link, body: bytes) -> list[Effect]:
+    def heard_behind(self, now: Instant, link: Link, body: bytes) -> list[Effect]:
         """Take in what a peer holds and does not keep; ask for it, unless another one was asked.
 
         Raises:
             RemoteProtocolError, UnknownDevice, RevokedDevice: It is no cut of this vault.
         """
         cut = decode_cut(body)
+        _check_said(cut, link)
         self._check(cut)
         link.cuts += 1
         if link.cuts > CUTS_PER_LINK_MAX:
             raise UnexpectedMessage("a peer that says again and again what it does not keep")
-        if self._contests(cut):
-            # Adopted, it would bury our branch. Once that is mended the link begins anew.
+        if self._contests(cut) or any(self._leads(each) for each in cut):
+            # Adopted, it would bury our branch, or have us write on behind numbers that we never
+            # wrote. Once that is mended the link begins anew.
             return []
         self._offers[link.id] = link, cut
         if self._request is not None and self._request.link is link and not self._adopting:
             # It cannot supply what it was asked for.
             return self._ask(link, cut, None)
-        return self._ask_next()
+        return self._ask_next(now)
 
     def heard_snapshots(self, link: Link, body: bytes) -> SnapshotsJob | list[Effect]:
         """Read records that were asked for, and count them until they are durable.
@@ -152,12 +168,12 @@ class Fetch:
         request.ended = True
         return self._adopt_if_complete()
 
-    def lost(self, link: LinkId) -> list[Effect]:
+    def lost(self, now: Instant, link: LinkId) -> list[Effect]:
         """Take note that a link is gone; go on with another peer, if one offered."""
         self._offers.pop(link, None)
         if self._request is not None and self._request.link.id == link:
             self._request = None
-        return self._ask_next()
+        return self._ask_next(now)
 
     def _current(self, link: Link) -> Request | None:
         """Return the request that a link answers; None where it was overtaken by entries."""
@@ -201,7 +217,7 @@ class Fetch:
         fetching = self._pipeline.durable.fetching
         if request.last is not None and fetching != Fetching(request.cut, request.last):
             return []
-        return self._adopt(request.cut)
+        return self._adopt(request.cut, self._adopted)
 
     def _adopt_if_reached(self) -> list[Effect]:
         """Be done with a cut whose entries came from somewhere else in the meantime."""
@@ -209,20 +225,21 @@ class Fetch:
         assert content.fetching is not None, "there is a cut to be done with"
         if self._adopting or not _reached(content, content.fetching.cut):
             return []
-        return self._adopt(content.fetching.cut)
+        return self._adopt(content.fetching.cut, self._adopted)
 
-    def _adopt(self, cut: Cut) -> list[Effect]:
+    def _adopt(self, cut: Cut, then: Callable[[Instant], list[Effect]]) -> list[Effect]:
         self._adopting = True
+        adopted = [each for each in cut if not self._leads(each)]
         meta: dict[str, bytes | None] = {
-            JOURNAL_OWNER + each.author.hex(): each.device for each in cut
+            JOURNAL_OWNER + each.author.hex(): each.device for each in adopted
         }
-        batch = Batch(adopted=tuple(each.head for each in cut), meta={**meta, FETCHING: None})
-        return self._save(batch, self._adopted)
+        batch = Batch(adopted=tuple(each.head for each in adopted), meta={**meta, FETCHING: None})
+        return self._save(batch, then)
 
     def _adopted(self, now: Instant) -> list[Effect]:
         self._adopting, self._request, self._unsettled = False, None, False
         report = Report("info", "snapshots_fetched", {"records": self._pipeline.durable.records})
-        return [report, StatusChanged(), *self._restate(now), *self._ask_next()]
+        return [report, StatusChanged(), *self._restate(now), *self._ask_next(now)]
 
     def _restate(self, now: Instant) -> list[Effect]:
         """Say anew on every link what this device holds, since that is not what it was."""
@@ -231,7 +248,7 @@ class Fetch:
 
     # Asking ------------------------------------------------------------------------------
 
-    def _ask_next(self) -> list[Effect]:
+    def _ask_next(self, now: Instant) -> list[Effect]:
         content = self._pipeline.durable
         self._offers = {
             link: offer for link, offer in self._offers.items() if not _reached(content, offer[1])
@@ -239,7 +256,7 @@ class Fetch:
         if self._request is not None or self._adopting:
             return []
         for link, cut in self._offers.values():
-            if link.phase is Phase.UP:
+            if link.phase is Phase.UP and self._patience.trusts(now, link.device):
                 fetching = content.fetching or Fetching(cut, None)
                 return self._ask(link, fetching.cut, fetching.after)
         return []
@@ -252,6 +269,73 @@ class Fetch:
         body = encode_wanted(Wanted(0, after, cut))
         return [report, Write(link.id, link.seal(Kind.SNAPSHOTS_WANTED, body)), StatusChanged()]
 
+    # Patience ----------------------------------------------------------------------------
+
+    def arm(self, now: Instant) -> None:
+        """See whether anything came, and whether anybody waits for it."""
+        self._patience.look(now, self._mark(now))
+
+    def wake(self, now: Instant) -> list[Effect]:
+        """Leave a source that brings nothing, or a cut that has none any more, if it is time."""
+        if now.monotonic < self._patience.ends_at:
+            return []
+        self._patience.start_anew()
+        if self._request is None:
+            return self._give_up()
+        link, self._request = self._request.link, None
+        assert link.device is not None, "only members are asked"
+        self._patience.spurn(now, link.device)
+        self._offers.pop(link.id, None)
+        left = self._links.fail(now, link, UnexpectedMessage("a source that hands out nothing"))
+        return left + self._ask_next(now)
+
+    def _mark(self, now: Instant) -> Mark | None:
+        request = self._request
+        if self._adopting or not (self._holds_back() or self._has_choice(now)):
+            return None
+        if request is None:
+            return mark_of(None, 0, ended=False)
+        return mark_of(request.link.id, request.taken_bytes, ended=request.ended)
+
+    def _holds_back(self) -> bool:
+        """Tell whether a peer gets nothing from us, since it lacks some of what is fetched."""
+        upto = self._pipeline.durable.fetched
+        peers = [link.peer for link in self._links.up()] if upto else []
+        return any(
+            peer.content is not None and any(n > peer.reached(author) for author, n in upto.items())
+            for peer in peers
+        )
+
+    def _has_choice(self, now: Instant) -> bool:
+        """Tell whether somebody else offers what one peer was asked for."""
+        if self._request is None:
+            return False
+        others = [link for link, _ in self._offers.values() if link is not self._request.link]
+        return any(self._patience.trusts(now, link.device) for link in others)
+
+    def _give_up(self) -> list[Effect]:
+        """Be done with a cut that nobody hands out, so that what is written here is sent again.
+
+        Records hold changes by journals of the cut already. Those that no peer here can tell us
+        more of are adopted, or nobody would take these records from us; the others come from
+        the peers that hold them. Should the source come back, content that differs is repaired.
+        """
+        content = self._pipeline.durable
+        assert content.fetching is not None, "there is something to give up"
+        peers = [link.peer for link in self._links.up()]
+        orphans = [
+            head
+            for head in content.fetching.cut
+            if not content.reaches(head.head)
+            and not any(head.n <= peer.reached(head.author) for peer in peers)
+        ]
+        report = Report("warning", "snapshots_given_up", {"journals": len(orphans)})
+        return [report, *self._adopt(tuple(orphans), self._given_up)]
+
+    def _given_up(self, now: Instant) -> list[Effect]:
+        self._adopting, self._unsettled = False, False
+        return [StatusChanged(), *self._restate(now), *self._ask_next(now)]
+
     # Checks ------------------------------------------------------------------------------
 
     def _contests(self, cut: Cut) -> bool:
@@ -259,6 +343,13 @@ class Fetch:
         journals = self._pipeline.newest.journals
         held = ((head, journals.get(head.author)) for head in cut)
         return any(ours and ours.n == head.n and ours.hash != head.hash for head, ours in held)
+
+    def _leads(self, head: CutHead) -> bool:
+        """Tell whether a head is beyond what is held of the journal that this device writes.
+
+        Somebody who knows more of it than its author has its author draw a new one first.
+        """
+        return head.author == self._pipeline.author and not self._pipeline.newest.reaches(head.head)
 
     def _check(self, cut: Cut) -> None:
         """Insist on journals of devices of this vault, none further than they may be."""
@@ -280,6 +371,12 @@ class Fetch:
         known = {each.author for each in cut} | self._pipeline.newest.journals.keys()
         if any(not snapshot.authors <= known for _, snapshot in records):
             raise UnexpectedMessage("a snapshot by an author that the cut does not name")
+
+
+def _check_said(cut: Cut, link: Link) -> None:
+    """Insist that a peer's cut is what its HAVE said: both are its journals as they stand."""
+    if any(link.peer.journals.get(each.author) != each.head for each in cut):
+        raise UnexpectedMessage("a cut that is not what the peer said to hold")
 
 
 def _reached(content: Content, cut: Cut) -> bool:

@@ -102,7 +102,7 @@ class Supply:
         loading: The store is reading for it.
         ended: All records were sent.
         sent_bytes: Bodies of snapshot messages, in all.
-        taken_bytes: Those that are durable at the peer, as it says.
+        taken_bytes: Those that the peer says to have; pieces of one record may be in memory only.
     """
 
     cut: Cut | None = None
@@ -119,7 +119,7 @@ class Supply:
         return max(0, UNACKNOWLEDGED_BYTES_MAX - (self.sent_bytes - self.taken_bytes))
 
     def acknowledge(self, taken_bytes: int) -> None:
-        """Take note of what is durable at the peer.
+        """Take note of what the peer says to have.
 
         Raises:
             UnexpectedMessage: Less than before, or more than was sent.

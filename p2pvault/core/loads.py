@@ -19,11 +19,13 @@ class SnapshotsLoaded:
         link: The link they are for.
         after: The last record that was looked at; None when none is left.
         snapshots: Records as of the cut, by id.
+        damaged: Records that are left out, since the copies here do not load.
     """
 
     link: LinkId
     after: RecordId | None
     snapshots: Sequence[RecordSnapshot]
+    damaged: tuple[RecordId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from p2pvault.core.io import Effect, Report, Write
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link, Supply
 from p2pvault.core.loads import LoadSnapshots, SnapshotsLoaded
+from p2pvault.core.repair import report_damaged
 from p2pvault.errors import UnexpectedMessage
 from p2pvault.limits import FEED_BYTES_MAX
 from p2pvault.protocol.bootstrap import Cut, decode_wanted, encode_cut, encode_end
@@ -68,7 +69,7 @@ def go_on(link: Link, content: Content) -> list[Effect]:
 
 
 def loaded(link: Link, answer: SnapshotsLoaded, content: Content) -> list[Effect]:
-    """Send loaded records, and go on."""
+    """Send loaded records, and go on; what is damaged here is told here, and left out."""
     supply = link.supply
     if supply is None or not supply.loading:
         # It was withdrawn meanwhile, and perhaps offered again.
@@ -81,7 +82,8 @@ def loaded(link: Link, answer: SnapshotsLoaded, content: Content) -> list[Effect
         supply.ended = True
         messages.append(link.seal(Kind.SNAPSHOTS_END, encode_end()))
     link.feed.untaken_bytes += sum(map(len, messages))
-    effects: list[Effect] = [Write(link.id, message) for message in messages]
+    effects: list[Effect] = [report_damaged(record) for record in answer.damaged]
+    effects += [Write(link.id, message) for message in messages]
     return effects + go_on(link, content)
 
 

@@ -11,6 +11,10 @@ JOURNALS_PER_DEVICE_MAX: Final = 64
 """Journals that one device ever wrote in: one more after each time that its store was restored or
 copied. A machine whose files change their inode numbers at every mount would use one a mount."""
 
+JOURNAL_ENTRIES_MAX: Final = 2**63 - 2
+"""Entries of one journal, which their numbers count: the store can also be asked for the one behind
+the last, as its integers end at 2^63 - 1."""
+
 FORK_PROBES_MAX: Final = 64
 """Numbers in one question about a forked journal: three rounds for 200 000 entries."""
 
@@ -35,6 +39,16 @@ SNAPSHOTS_PER_MESSAGE_MAX: Final = 1_000
 CUTS_PER_LINK_MAX: Final = 16
 """How often a peer may say on one link what it does not keep: once, and again when it cannot go on
 from another's cut, or when its own journals were adopted anew."""
+
+FETCH_PATIENCE_S: Final = 600.0
+"""A fetch that brings nothing for so long, while peers or other offers wait, is not waited for."""
+
+FETCH_PROGRESS_BYTES: Final = 64 * KIB
+"""What counts as something: 109 bytes a second. One message of 512 KiB takes 900 a second."""
+
+FETCH_SPURN_S: Final = 1_800.0
+"""How long a source that brought nothing is not asked again: the life of a link, and three times
+the patience, so that one that does it again and again holds others back a quarter of the time."""
 
 INBOUND_BYTES_MAX: Final = 8 * MIB
 """Received entries that wait to be applied, per link: the peer's window and what was on its way."""

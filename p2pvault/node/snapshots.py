@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from p2pvault.core.loads import LoadSnapshots, SnapshotsLoaded
 from p2pvault.crdt.chunk import open_change
 from p2pvault.crdt.record import Record
-from p2pvault.limits import FEED_BYTES_MAX
+from p2pvault.errors import StoreCorrupt
+from p2pvault.limits import FEED_BYTES_MAX, INDEX_PAGE_ROWS
+from p2pvault.node.inquiring import is_sound, read_one
 from p2pvault.protocol.journal import decode_entry
 from p2pvault.protocol.snapshot import RecordSnapshot
 from p2pvault.store.port import Reader
@@ -18,23 +20,51 @@ from p2pvault.types import AuthorId, ChangeHash, RecordId, StoredEntry, StoredRe
 _ANYONE = AuthorId(bytes(16))
 """An actor for records that nothing is written into."""
 
+Found = tuple[RecordId, StoredRecord | None]
+"""A record in the order of ids; None where its pages are damaged."""
+
 
 def load_snapshots(reader: Reader, vault: VaultId, load: LoadSnapshots) -> SnapshotsLoaded:
     """Answer the core's question for records as of a cut.
 
-    Raises:
-        CrdtError: A record that was changed behind the cut is damaged.
+    A damaged one is left out: whoever gets it would refuse it, and could get no other from us.
     """
     # In this order: a change that shows in a record shows in the log, too.
-    records = reader.records_behind(load.after, load.bytes_max)
+    found = _records_behind(reader, load)
     later = _changes_behind(reader, vault, load)
-    snapshots = [_as_of(record, later.get(record.row.id, set())) for record in records]
-    after = records[-1].row.id if records else None
-    return SnapshotsLoaded(load.link, after, [each for each in snapshots if each is not None])
+    snapshots: list[RecordSnapshot] = []
+    damaged: list[RecordId] = []
+    for record, stored in found:
+        if stored is None or not is_sound(stored):
+            damaged.append(record)
+        elif (snapshot := _as_of(stored, later.get(record, set()))) is not None:
+            snapshots.append(snapshot)
+    after = found[-1][0] if found else None
+    return SnapshotsLoaded(load.link, after, snapshots, tuple(damaged))
+
+
+def _records_behind(reader: Reader, load: LoadSnapshots) -> list[Found]:
+    """Return the next records; one by one where a page is damaged, so that only its record is."""
+    try:
+        records = reader.records_behind(load.after, load.bytes_max)
+    except StoreCorrupt:
+        return list(_one_by_one(reader, load))
+    return [(record.row.id, record) for record in records]
+
+
+def _one_by_one(reader: Reader, load: LoadSnapshots) -> Iterator[Found]:
+    lower = b"" if load.after is None else load.after + b"\x00"
+    size = 0
+    for row in reader.index(lower, None, INDEX_PAGE_ROWS):
+        for stored in read_one(reader, row.id):
+            yield row.id, stored
+            size += 0 if stored is None else sum(map(len, stored.chunks))
+        if size >= load.bytes_max:
+            return
 
 
 def _as_of(record: StoredRecord, later: set[ChangeHash]) -> RecordSnapshot | None:
-    """Return a record without some changes; None when nothing is left, or nothing was there."""
+    """Return a sound record without some changes; None when nothing is left."""
     row, data = record.row, b"".join(record.chunks)
     heads = row.heads
     if later:

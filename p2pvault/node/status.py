@@ -119,7 +119,22 @@ def problems(device: Device) -> list[Problem]:
     apart = [peer for peer in others if book[peer].verdict is Verdict.CONTRADICTION]
     found += [_contradiction(device, peer) for peer in apart]
     found += [_repaired(device, peer) for peer in others if book[peer].repaired]
+    found += _stranded(device)
     return [*found, *_twins(device), *_renewal(device), *_quarantined(device)]
+
+
+def _stranded(device: Device) -> list[Problem]:
+    if not device.fetch.is_stranded:
+        return []
+    return [
+        Problem(
+            "fetch_stranded",
+            "records were being fetched from a device that is gone; until they are here, what is "
+            "written here reaches only devices that hold them already",
+            "Link that device again. Without it, this device goes on in ten minutes, and gets "
+            "the rest when it comes back.",
+        )
+    ]
 
 
 def _quarantined(device: Device) -> list[Problem]:

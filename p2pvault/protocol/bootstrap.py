@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from p2pvault.errors import MalformedMessage
-from p2pvault.limits import INTEGER_MAX, JOURNALS_MAX
+from p2pvault.limits import INTEGER_MAX, JOURNAL_ENTRIES_MAX, JOURNALS_MAX
 from p2pvault.types import AuthorId, DeviceId, EntryHash, JournalHead, RecordId
 from p2pvault.wire.codec import pack, unpack
 from p2pvault.wire.shape import binary, exactly, sequence, structure, to_tree, unsigned
@@ -50,7 +50,8 @@ class Wanted:
     """A SNAPSHOTS_WANTED message.
 
     Attributes:
-        taken: How many bytes of snapshot messages are durable since that was asked for.
+        taken: How many bytes of snapshot messages are durable since that was asked for, or are
+            pieces of a record that is not whole yet, which would not fit the window otherwise.
         after: The last record that is there already, or None.
         cut: As of when the records are wanted.
     """
@@ -81,7 +82,8 @@ class _Wanted:
 
 
 _cut_shape = sequence(
-    structure(CutHead, exactly(16), exactly(32), unsigned(INTEGER_MAX), exactly(32)), JOURNALS_MAX
+    structure(CutHead, exactly(16), exactly(32), unsigned(JOURNAL_ENTRIES_MAX), exactly(32)),
+    JOURNALS_MAX,
 )
 _read_wanted = structure(_Wanted, unsigned(INTEGER_MAX), binary(_ID_BYTES), _cut_shape)
 

@@ -27,6 +27,7 @@ from p2pvault.limits import (
     ENTRY_CHANGES_MAX,
     ENTRY_WORK_MAX,
     INTEGER_MAX,
+    JOURNAL_ENTRIES_MAX,
     MEMBERSHIP_HEADS_MAX,
 )
 from p2pvault.types import (
@@ -152,7 +153,7 @@ _read_body = structure(
     exactly(32),
     exactly(32),
     exactly(16),
-    unsigned(INTEGER_MAX),
+    unsigned(JOURNAL_ENTRIES_MAX),
     exactly(32),
     sequence(exactly(32), MEMBERSHIP_HEADS_MAX),
     signed,

@@ -28,6 +28,7 @@ from p2pvault.limits import (
     ENTRY_BYTES_MAX,
     ENTRY_CHANGES_MAX,
     INTEGER_MAX,
+    JOURNAL_ENTRIES_MAX,
     JOURNALS_MAX,
     UNACKNOWLEDGED_BYTES_MAX,
 )
@@ -52,7 +53,10 @@ class Have:
 
 _read_have = structure(
     Have,
-    sequence(structure(JournalHead, exactly(16), unsigned(INTEGER_MAX), exactly(32)), JOURNALS_MAX),
+    sequence(
+        structure(JournalHead, exactly(16), unsigned(JOURNAL_ENTRIES_MAX), exactly(32)),
+        JOURNALS_MAX,
+    ),
     exactly(32),
 )
 _read_refused = sequence(pair(exactly(16), unsigned(INTEGER_MAX)), JOURNALS_MAX)

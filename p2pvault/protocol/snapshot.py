@@ -137,16 +137,19 @@ class Assembly:
     Attributes:
         pending: The first piece of the record that is not whole yet, if there is one.
         parts: Its pieces so far; at most SNAPSHOT_BYTES_MAX.
+        missing: Bytes that it lacks still.
     """
 
     pending: _Piece | None = None
     parts: list[bytes] = field(default_factory=list)
+    missing: int = 0
 
     def take(self, body: bytes) -> list[RecordSnapshot]:
         """Read a message; return the snapshots that it completes.
 
         Raises:
-            MalformedMessage, LimitExceeded: No such message, or above a bound.
+            MalformedMessage, LimitExceeded: No such message, above a bound, or in smaller pieces
+                than a snapshot has.
             UnexpectedMessage: Another record before one was whole.
         """
         pieces = _read_pieces(unpack(body))
@@ -155,7 +158,9 @@ class Assembly:
         return [whole for piece in pieces if (whole := self._add(piece)) is not None]
 
     def _add(self, piece: _Piece) -> RecordSnapshot | None:
-        first = self.pending = self.pending or piece
+        if self.pending is None:
+            self.pending, self.missing = piece, piece.size
+        first = self.pending
         if (piece.record, piece.heads, piece.size) != (first.record, first.heads, first.size):
             raise UnexpectedMessage("a snapshot that begins inside another")
         if not piece.data or not piece.heads:
@@ -163,10 +168,12 @@ class Assembly:
         if list(piece.heads) != sorted(set(piece.heads)):
             raise MalformedMessage("heads that are not sorted, or that name one twice")
         self.parts.append(piece.data)
-        missing = piece.size - sum(map(len, self.parts))
-        if missing < 0:
+        self.missing -= len(piece.data)
+        if self.missing < 0:
             raise LimitExceeded("more of a snapshot than it says to have")
-        if missing:
+        if self.missing and len(piece.data) < SNAPSHOT_PIECE_BYTES_MAX:
+            raise MalformedMessage("a piece that is smaller than it has to be")
+        if self.missing:
             return None
         whole = RecordSnapshot(first.record, first.heads, b"".join(self.parts))
         self.pending, self.parts = None, []

@@ -1,6 +1,7 @@
 """What a member may say about snapshots and must not: its link ends, and nothing else does."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,13 @@ from p2pvault.core.asks import RevokeRequested
 from p2pvault.core.io import Write
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link, Supply
-from p2pvault.limits import CUTS_PER_LINK_MAX, INBOUND_BYTES_MAX, JOURNALS_PER_DEVICE_MAX, KIB
+from p2pvault.limits import (
+    CUTS_PER_LINK_MAX,
+    INBOUND_BYTES_MAX,
+    JOURNAL_ENTRIES_MAX,
+    JOURNALS_PER_DEVICE_MAX,
+    KIB,
+)
 from p2pvault.protocol.bootstrap import (
     CutHead,
     Wanted,
@@ -22,6 +29,7 @@ from p2pvault.protocol.bootstrap import (
     encode_end,
     encode_wanted,
 )
+from p2pvault.protocol.reconcile import Have, Verdict, encode_have
 from p2pvault.protocol.snapshot import RecordSnapshot, encode_snapshots
 from p2pvault.types import AuthorId, EntryHash, RecordId
 
@@ -33,6 +41,15 @@ def head(party: Party, n: int = 9, by: AuthorId | None = None) -> CutHead:
 
 def behind(*heads: CutHead) -> tuple[Kind, bytes]:
     return Kind.BEHIND, encode_cut(tuple(sorted(heads, key=lambda each: each.author)))
+
+
+def have(*heads: CutHead) -> tuple[Kind, bytes]:
+    return Kind.HAVE, encode_have(Have(tuple(each.head for each in heads), digest("content")))
+
+
+def offer(*heads: CutHead) -> tuple[tuple[Kind, bytes], ...]:
+    """Return what a device says that holds these heads and keeps none of the entries."""
+    return have(*heads), behind(*heads)
 
 
 def snapshots(*records: RecordSnapshot) -> tuple[Kind, bytes]:
@@ -51,7 +68,7 @@ def asked() -> tuple[World, Party, Party, Link]:
     world, (ada, bob) = world_of(2)
     world.put(ada, "notes/one", n=1)
     link_of(ada, bob).supply = Supply(withdrawn=True)
-    link = say(world, ada, bob, behind(head(ada)))
+    link = say(world, ada, bob, *offer(head(ada)))
     world.run()
     assert link.source
     assert not is_gone(link)
@@ -158,7 +175,7 @@ def test_a_record_by_an_author_that_the_cut_does_not_name_ends_the_link() -> Non
 def test_a_cut_that_cannot_be_is_refused(cut: Callable) -> None:
     world, (ada, bob) = world_of(2)
     world.put(ada, "notes/one", n=1)
-    link = say(world, ada, bob, behind(*cut(ada, bob)))
+    link = say(world, ada, bob, *offer(*cut(ada, bob)))
     world.run()
     assert is_gone(link)
     assert bob.reported("link_failed")
@@ -171,7 +188,7 @@ def test_a_cut_of_what_a_removed_device_wrote_too_late_is_refused() -> None:
     world.ask(ada, lambda request: RevokeRequested(request, "cyd"))
     world.pass_time(5)
     late = head(cyd, n=2, by=cyd.device.pipeline.author)
-    link = say(world, ada, bob, behind(late))
+    link = say(world, ada, bob, *offer(late))
     world.run()
     assert is_gone(link)
     assert [r.fields["reason"] for r in bob.reported("link_failed")] == ["revoked_device"]
@@ -180,10 +197,10 @@ def test_a_cut_of_what_a_removed_device_wrote_too_late_is_refused() -> None:
 def test_a_peer_cannot_say_for_ever_what_it_does_not_keep() -> None:
     world, ada, bob, link = asked()
     for n in range(CUTS_PER_LINK_MAX - 1):
-        say(world, ada, bob, behind(head(ada, n=n + 1)))
+        say(world, ada, bob, *offer(head(ada, n=n + 10)))
         world.run()
         assert not is_gone(link)
-    say(world, ada, bob, behind(head(ada, n=99)))
+    say(world, ada, bob, *offer(head(ada, n=99)))
     world.run()
     assert is_gone(link)
     assert bob.reported("link_failed")
@@ -204,7 +221,7 @@ def test_who_offered_too_and_whose_link_has_failed_is_not_asked_next() -> None:
     world.put(ada, "notes/one", n=1)
     for liar in (ada, cyd):
         link_of(liar, bob).supply = Supply(withdrawn=True)
-        say(world, liar, bob, behind(head(ada)))
+        say(world, liar, bob, *offer(head(ada)))
         world.run()
     assert bob.device.fetch.source == ada.id
     link = say(world, cyd, bob, (Kind.SNAPSHOTS, b"garbage"))
@@ -224,7 +241,9 @@ def test_a_cut_with_another_branch_of_a_journal_than_ours_is_not_asked_for() -> 
     world, (ada, bob) = world_of(2)
     world.put(ada, "notes/one", n=1)
     bob.trace.clear()
-    link = say(world, ada, bob, behind(head(ada), head(ada, 1, ada.device.pipeline.author)))
+    heads = [head(ada), head(ada, 1, ada.device.pipeline.author)]
+    link_of(bob, ada).peer.journals |= {each.author: each.head for each in heads}
+    link = say(world, ada, bob, behind(*heads))
     world.run()
     assert only(Write, bob.trace) == []
     assert not link.source
@@ -281,7 +300,7 @@ def test_more_records_than_may_be_under_way_end_the_link() -> None:
     world, (ada, bob) = world_of(2)
     world.put(ada, "large/one", blob=seeded(1)(240 * KIB))
     link_of(ada, bob).supply = Supply(withdrawn=True)
-    link = say(world, ada, bob, behind(head(ada), *ada.device.pipeline.durable.cut))
+    link = say(world, ada, bob, *offer(head(ada), *ada.device.pipeline.durable.cut))
     world.run()
     good = held(ada, "large/one")
     count = INBOUND_BYTES_MAX // len(good.data) + 1
@@ -301,3 +320,89 @@ def test_what_arrives_behind_a_fetch_that_entries_have_overtaken_does_nothing() 
     world.run()
     assert not is_gone(link)
     assert world.values(bob) == world.values(ada)
+
+
+def three() -> tuple[World, Party, Party, Party]:
+    """Return a world of three equal devices; bob's own stays silent from here on."""
+    world, (ada, bob, cyd) = world_of(3)
+    for party in (ada, bob, cyd):
+        world.put(party, f"notes/{party.name}", n=1)
+    world.pass_time(20)
+    bob.device.handle = lambda now, given: []
+    return world, ada, bob, cyd
+
+
+def lead(party: Party, victim: Party, by: int) -> list[CutHead]:
+    """Return all heads of a party, one of them so much further: the journal of a victim."""
+    own = victim.device.pipeline.author
+    return [
+        replace(each, n=each.n + by, hash=EntryHash(digest("lead"))) if each.author == own else each
+        for each in party.device.pipeline.durable.cut
+    ]
+
+
+def check_writes(world: World, ada: Party, cyd: Party) -> None:
+    """Check that one device still writes, and that another one that is honest gets all of it."""
+    world.put(ada, "notes/after", n=1)
+    world.put(cyd, "notes/too", n=1)
+    world.pass_time(120)
+    assert ada.verdict(cyd) is cyd.verdict(ada) is Verdict.EQUAL
+    assert world.value(cyd, "notes/after") == world.value(ada, "notes/too") == {"n": 1}
+    assert not cyd.reported("link_failed")
+    world.restart(ada)
+    world.pass_time(20)
+    assert world.put(ada, "notes/again", n=1)
+    world.pass_time(20)
+    assert ada.verdict(cyd) is Verdict.EQUAL
+
+
+@pytest.mark.parametrize("by", [1, 100, 2**62])
+@pytest.mark.parametrize("whose", ["ada", "bob", "cyd"])
+def test_a_cut_beyond_what_its_sender_said_to_hold_is_refused(whose: str, by: int) -> None:
+    world, ada, bob, cyd = three()
+    victim = {"ada": ada, "bob": bob, "cyd": cyd}[whose]
+    before = ada.device.pipeline.durable
+    link = say(world, bob, ada, behind(*lead(bob, victim, by)), end())
+    world.run()
+    assert is_gone(link)
+    assert ada.device.pipeline.durable.journals == before.journals
+    assert ada.device.pipeline.durable.bases == before.bases
+    world.offline(bob)
+    check_writes(world, ada, cyd)
+
+
+@pytest.mark.parametrize("whose", ["ada", "bob", "cyd"])
+def test_numbers_that_a_peer_makes_up_stop_nobody_from_writing(whose: str) -> None:
+    world, ada, bob, cyd = three()
+    victim = {"ada": ada, "bob": bob, "cyd": cyd}[whose]
+    heads = lead(bob, victim, 2**62)
+    say(world, bob, ada, *offer(*heads), end())
+    world.run()
+    head_of_own = ada.device.pipeline.durable.journals.get(ada.device.pipeline.author)
+    assert head_of_own is None or head_of_own.n < 2**62
+    world.offline(bob)
+    check_writes(world, ada, cyd)
+
+
+def test_the_journal_being_written_is_not_adopted_even_where_its_lead_drew_no_new_one() -> None:
+    world, ada, bob, cyd = three()
+    own = ada.device.pipeline.author
+    heads = lead(bob, ada, 100)
+    link = link_of(ada, bob)
+    link.peer.journals |= {each.author: each.head for each in heads}
+    say(world, bob, ada, behind(*heads), end())
+    world.run()
+    assert ada.device.pipeline.author == own
+    assert ada.device.pipeline.durable.journals[own].n < 100
+    assert not link.source
+    world.offline(bob)
+    check_writes(world, ada, cyd)
+
+
+def test_a_number_that_no_entry_can_have_ends_the_link() -> None:
+    for message in (have, behind):
+        world, ada, bob, _ = three()
+        link = say(world, bob, ada, message(head(bob, n=JOURNAL_ENTRIES_MAX + 1)))
+        world.run()
+        assert is_gone(link)
+        assert [r.fields["reason"] for r in ada.reported("link_failed")] == ["limit"]

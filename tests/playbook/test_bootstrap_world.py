@@ -389,7 +389,7 @@ def test_a_link_that_failed_is_told_and_asked_nothing_more():
     world.run()
     assert [each for each in only(Write, effects_of(bob)) if each.link == link.id] == []
     bob.device.fetch._request = None
-    assert bob.device.fetch.lost(LinkId(999)) == []
+    assert bob.device.fetch.lost(world.now, LinkId(999)) == []
     world.offline(bob)
     settle(world)
     assert_proved(world)

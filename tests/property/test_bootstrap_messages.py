@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from harness.batches import author, device, digest
 from p2pvault.errors import LimitExceeded, MalformedMessage
-from p2pvault.limits import INTEGER_MAX, JOURNALS_MAX
+from p2pvault.limits import JOURNAL_ENTRIES_MAX, JOURNALS_MAX
 from p2pvault.protocol.bootstrap import (
     CutHead,
     Fetching,
@@ -27,7 +27,7 @@ heads = st.builds(
     CutHead,
     st.integers(0, 9).map(author),
     st.integers(0, 3).map(device),
-    st.integers(1, INTEGER_MAX),
+    st.integers(1, JOURNAL_ENTRIES_MAX),
     st.binary(min_size=32, max_size=32).map(EntryHash),
 )
 cuts = st.lists(heads, min_size=1, max_size=6, unique_by=lambda each: each.author).map(

@@ -13,6 +13,7 @@ from p2pvault.errors import LimitExceeded, MalformedMessage, UnexpectedMessage
 from p2pvault.limits import (
     ENTRY_BYTES_MAX,
     ENTRY_CHANGES_MAX,
+    JOURNAL_ENTRIES_MAX,
     JOURNALS_MAX,
     MESSAGE_BYTES_MAX,
     UNACKNOWLEDGED_BYTES_MAX,
@@ -77,7 +78,7 @@ def test_entries_come_back(listed) -> None:
 
 def test_the_largest_have_fits_into_a_message() -> None:
     listed = tuple(
-        JournalHead(author(number), 2**63 - 1, EntryHash(bytes(32)))
+        JournalHead(author(number), JOURNAL_ENTRIES_MAX, EntryHash(bytes(32)))
         for number in range(JOURNALS_MAX)
     )
     body = encode_have(Have(listed, bytes(32)))

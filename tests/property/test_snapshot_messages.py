@@ -87,6 +87,8 @@ def piece(
         (piece(size=3), LimitExceeded),
         (piece(size=SNAPSHOT_BYTES_MAX + 1), LimitExceeded),
         (piece(data=bytes(SNAPSHOT_PIECE_BYTES_MAX + 1), size=1 << 20), LimitExceeded),
+        (piece(size=5), MalformedMessage),
+        (piece(data=bytes(SNAPSHOT_PIECE_BYTES_MAX - 1), size=1 << 20), MalformedMessage),
         (piece(heads=HEADS * (CHANGE_DEPENDENCIES_MAX + 1)), LimitExceeded),
         (pack([[bytes(16), list(HEADS), 1, b"x"]] * 1_001), LimitExceeded),
     ],
@@ -96,11 +98,36 @@ def test_what_breaks_a_bound_is_refused(body: bytes, error: type[RemoteProtocolE
         Assembly().take(body)
 
 
+FULL = bytes(SNAPSHOT_PIECE_BYTES_MAX)
+
+
 @pytest.mark.parametrize(
-    "second", [piece(record=2, size=9), piece(size=8), piece(heads=(b"z" * 32,), size=9)]
+    "second",
+    [
+        piece(record=2, size=1 << 20, data=FULL),
+        piece(size=1 << 21, data=FULL),
+        piece(heads=(b"z" * 32,), size=1 << 20, data=FULL),
+    ],
 )
 def test_a_snapshot_cannot_begin_inside_another(second: bytes):
     assembly = Assembly()
-    assert assembly.take(piece(size=9)) == []
+    assert assembly.take(piece(size=1 << 20, data=FULL)) == []
     with pytest.raises(UnexpectedMessage):
         assembly.take(second)
+
+
+def test_a_piece_in_the_middle_is_a_whole_one():
+    """Many small ones would cost more and more for each message."""
+    assembly = Assembly()
+    size = 2 * SNAPSHOT_PIECE_BYTES_MAX + 1
+    assert assembly.take(piece(size=size, data=FULL)) == []
+    with pytest.raises(MalformedMessage):
+        assembly.take(piece(size=size, data=FULL[1:]))
+
+
+def test_more_than_a_snapshot_says_to_have_is_refused():
+    assembly = Assembly()
+    size = SNAPSHOT_PIECE_BYTES_MAX + 1
+    assert assembly.take(piece(size=size, data=FULL)) == []
+    with pytest.raises(LimitExceeded):
+        assembly.take(piece(size=size, data=b"xy"))
