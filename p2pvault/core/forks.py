@@ -243,9 +243,10 @@ class Forks:
 
     def _answered(self, link: Link, fork: Fork) -> list[Effect]:
         talk = link.talk
-        if talk.narrowing is None or (fork.author, fork.numbers) != (
-            talk.author,
-            talk.narrowing.asked,
+        if (
+            talk.narrowing is None
+            or talk.theirs is not None
+            or (fork.author, fork.numbers) != (talk.author, talk.narrowing.asked)
         ):
             raise UnexpectedMessage("an answer about a fork that was not asked for")
         talk.theirs = fork.hashes
@@ -274,7 +275,9 @@ class Forks:
             talk.answering = False
             return [_say(link, Fork(Word.ANSWER, asked.author, asked.numbers, answer.hashes))]
         assert talk.narrowing is not None, "there is something to compare for"
-        talk.narrowing.learn(answer.hashes, talk.theirs)
+        theirs, talk.theirs = talk.theirs, None
+        assert theirs is not None, "one answer at a time"
+        talk.narrowing.learn(answer.hashes, theirs)
         return self._go_on(link, talk.narrowing, asked.author)
 
     def _go_on(self, link: Link, narrowing: Narrowing, author: AuthorId) -> list[Effect]:

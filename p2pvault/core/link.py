@@ -141,7 +141,7 @@ class Talk:
         answering: The store is looking up what the peer asked.
         author: The journal that we are asking about.
         narrowing: Our search for its last shared entry.
-        theirs: The peer's last answer.
+        theirs: The peer's last answer, while the store looks up what we hold there.
     """
 
     told: set[AuthorId] = field(default_factory=set)
@@ -150,7 +150,7 @@ class Talk:
     answering: bool = False
     author: AuthorId | None = None
     narrowing: Narrowing | None = None
-    theirs: tuple[bytes, ...] = ()
+    theirs: tuple[bytes, ...] | None = None
 
 
 @dataclass(slots=True)
