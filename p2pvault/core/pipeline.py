@@ -249,9 +249,15 @@ class Pipeline:
         if self._spoiled and self._persisting is None and self._loading is None:
             self._replicas.clear()
             self._spoiled = False
-        if self._loading is None and self._waiting is None and not self._spoiled and self._jobs:
+        if self._jobs and not self._is_busy:
             self._begin(step)
         return step
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether nothing can be begun: what a retraction erases is still there for readers."""
+        erases = self._persisting is not None and self._persisting.done.retracted is not None
+        return self._loading is not None or self._waiting is not None or self._spoiled or erases
 
     def _begin(self, step: Step) -> None:
         first = self._jobs.popleft()
