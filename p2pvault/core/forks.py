@@ -10,7 +10,7 @@ journal; after that its branch stands, and it tells whoever holds another one to
 gives way finds the last shared entry, and retracts what comes after it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -27,7 +27,7 @@ from p2pvault.errors import CrdtError, Refused, UnexpectedMessage, VaultError
 from p2pvault.limits import JOURNALS_PER_DEVICE_MAX
 from p2pvault.protocol.fork import Fork, Narrowing, Word, decode_fork, encode_fork
 from p2pvault.protocol.reconcile import Verdict
-from p2pvault.types import AuthorId, Batch, DeviceId, Doubt
+from p2pvault.types import AuthorId, Batch, DeviceId, Doubt, JournalHead
 
 
 @dataclass(slots=True)
@@ -128,6 +128,9 @@ class Forks:
         head = link.talk.checks.pop(author)
         if ours and ours != head.hash:
             link.peer.contested.add(author)
+        else:
+            # What we keep no more was acknowledged by all, so by this peer too.
+            self._agreed(link, head)
         if (
             link.talk.doubtful
             and not link.talk.checks
@@ -137,6 +140,11 @@ class Forks:
             self._book[link.device].unforked = True
             raise UnexpectedMessage("entries that build on what was never sent")
         return self.examine(link)
+
+    def _agreed(self, link: Link, head: JournalHead) -> None:
+        assert link.device is not None, "only members are listened to"
+        link.peer.agree(head)
+        self._book.acknowledged.heard(link.device, link.peer.agreed)
 
     def excuse(self, link: Link, job: EntriesJob, error: VaultError) -> list[Effect] | None:
         """Take note that an entry could not be taken; None where the peer is to blame.
@@ -292,14 +300,15 @@ class Forks:
         step = self._pipeline.submit(RetractJob(author, common + 1))
         return step.effects
 
-    def ended(self, author: AuthorId, *, well: bool) -> list[Effect]:
-        """Take note that a retraction is durable, or came to nothing."""
+    def ended(self, author: AuthorId, cuts: Sequence[JournalHead] = ()) -> list[Effect]:
+        """Take note that a retraction is durable, or (no cuts) came to nothing."""
         self._retracting.discard(author)
-        if well:
-            self._memory.closed.pop(author, None)
         fields = {"journal": author.hex()}
-        report = Report("warning", "fork_mended", fields)
-        return [report if well else Report("error", "fork_not_mended", fields), StatusChanged()]
+        if not cuts:
+            return [Report("error", "fork_not_mended", fields), StatusChanged()]
+        self._memory.closed.pop(author, None)
+        self._book.acknowledged.cut(cuts)
+        return [Report("warning", "fork_mended", fields), StatusChanged()]
 
 
 def _say(link: Link, fork: Fork) -> Effect:

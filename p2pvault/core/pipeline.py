@@ -61,7 +61,7 @@ from p2pvault.core.settling import Settling
 from p2pvault.core.staging import Staged, Staging
 from p2pvault.core.steps import Circumstances, Done, Failed, Step
 from p2pvault.crypto.entropy import Entropy
-from p2pvault.errors import CrdtError, LimitExceeded, VaultError
+from p2pvault.errors import CrdtError, LimitExceeded, Refused, VaultError
 from p2pvault.limits import (
     EDIT_RECORDS_MAX,
     ENTRY_CHANGES_MAX,
@@ -201,6 +201,8 @@ class Pipeline:
         if answer.entries is None:
             return self.load_failed(LimitExceeded("the branch is too long to be taken out"))
         branch = branch_of(answer.entries, job.author, job.n, self._writer.journal.vault)
+        if not any((cut.author, cut.n) == (job.author, job.n - 1) for cut in branch.cuts):
+            return self.load_failed(Refused("the beginning of the branch is not kept any more"))
         self._loading = replace(loading, branch=branch)
         return Step([LoadRecords(loading.load, branch.records, (), ())])
 
