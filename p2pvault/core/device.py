@@ -239,7 +239,8 @@ class Device:
             case Learned():
                 return self._learn(now, heard)
             case EntriesJob() | SnapshotsJob():
-                return self._submit(now, paced(heard))
+                jobs = paced(heard)
+                return self.forks.arrived(heard) + self._submit(now, jobs)
             case PeerRow():
                 return self._remember(heard)
             case None:

@@ -8,7 +8,7 @@ again.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 from p2pvault.core.adoption import staged_plain
@@ -67,6 +67,7 @@ from p2pvault.limits import (
     ENTRY_CHANGES_MAX,
     ENTRY_WORK_MAX,
     FEED_BYTES_MAX,
+    JOURNALS_PER_DEVICE_MAX,
 )
 from p2pvault.protocol.journal import Writer, decode_entry
 from p2pvault.types import (
@@ -144,6 +145,21 @@ class Pipeline:
         """Number of jobs that are not staged yet."""
         return len(self._jobs) + (len(self._loading.jobs) if self._loading else 0)
 
+    def may_write(self, *, gone: Set[AuthorId] = frozenset()) -> bool:
+        """Tell whether peers take what is written next.
+
+        Args:
+            gone: Journals that lose their ends before, and are not gone on with.
+        """
+        goes_on = self.author in self._newest.journals and self.author not in gone
+        return goes_on or self.journals < JOURNALS_PER_DEVICE_MAX
+
+    @property
+    def journals(self) -> int:
+        """In how many journals this device ever wrote, as peers count."""
+        owners = self._newest.devices.values()
+        return sum(owner == self._writer.journal.device for owner in owners)
+
     def renew(self, doubt: Doubt) -> Step:
         """Write in a new journal from here on; nothing more is staged in the old one.
 
@@ -203,6 +219,8 @@ class Pipeline:
         branch = branch_of(answer.entries, job.author, job.n, self._writer.journal.vault)
         if not any((cut.author, cut.n) == (job.author, job.n - 1) for cut in branch.cuts):
             return self.load_failed(Refused("the beginning of the branch is not kept any more"))
+        if not self.may_write(gone={cut.author for cut in branch.cuts}):
+            return self.load_failed(Refused("peers do not take the journal that this would begin"))
         self._loading = replace(loading, branch=branch)
         return Step([LoadRecords(loading.load, branch.records, (), ())])
 

@@ -11,6 +11,10 @@ JOURNALS_PER_DEVICE_MAX: Final = 64
 """Journals that one device ever wrote in: one more after each time that its store was restored or
 copied. A machine whose files change their inode numbers at every mount would use one a mount."""
 
+JOURNALS_ON_WORD_MAX: Final = 32
+"""Journals beyond which a device draws another one only on proof that its store was rolled back:
+half of all, so that no peer can use up the rest by saying so, however often the device starts."""
+
 FORK_PROBES_MAX: Final = 64
 """Numbers in one question about a forked journal: three rounds for 200 000 entries."""
 
