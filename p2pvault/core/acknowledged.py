@@ -32,6 +32,10 @@ class Acknowledged:
         self._unsaved |= {(device, author): n for author, n in moved.items()}
         return bool(moved)
 
+    def reached(self, device: DeviceId, author: AuthorId) -> int:
+        """Return how far a peer is known to hold one of our journals."""
+        return self._words.get(device, {}).get(author, 0)
+
     def cut(self, cuts: Iterable[JournalHead]) -> None:
         """Take note that the ends of journals went here: whoever held those holds no others."""
         for cut in cuts:

@@ -372,7 +372,10 @@ class Forks:
             or (author, fork.numbers) != (link.talk.author, (narrowing.theirs,))
         ):
             raise UnexpectedMessage("a proof of a fork that was not asked for")
-        if not self._is_proof(narrowing, author, fork.entry):
+        is_safe = self._is_proof(narrowing, author, fork.entry) or self._is_harmless(
+            link, narrowing
+        )
+        if not is_safe:
             link.talk.narrowing = link.talk.author = None
             return self.ended(author)
         if author in self._retracting or not self._may_give_way(author):
@@ -380,6 +383,19 @@ class Forks:
             return []
         effects = self._renew(author) if author == self._pipeline.author else []
         return effects + self._retract(link, author, narrowing.common)
+
+    def _is_harmless(self, link: Link, narrowing: Narrowing) -> bool:
+        """Tell whether what would go is known to be with nobody else, so nothing appears twice.
+
+        A peer that keeps its entry no more can prove nothing, and may be right all the same.
+        """
+        author, common = link.talk.author, narrowing.common
+        assert author is not None, "it was searched in"
+        assert common is not None, "it was found"
+        others = [device for device in self._members.others if device != link.device]
+        return author != self._pipeline.author and all(
+            self._book.acknowledged.reached(device, author) <= common for device in others
+        )
 
     def _is_proof(self, narrowing: Narrowing, author: AuthorId, data: bytes) -> bool:
         """Tell whether an entry is one of ours that this store does not hold; False: who knows."""
