@@ -216,7 +216,10 @@ class Pipeline:
         assert isinstance(job, RetractJob), "only a retraction asks for a branch"
         if answer.entries is None:
             return self.load_failed(LimitExceeded("the branch is too long to be taken out"))
-        branch = branch_of(answer.entries, job.author, job.n, self._writer.journal.vault)
+        try:
+            branch = branch_of(answer.entries, job.author, job.n, self._writer.journal.vault)
+        except VaultError as error:
+            return self.load_failed(error)
         if not any((cut.author, cut.n) == (job.author, job.n - 1) for cut in branch.cuts):
             return self.load_failed(Refused("the beginning of the branch is not kept any more"))
         if not self.may_write(gone={cut.author for cut in branch.cuts}):

@@ -1,7 +1,10 @@
 """What a peer says to hold counts for nothing while it may be of another branch."""
 
+import pytest
+
 from harness.pairs import link_of, link_up, world_of
 from harness.proofs import assert_proved
+from p2pvault.core import retraction
 from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import Batch
 
@@ -112,3 +115,25 @@ def test_a_branch_whose_beginning_is_not_kept_stays_contested_and_the_links_stay
     assert not ada.reported("fork_mended")
     assert len(ada.reported("link_up")) - before <= 4
     assert ada.verdict(bob) is bob.verdict(ada) is Verdict.CONTRADICTION
+
+
+@pytest.mark.parametrize("bound", ["FORK_RECORDS_MAX", "FORK_CHANGES_MAX"])
+def test_a_branch_that_is_too_much_work_stays_contested_and_is_told(monkeypatch, bound):
+    world, (ada, bob) = world_of(2)
+    copy = world.copy(ada)
+    world.put(ada, "notes/lost", text="first life")
+    world.offline(ada)
+    world.restore(ada, copy)
+    for number in range(4):
+        world.put(ada, f"notes/{number}", text="second life")
+    monkeypatch.setattr(retraction, bound, 3)
+    world.online(ada)
+    world.pass_time(300)
+    assert ada.reported("fork_not_mended")
+    assert not ada.reported("link_failed")
+    assert ada.verdict(bob) is bob.verdict(ada) is Verdict.CONTRADICTION
+    assert world.value(ada, "notes/3") == {"text": "second life"}
+    monkeypatch.undo()
+    world.restart(ada)
+    world.pass_time(120)
+    assert_proved(world)
