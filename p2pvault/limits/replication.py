@@ -25,7 +25,7 @@ FORK_CHANGES_MAX: Final = 32_768
 """Changes in them, each of which is inspected: a second or two, in one step."""
 
 FORK_RECORDS_MAX: Final = 4_096
-"""Records that are rebuilt and repeated in one step: 14 s at 3.4 ms each, measured at the lowest
+"""Records that are rebuilt and repeated in one step: about 14 s, as 2 000 took 6.9 s at the lowest
 priority of a busy machine; the daemon has 60 s before it counts as stuck."""
 
 UNACKNOWLEDGED_BYTES_MAX: Final = 4 * MIB
