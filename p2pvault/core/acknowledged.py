@@ -32,6 +32,17 @@ class Acknowledged:
         self._unsaved |= {(device, author): n for author, n in moved.items()}
         return bool(moved)
 
+    def reached(self, device: DeviceId, author: AuthorId) -> int:
+        """Return how far a peer is known to hold one of our journals."""
+        return self._words.get(device, {}).get(author, 0)
+
+    def cut(self, cuts: Iterable[JournalHead]) -> None:
+        """Take note that the ends of journals went here: whoever held those holds no others."""
+        for cut in cuts:
+            for device, words in self._words.items():
+                if words.get(cut.author, 0) > cut.n:
+                    words[cut.author] = self._unsaved[device, cut.author] = cut.n
+
     def take_unsaved(self) -> tuple[Acknowledgement, ...]:
         """Return what the store has not been told yet, once."""
         taken = tuple(Acknowledgement(*key, n) for key, n in sorted(self._unsaved.items()))

@@ -240,7 +240,8 @@ class Device:
             case Learned():
                 return self._learn(now, heard)
             case EntriesJob() | SnapshotsJob():
-                return self._submit(now, paced(heard))
+                jobs = paced(heard)
+                return self.forks.arrived(heard) + self._submit(now, jobs)
             case PeerRow():
                 return self._remember(heard)
             case None:
@@ -298,7 +299,8 @@ class Device:
             effects += self._on(now, done.link, lambda link: self._took_in(link, done))
         if done.retracted is not None:
             # What was said on links of our journals holds no more.
-            effects += self.forks.ended(done.retracted, well=True) + self.links.close_all(now)
+            effects += self.forks.ended(done.retracted, done.staged.batch.cuts)
+            effects += self.links.close_all(now)
         if done.staged.entries or done.staged.batch.fingerprints:
             effects += self._announce(now, done)
         effects += self._sweep.done(now, done, self.members.membership)
@@ -329,7 +331,7 @@ class Device:
             case EntriesJob(link=link) | SnapshotsJob(link=link):
                 return self._arrival_failed(now, link, failed)
             case RetractJob(author=author):
-                effects = self.forks.ended(author, well=False)
+                effects = self.forks.ended(author)
                 return effects + self.links.contest_anew(now, failed.error)
             case ReleaseJob() | LiftJob():
                 return self._sweep.failed(now, failed.error)

@@ -10,24 +10,26 @@ journal; after that its branch stands, and it tells whoever holds another one to
 gives way finds the last shared entry, and retracts what comes after it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Literal, assert_never
 
 from p2pvault.core.book import Book
 from p2pvault.core.content import CLOSED, FORKED
 from p2pvault.core.errands import NOTHING_LEARNED, Errand, Errands
 from p2pvault.core.io import Effect, HashesLoaded, LoadHashes, Report, StatusChanged, Write
-from p2pvault.core.jobs import EntriesJob, RetractJob
+from p2pvault.core.jobs import EntriesJob, RetractJob, entries_of
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link
 from p2pvault.core.members import Members
 from p2pvault.core.pipeline import Pipeline
+from p2pvault.core.restore import SnapshotsJob
 from p2pvault.errors import CrdtError, Refused, UnexpectedMessage, VaultError
-from p2pvault.limits import JOURNALS_PER_DEVICE_MAX
+from p2pvault.limits import JOURNALS_ON_WORD_MAX
 from p2pvault.protocol.fork import Fork, Narrowing, Word, decode_fork, encode_fork
+from p2pvault.protocol.journal import decode_entry
 from p2pvault.protocol.reconcile import Verdict
-from p2pvault.types import AuthorId, Batch, DeviceId, Doubt
+from p2pvault.types import AuthorId, Batch, DeviceId, Doubt, JournalHead
 
 
 @dataclass(slots=True)
@@ -67,6 +69,7 @@ class Forks:
         self._errands = errands
         self._memory = memory
         self._retracting: set[AuthorId] = set()
+        self._believed: dict[DeviceId, AuthorId] = {}
 
     @property
     def notice(self) -> Doubt | None:
@@ -79,14 +82,10 @@ class Forks:
         Raises:
             Refused: It would begin one journal more than a device may have.
         """
-        content = self._pipeline.newest
-        journals = content.journals_of(self._members.device)
-        if (
-            self._pipeline.author not in content.journals
-            and len(journals) >= JOURNALS_PER_DEVICE_MAX
-        ):
+        if not self._pipeline.may_write():
+            times = self._pipeline.journals
             raise Refused(
-                f"this device was restored or copied {len(journals)} times, more than peers accept",
+                f"this device was restored or copied {times} times, more than peers accept",
                 hint="Pair it anew with another --home; what is here stays readable.",
             )
 
@@ -95,6 +94,7 @@ class Forks:
     def examine(self, link: Link) -> list[Effect]:
         """Look at what a peer holds; call it whenever it has said so or sent entries."""
         durable, peer = self._pipeline.durable.journals, link.peer
+        self._note_proofs(durable)
         for author, head in peer.journals.items():
             ours = durable.get(author)
             if ours is not None and ours.n == head.n and ours.hash != head.hash:
@@ -128,6 +128,9 @@ class Forks:
         head = link.talk.checks.pop(author)
         if ours and ours != head.hash:
             link.peer.contested.add(author)
+        else:
+            # What we keep no more was acknowledged by all, so by this peer too.
+            self._agreed(link, head)
         if (
             link.talk.doubtful
             and not link.talk.checks
@@ -137,6 +140,11 @@ class Forks:
             self._book[link.device].unforked = True
             raise UnexpectedMessage("entries that build on what was never sent")
         return self.examine(link)
+
+    def _agreed(self, link: Link, head: JournalHead) -> None:
+        assert link.device is not None, "only members are listened to"
+        link.peer.agree(head)
+        self._book.acknowledged.heard(link.device, link.peer.agreed)
 
     def excuse(self, link: Link, job: EntriesJob, error: VaultError) -> list[Effect] | None:
         """Take note that an entry could not be taken; None where the peer is to blame.
@@ -158,6 +166,43 @@ class Forks:
         theirs, ours = link.peer.journals.get(author), self._pipeline.newest.journals.get(author)
         if theirs is None or theirs.n <= (0 if ours is None else ours.n):
             return []
+        return self._believe(link, author)
+
+    def _believe(self, link: Link, author: AuthorId) -> list[Effect]:
+        """Draw a new journal on a peer's mere word: once, until an entry shows that it was right.
+
+        Any member can say it, and journals are bounded. Without one, nothing is lost either: what
+        is written meanwhile may be a second branch, which is mended once it is proved.
+        """
+        assert link.device is not None, "only members are listened to"
+        if link.device in self._believed or self._pipeline.journals >= JOURNALS_ON_WORD_MAX:
+            return []
+        self._believed[link.device] = author
+        return self._renew(author)
+
+    def _note_proofs(self, durable: Mapping[AuthorId, JournalHead]) -> None:
+        """Believe again whoever said that we forgot entries, since these are here by now."""
+        self._believed = {
+            device: author
+            for device, author in self._believed.items()
+            if author not in durable or durable[author].n <= self._memory.closed.get(author, 0)
+        }
+
+    def arrived(self, job: EntriesJob | SnapshotsJob) -> list[Effect]:
+        """Draw a new journal if entries that we signed go on where ours ends: it forgot them.
+
+        Raises:
+            SealBroken: We did not.
+        """
+        author = self._pipeline.author
+        ours = self._pipeline.newest.journals.get(author)
+        n = 0 if ours is None else ours.n
+        forgotten = next(
+            (e for e in entries_of([job]) if e.author == author and e.body.n > n), None
+        )
+        if forgotten is None:
+            return []
+        forgotten.verify(self._members.keys.public.signing)
         return self._renew(author)
 
     def _renew(self, author: AuthorId) -> list[Effect]:
@@ -203,10 +248,13 @@ class Forks:
             return []
         effects: list[Effect] = []
         if author == self._pipeline.author:
-            effects = self._renew(author)
-        if self._gives_way(author):
+            effects = self._believe(link, author)
+        if self._may_give_way(author):
             return effects + self._narrow(link, author)
         return [*effects, _say(link, Fork(Word.GIVE_WAY, author))]
+
+    def _may_give_way(self, author: AuthorId) -> bool:
+        return author == self._pipeline.author or self._gives_way(author)
 
     def _gives_way(self, author: AuthorId) -> bool:
         """Tell whether what we hold of our own closed journal is still what we wrote ourselves."""
@@ -227,25 +275,38 @@ class Forks:
                 link.peer.contested.add(fork.author)
                 return self.examine(link) or self._resolve(link, fork.author)
             case Word.ASK:
-                return self._ask_store(link, fork)
+                return self._ask_store(link, fork, "answer")
             case Word.ANSWER:
                 return self._answered(link, fork)
             case Word.GIVE_WAY:
                 return self._told_to_give_way(link, fork.author)
+            case Word.PROVE:
+                return self._asked_to_prove(link, fork)
+            case Word.PROOF:
+                return self._proved(link, fork)
             case _:
                 assert_never(word)
 
-    def _ask_store(self, link: Link, fork: Fork) -> list[Effect]:
+    def _ask_store(
+        self, link: Link, fork: Fork, purpose: Literal["answer", "prove"]
+    ) -> list[Effect]:
         if link.talk.answering:
             raise UnexpectedMessage("a second question about a fork before the first was answered")
         link.talk.answering = True
-        return [LoadHashes(link.id, fork.author, fork.numbers, "answer")]
+        return [LoadHashes(link.id, fork.author, fork.numbers, purpose)]
+
+    def _asked_to_prove(self, link: Link, fork: Fork) -> list[Effect]:
+        if self._owner(fork.author) != link.device or fork.author in link.talk.proved:
+            raise UnexpectedMessage("a proof of another device's journal, or a second one")
+        link.talk.proved.add(fork.author)
+        return self._ask_store(link, fork, "prove")
 
     def _answered(self, link: Link, fork: Fork) -> list[Effect]:
         talk = link.talk
-        if talk.narrowing is None or (fork.author, fork.numbers) != (
-            talk.author,
-            talk.narrowing.asked,
+        if (
+            talk.narrowing is None
+            or talk.theirs is not None
+            or (fork.author, fork.numbers) != (talk.author, talk.narrowing.asked)
         ):
             raise UnexpectedMessage("an answer about a fork that was not asked for")
         talk.theirs = fork.hashes
@@ -260,8 +321,9 @@ class Forks:
         ours = self._pipeline.newest.journals.get(author)
         theirs = link.peer.journals.get(author)
         busy = link.talk.narrowing is not None or author in self._retracting
-        if ours is None or theirs is None or busy:
+        if ours is None or theirs is None or busy or author in link.talk.searched:
             return []
+        link.talk.searched.add(author)
         link.talk.author, link.talk.narrowing = author, Narrowing(ours.n, theirs.n)
         return self._go_on(link, link.talk.narrowing, author)
 
@@ -273,30 +335,91 @@ class Forks:
         if asked.purpose == "answer":
             talk.answering = False
             return [_say(link, Fork(Word.ANSWER, asked.author, asked.numbers, answer.hashes))]
+        if asked.purpose == "prove":
+            talk.answering = False
+            return [_say(link, Fork(Word.PROOF, asked.author, asked.numbers, entry=answer.entry))]
         assert talk.narrowing is not None, "there is something to compare for"
-        talk.narrowing.learn(answer.hashes, talk.theirs)
+        theirs, talk.theirs = talk.theirs, None
+        assert theirs is not None, "one answer at a time"
+        talk.narrowing.learn(answer.hashes, theirs)
         return self._go_on(link, talk.narrowing, asked.author)
 
     def _go_on(self, link: Link, narrowing: Narrowing, author: AuthorId) -> list[Effect]:
         common = narrowing.common
         if common is None:
             return [_say(link, Fork(Word.ASK, author, narrowing.ask()))]
-        link.talk.narrowing = link.talk.author = None
         ours = self._pipeline.newest.journals.get(author)
         if ours is None or common >= ours.n:
             raise UnexpectedMessage("a fork in a journal that is the same on both sides")
+        if self._owner(author) == self._members.device:
+            # Others may say anything about it; only what we signed ourselves proves it.
+            narrowing.asked = ()
+            return [_say(link, Fork(Word.PROVE, author, (narrowing.theirs,)))]
+        return self._retract(link, author, common)
+
+    def _retract(self, link: Link, author: AuthorId, common: int) -> list[Effect]:
+        link.talk.narrowing = link.talk.author = None
         self._retracting.add(author)
         step = self._pipeline.submit(RetractJob(author, common + 1))
         return step.effects
 
-    def ended(self, author: AuthorId, *, well: bool) -> list[Effect]:
-        """Take note that a retraction is durable, or came to nothing."""
+    def _proved(self, link: Link, fork: Fork) -> list[Effect]:
+        """Give way, now that the peer has shown that we wrote another branch ourselves."""
+        narrowing, author = link.talk.narrowing, fork.author
+        if (
+            narrowing is None
+            or narrowing.common is None
+            or (author, fork.numbers) != (link.talk.author, (narrowing.theirs,))
+        ):
+            raise UnexpectedMessage("a proof of a fork that was not asked for")
+        is_safe = self._is_proof(narrowing, author, fork.entry) or self._is_harmless(
+            link, narrowing
+        )
+        if not is_safe:
+            link.talk.narrowing = link.talk.author = None
+            return self.ended(author)
+        if author in self._retracting or not self._may_give_way(author):
+            link.talk.narrowing = link.talk.author = None
+            return []
+        effects = self._renew(author) if author == self._pipeline.author else []
+        return effects + self._retract(link, author, narrowing.common)
+
+    def _is_harmless(self, link: Link, narrowing: Narrowing) -> bool:
+        """Tell whether what would go is known to be with nobody else, so nothing appears twice.
+
+        A peer that keeps its entry no more can prove nothing, and may be right all the same.
+        """
+        author, common = link.talk.author, narrowing.common
+        assert author is not None, "it was searched in"
+        assert common is not None, "it was found"
+        others = [device for device in self._members.others if device != link.device]
+        return author != self._pipeline.author and all(
+            self._book.acknowledged.reached(device, author) <= common for device in others
+        )
+
+    def _is_proof(self, narrowing: Narrowing, author: AuthorId, data: bytes) -> bool:
+        """Tell whether an entry is one of ours that this store does not hold; False: who knows."""
+        ours = self._pipeline.newest.journals[author]
+        kept = narrowing.theirs > ours.n or narrowing.ours_there
+        if not data or not kept:
+            return False
+        entry = decode_entry(data, self._members.vault)
+        if (entry.author, entry.body.n) != (author, narrowing.theirs):
+            raise UnexpectedMessage("another entry than the one that was to be proved")
+        entry.verify(self._members.keys.public.signing)
+        if narrowing.theirs <= ours.n and entry.hash == narrowing.ours_there:
+            raise UnexpectedMessage("a fork in a journal that is the same on both sides")
+        return True
+
+    def ended(self, author: AuthorId, cuts: Sequence[JournalHead] = ()) -> list[Effect]:
+        """Take note that a retraction is durable, or (no cuts) came to nothing."""
         self._retracting.discard(author)
-        if well:
-            self._memory.closed.pop(author, None)
         fields = {"journal": author.hex()}
-        report = Report("warning", "fork_mended", fields)
-        return [report if well else Report("error", "fork_not_mended", fields), StatusChanged()]
+        if not cuts:
+            return [Report("error", "fork_not_mended", fields), StatusChanged()]
+        self._memory.closed.pop(author, None)
+        self._book.acknowledged.cut(cuts)
+        return [Report("warning", "fork_mended", fields), StatusChanged()]
 
 
 def _say(link: Link, fork: Fork) -> Effect:

@@ -115,10 +115,17 @@ class EntriesLoaded:
 
 @dataclass(frozen=True, slots=True)
 class HashesLoaded:
-    """The answer to LoadHashes: one for each number, empty for an entry that is not held."""
+    """The answer to LoadHashes: one for each number, empty for an entry that is not held.
+
+    Attributes:
+        asked: The question.
+        hashes: In the order of its numbers.
+        entry: The one entry that proves something, as it travels; empty where it is not kept.
+    """
 
     asked: "LoadHashes"
     hashes: tuple[bytes, ...]
+    entry: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,13 +314,14 @@ class LoadHashes:
         link: The link that it is about.
         author: The journal.
         numbers: Which entries.
-        purpose: To check a peer's word, to answer its question, or to compare with its answer.
+        purpose: To check a peer's word, to answer its question, to compare with its answer, or
+            to prove one entry, which is read too.
     """
 
     link: LinkId
     author: AuthorId
     numbers: tuple[int, ...]
-    purpose: Literal["check", "answer", "compare"]
+    purpose: Literal["check", "answer", "compare", "prove"]
 
 
 @dataclass(frozen=True, slots=True)

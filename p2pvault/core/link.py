@@ -139,18 +139,22 @@ class Talk:
             we hold there; None before its first word.
         doubtful: Journals with entries that build on what is not here, which a check may explain.
         answering: The store is looking up what the peer asked.
+        proved: Journals of the peer's own of which it was shown an entry.
+        searched: Journals that we looked through for the last shared entry, once a link.
         author: The journal that we are asking about.
         narrowing: Our search for its last shared entry.
-        theirs: The peer's last answer.
+        theirs: The peer's last answer, while the store looks up what we hold there.
     """
 
     told: set[AuthorId] = field(default_factory=set)
     checks: dict[AuthorId, JournalHead] | None = None
     doubtful: set[AuthorId] = field(default_factory=set)
     answering: bool = False
+    proved: set[AuthorId] = field(default_factory=set)
+    searched: set[AuthorId] = field(default_factory=set)
     author: AuthorId | None = None
     narrowing: Narrowing | None = None
-    theirs: tuple[bytes, ...] = ()
+    theirs: tuple[bytes, ...] | None = None
 
 
 @dataclass(slots=True)

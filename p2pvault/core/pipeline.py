@@ -8,7 +8,7 @@ again.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 
 from p2pvault.core.adoption import staged_plain
@@ -61,12 +61,13 @@ from p2pvault.core.settling import Settling
 from p2pvault.core.staging import Staged, Staging
 from p2pvault.core.steps import Circumstances, Done, Failed, Step
 from p2pvault.crypto.entropy import Entropy
-from p2pvault.errors import CrdtError, LimitExceeded, VaultError
+from p2pvault.errors import CrdtError, LimitExceeded, Refused, VaultError
 from p2pvault.limits import (
     EDIT_RECORDS_MAX,
     ENTRY_CHANGES_MAX,
     ENTRY_WORK_MAX,
     FEED_BYTES_MAX,
+    JOURNALS_PER_DEVICE_MAX,
 )
 from p2pvault.protocol.journal import Writer, decode_entry
 from p2pvault.types import (
@@ -144,6 +145,21 @@ class Pipeline:
         """Number of jobs that are not staged yet."""
         return len(self._jobs) + (len(self._loading.jobs) if self._loading else 0)
 
+    def may_write(self, *, gone: Set[AuthorId] = frozenset()) -> bool:
+        """Tell whether peers take what is written next.
+
+        Args:
+            gone: Journals that lose their ends before, and are not gone on with.
+        """
+        goes_on = self.author in self._newest.journals and self.author not in gone
+        return goes_on or self.journals < JOURNALS_PER_DEVICE_MAX
+
+    @property
+    def journals(self) -> int:
+        """In how many journals this device ever wrote, as peers count."""
+        owners = self._newest.devices.values()
+        return sum(owner == self._writer.journal.device for owner in owners)
+
     def renew(self, doubt: Doubt) -> Step:
         """Write in a new journal from here on; nothing more is staged in the old one.
 
@@ -200,7 +216,14 @@ class Pipeline:
         assert isinstance(job, RetractJob), "only a retraction asks for a branch"
         if answer.entries is None:
             return self.load_failed(LimitExceeded("the branch is too long to be taken out"))
-        branch = branch_of(answer.entries, job.author, job.n, self._writer.journal.vault)
+        try:
+            branch = branch_of(answer.entries, job.author, job.n, self._writer.journal.vault)
+        except VaultError as error:
+            return self.load_failed(error)
+        if not any((cut.author, cut.n) == (job.author, job.n - 1) for cut in branch.cuts):
+            return self.load_failed(Refused("the beginning of the branch is not kept any more"))
+        if not self.may_write(gone={cut.author for cut in branch.cuts}):
+            return self.load_failed(Refused("peers do not take the journal that this would begin"))
         self._loading = replace(loading, branch=branch)
         return Step([LoadRecords(loading.load, branch.records, (), ())])
 
@@ -249,9 +272,15 @@ class Pipeline:
         if self._spoiled and self._persisting is None and self._loading is None:
             self._replicas.clear()
             self._spoiled = False
-        if self._loading is None and self._waiting is None and not self._spoiled and self._jobs:
+        if self._jobs and not self._is_busy:
             self._begin(step)
         return step
+
+    @property
+    def _is_busy(self) -> bool:
+        """Whether nothing can be begun: what a retraction erases is still there for readers."""
+        erases = self._persisting is not None and self._persisting.done.retracted is not None
+        return self._loading is not None or self._waiting is not None or self._spoiled or erases
 
     def _begin(self, step: Step) -> None:
         first = self._jobs.popleft()

@@ -29,7 +29,7 @@ from p2pvault.protocol.reconcile import (
     encode_refused,
     first_missing,
 )
-from p2pvault.types import AuthorId, Instant, JournalHead, StoredEntry, VaultId
+from p2pvault.types import AuthorId, DeviceId, Instant, JournalHead, StoredEntry, VaultId
 
 
 class Replication:
@@ -66,7 +66,6 @@ class Replication:
         assert link.device is not None, "only members are listened to"
         link.peer.heard(decode_have(body))
         self._book[link.device].heard(now)
-        self._book.acknowledged.heard(link.device, _shared(link.peer, content))
         effects = self._compare(now, link, content)
         return effects + self.feed(link, content)
 
@@ -160,6 +159,7 @@ class Replication:
         assert link.device is not None, "only members are compared with"
         standing = self._book[link.device]
         standing.journals = link.peer.journals
+        self._acknowledge(link, link.device, content)
         before, standing.verdict = (
             standing.verdict,
             link.peer.compare(content.journals, content.digest),
@@ -168,22 +168,14 @@ class Replication:
             standing.proved_at = now.monotonic
         return _news(standing, before) + self._repair.consider(link, content)
 
-
-def _shared(peer: Peer, content: Content) -> dict[AuthorId, JournalHead]:
-    """Return how far a peer holds our journals; another branch says nothing about ours.
-
-    What it says of journals that are not here decides nothing, and could be any number of them.
-    """
-    ours = content.journals
-    return {
-        author: head
-        for author, head in peer.journals.items()
-        if author not in peer.contested and author in ours and not _contradicts(head, ours[author])
-    }
-
-
-def _contradicts(theirs: JournalHead, ours: JournalHead) -> bool:
-    return ours.n == theirs.n and ours.hash != theirs.hash
+    def _acknowledge(self, link: Link, device: DeviceId, content: Content) -> None:
+        """Count what a peer holds just as we do; another branch says nothing about ours."""
+        if link.peer.content is None:
+            return
+        for author, head in link.peer.journals.items():
+            if content.journals.get(author) == head:
+                link.peer.agree(head)
+        self._book.acknowledged.heard(device, link.peer.agreed)
 
 
 def _reaches(peer: Peer, upto: Mapping[AuthorId, int]) -> bool:

@@ -17,6 +17,8 @@ from p2pvault.core.lookup import Lookup
 from p2pvault.core.replica import Replica
 from p2pvault.core.staging import Staging
 from p2pvault.crdt.prefilter import inspect
+from p2pvault.errors import LimitExceeded
+from p2pvault.limits import FORK_CHANGES_MAX, FORK_RECORDS_MAX
 from p2pvault.protocol.journal import decode_entry
 from p2pvault.types import (
     AuthorId,
@@ -52,12 +54,19 @@ def branch_of(entries: Iterable[StoredEntry], author: AuthorId, n: int, vault: V
         author: The journal.
         n: The number of the branch's first entry.
         vault: The vault, to read entries with.
+
+    Raises:
+        LimitExceeded: It is more work than one step may be.
     """
+    inspected = 0
     cuts: dict[AuthorId, JournalHead] = {}
     gone: set[ChangeHash] = set()
     records: dict[RecordId, None] = {}
     for stored in entries:
         body = decode_entry(stored.data, vault).body
+        inspected += len(body.changes)
+        if inspected > FORK_CHANGES_MAX:
+            raise LimitExceeded(f"a branch with more than {FORK_CHANGES_MAX} changes behind it")
         changes = [inspect(chunk) for _, chunk in body.changes]
         goes = stored.author in cuts or (stored.author == author and stored.n >= n)
         # Arrival is a causal order, so one look at each entry is enough.
@@ -66,6 +75,8 @@ def branch_of(entries: Iterable[StoredEntry], author: AuthorId, n: int, vault: V
         cuts.setdefault(stored.author, JournalHead(stored.author, body.n - 1, body.previous))
         gone.update(change.hash for change in changes)
         records |= dict.fromkeys(record for record, _ in body.changes)
+        if len(records) > FORK_RECORDS_MAX:
+            raise LimitExceeded(f"a branch in more than {FORK_RECORDS_MAX} records")
     return Branch(tuple(cuts.values()), gone, tuple(records))
 
 
@@ -100,7 +111,5 @@ def retract(
 
 
 def _held(records: Sequence[RecordId], lookup: Lookup) -> Iterable[Replica]:
-    for record in records:
-        replica = lookup.replica(record)
-        assert replica is not None, "what an entry changed is in the store"
-        yield replica
+    """Find records; one is not there whose changes were left out, since what they need is not."""
+    return filter(None, map(lookup.replica, records))

@@ -147,7 +147,14 @@ class Upkeep:
         content = self._pipeline.durable
         held = self._acknowledged.held_by_all(self._members.others, content.journals)
         # What lies before a base cannot be sent to anybody, whoever lacks it.
-        return tuple((author, max(n, content.bases.get(author, 0))) for author, n in held.items())
+        return tuple(
+            (author, max(n - self._is_last(author, n), content.bases.get(author, 0)))
+            for author, n in held.items()
+        )
+
+    def _is_last(self, author: AuthorId, n: int) -> bool:
+        """Tell whether an entry has to stay: should its author be rolled back, it proves that."""
+        return bool(self._members.others) and n == self._pipeline.durable.journals[author].n
 
     def _still_droppable(self, surplus: Surplus) -> tuple[JournalHead, ...]:
         """Return what may go as of now: a peer may have come back with less meanwhile."""

@@ -15,11 +15,22 @@ JOURNAL_ENTRIES_MAX: Final = 2**63 - 2
 """Entries of one journal, which their numbers count: the store can also be asked for the one behind
 the last, as its integers end at 2^63 - 1."""
 
+JOURNALS_ON_WORD_MAX: Final = 32
+"""Journals beyond which a device draws another one only on proof that its store was rolled back:
+half of all, so that no peer can use up the rest by saying so, however often the device starts."""
+
 FORK_PROBES_MAX: Final = 64
 """Numbers in one question about a forked journal: three rounds for 200 000 entries."""
 
-FORK_BYTES_MAX: Final = 64 * MIB
+FORK_BYTES_MAX: Final = 16 * MIB
 """Entries from the point where a journal forked on, which are looked at in memory, all at once."""
+
+FORK_CHANGES_MAX: Final = 32_768
+"""Changes in them, each of which is inspected: a second or two, in one step."""
+
+FORK_RECORDS_MAX: Final = 4_096
+"""Records that are rebuilt and repeated in one step: about 14 s, as 2 000 took 6.9 s at the lowest
+priority of a busy machine; the daemon has 60 s before it counts as stuck."""
 
 UNACKNOWLEDGED_BYTES_MAX: Final = 4 * MIB
 """Entries in flight on one link before an acknowledgement; what a slow peer can hold in memory."""

@@ -100,8 +100,16 @@ def load_entries(reader: Reader, load: LoadEntries) -> EntriesLoaded:
 
 
 def load_hashes(reader: Reader, load: LoadHashes) -> HashesLoaded:
-    """Answer the core's question for hashes of entries."""
-    return HashesLoaded(load, tuple(reader.hashes(load.author, load.numbers)))
+    """Answer the core's question for hashes of entries, and for the one entry that is to prove."""
+    entry = _entry(reader, load.author, load.numbers[0]) if load.purpose == "prove" else b""
+    return HashesLoaded(load, tuple(reader.hashes(load.author, load.numbers)), entry)
+
+
+def _entry(reader: Reader, author: AuthorId, n: int) -> bytes:
+    """Return one entry as it travels; nothing where it is not kept."""
+    arrival = reader.first_arrival(author, n)
+    found = [] if arrival is None else reader.entries(arrival - 1, 1)
+    return next((entry.data for entry in found if (entry.author, entry.n) == (author, n)), b"")
 
 
 def load_branch(reader: Reader, load: LoadBranch) -> BranchLoaded:

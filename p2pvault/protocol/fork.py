@@ -4,12 +4,14 @@ A store that was rolled back without noticing writes entries under numbers that 
 From then on its journal has two branches, each signed by its author, and every device holds at
 most one of them. Message on the channel (a packed array):
 
-    FORK   [word, author, [n, ...], [hash, ...]]
+    FORK   [word, author, [n, ...], [hash, ...], entry]
 
     CONTESTED  the sender holds another branch of this journal than the receiver
     ASK        for the hashes of the entries with these numbers
     ANSWER     those hashes, in the same order; empty bytes for an entry that is not held
     GIVE_WAY   by the journal's own author: its branch stands, the receiver's does not
+    PROVE      by the author too: for the entry with this one number, which it has signed itself
+    PROOF      that entry; empty bytes where it is not kept
 
 A `Narrowing` finds the last entry that two branches share, by asking for PROBES_MAX hashes at a
 time. docs/protocol/journal.md, "Forks", is the specification.
@@ -18,14 +20,15 @@ time. docs/protocol/journal.md, "Forks", is the specification.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 from p2pvault.errors import MalformedMessage
-from p2pvault.limits import FORK_PROBES_MAX, INTEGER_MAX
+from p2pvault.limits import ENTRY_BYTES_MAX, FORK_PROBES_MAX, INTEGER_MAX
 from p2pvault.types import AuthorId
 from p2pvault.wire.codec import pack, unpack
 from p2pvault.wire.shape import binary, exactly, sequence, structure, to_tree, unsigned
 
-_HASH_BYTES = 32
+_HASH_BYTES: Final = 32
 
 
 class Word(IntEnum):
@@ -35,6 +38,17 @@ class Word(IntEnum):
     ASK = 1
     ANSWER = 2
     GIVE_WAY = 3
+    PROVE = 4
+    PROOF = 5
+
+
+_NUMBERS: Final = {
+    Word.ASK: (1, FORK_PROBES_MAX),
+    Word.ANSWER: (1, FORK_PROBES_MAX),
+    Word.PROVE: (1, 1),
+    Word.PROOF: (1, 1),
+}
+"""The least and the most numbers in each word that takes any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +59,7 @@ class Fork:
     author: AuthorId
     numbers: tuple[int, ...] = ()
     hashes: tuple[bytes, ...] = ()
+    entry: bytes = b""
 
 
 _read = structure(
@@ -53,6 +68,7 @@ _read = structure(
     exactly(16),
     sequence(unsigned(INTEGER_MAX), FORK_PROBES_MAX),
     sequence(binary(_HASH_BYTES), FORK_PROBES_MAX),
+    binary(ENTRY_BYTES_MAX),
 )
 
 
@@ -64,10 +80,13 @@ def encode_fork(fork: Fork) -> bytes:
 def decode_fork(body: bytes) -> Fork:
     """Read the body of a FORK message; raises `RemoteProtocolError` kinds."""
     fork = _read(unpack(body))
-    if bool(fork.numbers) != (fork.word in (Word.ASK, Word.ANSWER)):
+    least, most = _NUMBERS.get(Word(fork.word), (0, 0))
+    if not least <= len(fork.numbers) <= most:
         raise MalformedMessage("a word about a fork with numbers that it does not take")
     if len(fork.hashes) != (len(fork.numbers) if fork.word == Word.ANSWER else 0):
         raise MalformedMessage("a word about a fork with other hashes than numbers")
+    if fork.entry and fork.word != Word.PROOF:
+        raise MalformedMessage("a word about a fork with an entry that it does not take")
     return fork
 
 
@@ -76,6 +95,8 @@ class Narrowing:
 
     Attributes:
         asked: The numbers that the peer was asked about last.
+        theirs: The number of the peer's last entry when the search began.
+        ours_there: Our hash of the entry with that number; empty where we hold none.
     """
 
     def __init__(self, ours: int, theirs: int) -> None:
@@ -88,6 +109,8 @@ class Narrowing:
         self._same = 0
         self._differs = min(ours, theirs) + 1
         self.asked: tuple[int, ...] = ()
+        self.theirs = theirs
+        self.ours_there = b""
 
     @property
     def common(self) -> int | None:
@@ -109,6 +132,7 @@ class Narrowing:
         before we were rolled back.
         """
         asked = list(zip(self.asked, ours, theirs, strict=True))
+        self.ours_there = next((our for n, our, _ in asked if n == self.theirs), self.ours_there)
         self._same = max([self._same, *(n for n, our, their in asked if our in (b"", their))])
         apart = [n for n, our, their in asked if n > self._same and our not in (b"", their)]
         self._differs = min([self._differs, *apart])

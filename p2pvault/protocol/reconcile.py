@@ -127,21 +127,24 @@ class Peer:
     Attributes:
         journals: What the peer holds, as far as it said; `content` is as of this.
         content: Its content digest at its last HAVE, None before the first.
-        in_flight: Entries sent and not yet acknowledged: author, number, bytes.
+        in_flight: Entries sent and not yet acknowledged: what the journal ends with then, bytes.
         in_flight_bytes: Their sum; bounded by UNACKNOWLEDGED_BYTES_MAX plus one entry.
         covered: Highest number of each journal that we sent to the peer or have from it.
         refused: Highest number of each journal that the peer wants no more; it does not hold these.
         contested: Journals of which it holds another branch than we; none of their entries are
             sent or taken.
+        agreed: How far it was seen to hold journals as we do; a number alone, without our hash,
+            may be one of another branch.
     """
 
     journals: dict[AuthorId, JournalHead] = field(default_factory=dict)
     content: bytes | None = None
-    in_flight: deque[tuple[AuthorId, int, int]] = field(default_factory=deque)
+    in_flight: deque[tuple[JournalHead, int]] = field(default_factory=deque)
     in_flight_bytes: int = 0
     covered: dict[AuthorId, int] = field(default_factory=dict)
     refused: dict[AuthorId, int] = field(default_factory=dict)
     contested: set[AuthorId] = field(default_factory=set)
+    agreed: dict[AuthorId, JournalHead] = field(default_factory=dict)
 
     def heard(self, have: Have) -> None:
         """Take in a HAVE: the peer's state moves forward and acknowledges what we sent.
@@ -176,6 +179,12 @@ class Peer:
         """Note that the peer sent us an entry, hence holds it; it will say so itself."""
         self._cover(entry)
 
+    def agree(self, head: JournalHead) -> None:
+        """Note that the peer holds a journal as we do, up to here."""
+        known = self.agreed.get(head.author)
+        if known is None or known.n < head.n:
+            self.agreed[head.author] = head
+
     def lacks(self, entry: StoredEntry) -> bool:
         """Tell whether the peer neither holds nor refused this entry nor has it on its way."""
         return entry.author not in self.contested and entry.n > self.reached(entry.author)
@@ -195,7 +204,8 @@ class Peer:
 
     def sent(self, entry: StoredEntry) -> None:
         """Note that an entry is on its way."""
-        self.in_flight.append((entry.author, entry.n, len(entry.data)))
+        head = JournalHead(entry.author, entry.n, entry.hash)
+        self.in_flight.append((head, len(entry.data)))
         self.in_flight_bytes += len(entry.data)
         self._cover(entry)
 
@@ -228,9 +238,11 @@ class Peer:
 
     def _acknowledge(self) -> None:
         while self.in_flight:
-            author, n, size = self.in_flight[0]
-            if n > self._settled(author):
+            head, size = self.in_flight[0]
+            if head.n > self._settled(head.author):
                 return
+            if self.journals.get(head.author) == head:
+                self.agree(head)
             self.in_flight.popleft()
             self.in_flight_bytes -= size
 

@@ -107,7 +107,7 @@ def test_entries_stay_until_the_slowest_member_has_them():
     assert_proved(world)
     assert not cyd.reported("snapshots_wanted") or len(cyd.reported("snapshots_wanted")) == 1
     drop_all(world)
-    assert [entries_of(party) for party in (ada, bob, cyd)] == [[], [], []]
+    assert [len(entries_of(party)) for party in (ada, bob, cyd)] == [1, 1, 1], "the last one stays"
 
 
 def test_a_removed_device_holds_nothing_back():
@@ -319,13 +319,14 @@ def test_two_devices_that_each_lack_what_the_other_dropped_hand_records_to_each_
     old = {party: party.store for party in (ada, bob)}
     del old
     world.offline(bob)
-    world.put(ada, "notes/ada", n=1)
-    world.put(bob, "notes/bob", n=1)
+    for party in (ada, bob):
+        world.put(party, f"notes/{party.name}", n=1)
+        world.put(party, f"notes/{party.name} last", n=1)
     # Each believes that the other has what it wrote, as if both had been put back.
     for party, other in ((ada, bob), (bob, ada)):
         party.device.book.acknowledged.heard(other.id, party.device.pipeline.durable.journals)
     drop_all(world)
-    assert entries_of(ada) == entries_of(bob) == []
+    assert len(entries_of(ada)) == len(entries_of(bob)) == 1
     settle(world)
     assert_proved(world)
     assert world.value(ada, "notes/bob") == world.value(bob, "notes/ada") == {"n": 1}

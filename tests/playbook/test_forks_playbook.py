@@ -5,9 +5,9 @@ import pytest
 from harness.pairs import link_of, world_of
 from harness.proofs import assert_proved
 from harness.world import put
-from p2pvault.core import asks
+from p2pvault.core import asks, io
 from p2pvault.errors import Refused
-from p2pvault.limits import JOURNALS_PER_DEVICE_MAX
+from p2pvault.limits import CHUNKS_BEFORE_FOLD, JOURNALS_PER_DEVICE_MAX
 from p2pvault.node.status import problems
 from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import Doubt
@@ -328,3 +328,35 @@ def test_a_greeting_that_comes_late_is_no_second_run():
     link.id += 100
     assert clones.greeted(world.now, link, one) != []
     assert clones.runs_twice(ada.id)
+
+
+def test_a_record_that_began_on_a_branch_is_folded_no_more_once_it_is_gone():
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", text="early")
+    copy = world.copy(ada)
+    world.put(ada, "notes/lost", text="first life")
+    world.offline(ada)
+    world.restore(ada, copy)
+    for number in range(CHUNKS_BEFORE_FOLD + 1):
+        world.put(ada, "notes/new", n=number)
+    world.online(ada)
+    settled(world)
+    assert ada.reported("fork_mended")
+    assert world.value(bob, "notes/new") == {"n": CHUNKS_BEFORE_FOLD}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_an_edit_right_behind_a_retraction_finds_the_record_that_was_made_again(seed):
+    world, (ada, bob) = world_of(2, seed, shuffled=True)
+    world.put(ada, "notes/one", text="early")
+    copy = world.copy(ada)
+    world.put(ada, "notes/lost", text="first life")
+    world.offline(ada)
+    world.restore(ada, copy)
+    world.put(ada, "notes/new", text="second life")
+    world.online(ada)
+    world.until(lambda: any(isinstance(e, io.LoadBranch) for e in ada.trace))
+    world.edit(ada, put("notes/new", more="while it is taken out"))
+    settled(world)
+    both = {"text": "second life", "more": "while it is taken out"}
+    assert world.value(bob, "notes/new") == both

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from p2pvault.errors import LimitExceeded, MalformedMessage, RemoteProtocolError
-from p2pvault.limits import FORK_PROBES_MAX
+from p2pvault.limits import ENTRY_BYTES_MAX, FORK_PROBES_MAX
 from p2pvault.protocol.fork import Fork, Narrowing, Word, decode_fork, encode_fork
 from p2pvault.types import AuthorId
 from p2pvault.wire.codec import pack
@@ -49,6 +49,9 @@ def test_messages_come_back(asked) -> None:
         Fork(Word.GIVE_WAY, AUTHOR),
         Fork(Word.ASK, AUTHOR, asked),
         Fork(Word.ANSWER, AUTHOR, asked, hashes),
+        Fork(Word.PROVE, AUTHOR, asked[:1]),
+        Fork(Word.PROOF, AUTHOR, asked[:1], entry=b"an entry"),
+        Fork(Word.PROOF, AUTHOR, asked[:1]),
     ):
         assert decode_fork(encode_fork(fork)) == fork
 
@@ -56,16 +59,22 @@ def test_messages_come_back(asked) -> None:
 @pytest.mark.parametrize(
     "tree",
     [
-        [4, AUTHOR, [], []],
-        [0, b"", [], []],
-        [0, AUTHOR, [1], []],
-        [1, AUTHOR, [], []],
-        [1, AUTHOR, [1], [bytes(32)]],
-        [2, AUTHOR, [1, 2], [bytes(32)]],
-        [3, AUTHOR, [], [bytes(32)]],
-        [1, AUTHOR, [1] * (FORK_PROBES_MAX + 1), []],
-        [2, AUTHOR, [1], [bytes(33)]],
-        [0, AUTHOR, []],
+        [6, AUTHOR, [], [], b""],
+        [0, b"", [], [], b""],
+        [0, AUTHOR, [1], [], b""],
+        [1, AUTHOR, [], [], b""],
+        [1, AUTHOR, [1], [bytes(32)], b""],
+        [2, AUTHOR, [1, 2], [bytes(32)], b""],
+        [3, AUTHOR, [], [bytes(32)], b""],
+        [1, AUTHOR, [1] * (FORK_PROBES_MAX + 1), [], b""],
+        [2, AUTHOR, [1], [bytes(33)], b""],
+        [4, AUTHOR, [], [], b""],
+        [4, AUTHOR, [1, 2], [], b""],
+        [5, AUTHOR, [1, 2], [], b"an entry"],
+        [4, AUTHOR, [1], [], b"an entry"],
+        [2, AUTHOR, [1], [bytes(32)], b"an entry"],
+        [5, AUTHOR, [1], [], bytes(ENTRY_BYTES_MAX + 1)],
+        [0, AUTHOR, [], []],
     ],
 )
 def test_what_makes_no_sense_is_refused(tree) -> None:
