@@ -372,13 +372,16 @@ class Forks:
             or (author, fork.numbers) != (link.talk.author, (narrowing.theirs,))
         ):
             raise UnexpectedMessage("a proof of a fork that was not asked for")
-        is_safe = self._is_proof(narrowing, author, fork.entry) or self._is_harmless(
-            link, narrowing
-        )
-        if not is_safe:
+        ours = self._pipeline.newest.journals.get(author)
+        if ours is None or narrowing.common >= ours.n or author in self._retracting:
+            # Meanwhile another retraction took what was in question.
+            link.talk.narrowing = link.talk.author = None
+            return []
+        is_proven = self._is_proof(narrowing, ours, fork.entry)
+        if not (is_proven or self._is_harmless(link, narrowing)):
             link.talk.narrowing = link.talk.author = None
             return self.ended(author)
-        if author in self._retracting or not self._may_give_way(author):
+        if not self._may_give_way(author):
             link.talk.narrowing = link.talk.author = None
             return []
         effects = self._renew(author) if author == self._pipeline.author else []
@@ -397,14 +400,13 @@ class Forks:
             self._book.acknowledged.reached(device, author) <= common for device in others
         )
 
-    def _is_proof(self, narrowing: Narrowing, author: AuthorId, data: bytes) -> bool:
+    def _is_proof(self, narrowing: Narrowing, ours: JournalHead, data: bytes) -> bool:
         """Tell whether an entry is one of ours that this store does not hold; False: who knows."""
-        ours = self._pipeline.newest.journals[author]
         kept = narrowing.theirs > ours.n or narrowing.ours_there
         if not data or not kept:
             return False
         entry = decode_entry(data, self._members.vault)
-        if (entry.author, entry.body.n) != (author, narrowing.theirs):
+        if (entry.author, entry.body.n) != (ours.author, narrowing.theirs):
             raise UnexpectedMessage("another entry than the one that was to be proved")
         entry.verify(self._members.keys.public.signing)
         if narrowing.theirs <= ours.n and entry.hash == narrowing.ours_there:
