@@ -1,7 +1,7 @@
 """Where the files of one home lie, and how its directory comes into being.
 
-It names files and opens none: what is in them is the business of `sqlite`, `slots`, `witness` and
-`lock`.
+It names files and makes what is not there; what is in them is the business of `sqlite`, `slots`,
+`witness` and `lock`.
 """
 
 import os
@@ -92,3 +92,15 @@ def make_home(home: Path) -> HomeFiles:
             f"{home} can be written to by other users", hint=f"Run `chmod 700 {home}`."
         )
     return HomeFiles(home)
+
+
+def make_database(path: Path) -> None:
+    """Make the file before SQLite does, with our mode; `-wal` and `-shm` inherit it.
+
+    Raises:
+        StoreUnwritable, StoreFull: It cannot be made.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
+    except OSError as error:
+        raise os_fault(f"cannot make {path}", error) from error

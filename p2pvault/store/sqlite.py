@@ -5,7 +5,6 @@ the batch is on the disk. A reader has a connection of its own and sees batch bo
 connection belongs to the thread that opened it; `worker.py` keeps it there.
 """
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
@@ -23,9 +22,9 @@ from p2pvault.errors import (
 from p2pvault.limits import PAGE_FAULTS_MAX, WITNESS_BATCHES
 from p2pvault.store import rows, schema
 from p2pvault.store.cipher import Connection, connect, transaction
-from p2pvault.store.faults import os_fault, translated
+from p2pvault.store.faults import translated
 from p2pvault.store.fresh import put_in_place
-from p2pvault.store.home import FILE_MODE, HomeFiles, make_home
+from p2pvault.store.home import HomeFiles, make_database, make_home
 from p2pvault.store.keepsake import (
     Keepsake,
     concerns,
@@ -35,6 +34,7 @@ from p2pvault.store.keepsake import (
 )
 from p2pvault.store.lock import ExclusiveLock
 from p2pvault.store.surplus import surplus
+from p2pvault.store.traces import fold, forgets
 from p2pvault.store.witness import Evidence, Witness, gather
 from p2pvault.store.writes import last_arrival, write
 from p2pvault.types import (
@@ -369,6 +369,9 @@ class SqliteStore(SqliteReader):
         self._unwitnessed += 1
         if concerns(batch):
             self._keep()
+        if forgets(batch):
+            with suppress(StoreError), self._using():  # the batch is durable all the same
+                fold(self._connection)
 
     def examine(self, evidence: Evidence) -> None:
         """Doubt the store if what vouches for it says otherwise; else vouch for it from here on."""
@@ -441,7 +444,7 @@ def open_store(home: Path, key: bytes, *, create: bool = False) -> SqliteStore:
         on_failure.callback(lock.release)
         put_in_place(files)
         if create:
-            _make_file(files.database)
+            make_database(files.database)
         evidence = gather(files)
         with translated(files.database):
             opening = partial(connect, files.database, key, writable=True)
@@ -489,11 +492,3 @@ def _refuse_empty(path: Path, connection: Connection) -> None:
     # A crash between making the file and making the tables leaves this; it holds nothing.
     if schema.version(connection) == 0:
         raise NoVault(f"{path} was never filled")
-
-
-def _make_file(path: Path) -> None:
-    """Make the file before SQLite does, with our mode; `-wal` and `-shm` inherit it."""
-    try:
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
-    except OSError as error:
-        raise os_fault(f"cannot make {path}", error) from error

@@ -1,11 +1,13 @@
 """The store on disk: its files, its key, its lock, its settings, and what damage looks like."""
 
 import os
+import shutil
 import stat
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -177,6 +179,19 @@ class TestLock:
         with pytest.raises(StoreCorrupt):
             open_store(home, bytes(32))
         open_store(home, KEY).close()
+
+
+def test_a_secret_that_was_deleted_is_in_no_file_although_nobody_stops_the_daemon(
+    home: Path, store: SqliteStore, tmp_path: Path
+) -> None:
+    store.persist(Batch(meta={"recovery-seed": bytes(32)}))
+    store.persist(Batch(meta={"recovery-seed": None}))
+    files, without_log = HomeFiles(home), HomeFiles(tmp_path / "without log")
+    assert files.database.with_name("vault.db-wal").stat().st_size == 0
+    without_log.home.mkdir(mode=0o700)
+    shutil.copyfile(files.database, without_log.database)
+    with closing(open_reader(without_log.home, KEY)) as reader:
+        assert "recovery-seed" not in reader.state().meta
 
 
 class TestReader:
