@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from sqlcipher3 import dbapi2
 
@@ -29,6 +30,13 @@ _KINDS: dict[int, type[StoreError]] = {
 }
 
 
+_SAID_OF_A_FULL_DISK: Final = frozenset((dbapi2.SQLITE_IOERR, dbapi2.SQLITE_CANTOPEN))
+
+_NOT_GIVEN: Final = frozenset((266, 522))
+"""SQLITE_IOERR_READ and SQLITE_IOERR_SHORT_READ, which the module has no names for: the disk does
+not give a page, which is then as lost as one that does not check out."""
+
+
 @contextmanager
 def translated(path: Path) -> Iterator[None]:
     """Turn what the database raises inside the block into our own errors.
@@ -45,11 +53,13 @@ def translated(path: Path) -> Iterator[None]:
         yield
     except dbapi2.Error as error:
         # The low byte is the primary code; extended codes share it.
-        code = getattr(error, "sqlite_errorcode", dbapi2.SQLITE_MISUSE) & 0xFF
-        kind = _KINDS.get(code)
+        extended = getattr(error, "sqlite_errorcode", dbapi2.SQLITE_MISUSE)
+        code = extended & 0xFF
+        kind = StoreCorrupt if extended in _NOT_GIVEN else _KINDS.get(code)
         if kind is None:
             raise AssertionError(f"the database refused a call as wrong: {error}") from error
-        if code in (dbapi2.SQLITE_IOERR, dbapi2.SQLITE_CANTOPEN) and _is_full(path):
+        may_be_full = kind is StoreUnwritable and code in _SAID_OF_A_FULL_DISK
+        if may_be_full and _is_full(path):
             kind = StoreFull
         raise kind(f"{path}: {error}") from error
 

@@ -16,6 +16,7 @@ from p2pvault.core.kinds import Kind
 from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.limits import (
     HELD_BYTES_MAX,
+    JOURNAL_ENTRIES_MAX,
     JOURNALS_MAX,
     MIB,
     OPERATIONS_PER_AUTHOR_MAX,
@@ -126,7 +127,7 @@ def test_who_claims_to_hold_more_than_there_is_is_shown_as_ahead(scene: Scene) -
     authors = [*scene.eve.content.journals, AuthorId(b"y" * 16)]
 
     def boast(line: Line) -> None:
-        line.say(Kind.HAVE, have(*(head(2**63 - 1, author) for author in authors)))
+        line.say(Kind.HAVE, have(*(head(JOURNAL_ENTRIES_MAX, author) for author in authors)))
         line.send(line.channel.close())
 
     assert scene.attack(boast)
