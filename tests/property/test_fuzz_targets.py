@@ -10,6 +10,9 @@ from fuzz.mutation import explore
 from fuzz.table import TARGETS
 from fuzz.target import GROWTH_BYTES_MAX, PROCESSOR_S_MAX, Target, peak_bytes, within_budget
 
+pytestmark = pytest.mark.heavy
+"""Besides, what one input may cost in processor time is not to be measured under a tracer."""
+
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_seed_and_some_mutants_hold(name: str) -> None:
