@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from random import Random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +11,8 @@ from harness.records import ADA, AUTHORS, BOB, Device, data, devices, random_dat
 from p2pvault.crdt.prefilter import Change, inspect
 from p2pvault.crdt.record import Record
 from p2pvault.crdt.values import Value, freeze
+
+pytestmark = pytest.mark.heavy
 
 actions = st.lists(
     st.one_of(

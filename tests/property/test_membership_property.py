@@ -6,6 +6,7 @@ devices and by outsiders.
 
 from random import Random
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +31,8 @@ from p2pvault.errors import MembershipError
 from p2pvault.protocol.membership import MembershipLog, evaluate, start_epoch
 from p2pvault.protocol.membership.operation import Add, Genesis, Operation, Rename, SetRole
 from p2pvault.types import DeviceId, OperationHash, Role
+
+pytestmark = pytest.mark.heavy
 
 KEYS = {KEEPER.id, SUCCESSOR.id}
 

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
@@ -31,6 +32,8 @@ from p2pvault.types import (
     PeerRow,
     RecordWrite,
 )
+
+pytestmark = pytest.mark.heavy
 
 KEY = bytes(range(32))
 

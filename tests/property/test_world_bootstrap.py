@@ -12,6 +12,8 @@ from harness.world import World, put
 from p2pvault.errors import VaultError
 from p2pvault.limits import BACKOFF_MAX_S, KIB, UPKEEP_PAUSE_S
 
+pytestmark = pytest.mark.heavy
+
 NAMES = [f"notes/{letter}" for letter in "abcdef"]
 
 

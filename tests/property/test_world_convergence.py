@@ -19,6 +19,8 @@ from p2pvault.core import asks
 from p2pvault.errors import AmbiguousPath, VaultError
 from p2pvault.limits import BACKOFF_MAX_S
 
+pytestmark = pytest.mark.heavy
+
 NAMES = [f"notes/{letter}" for letter in "abcdef"]
 
 

@@ -11,6 +11,8 @@ from harness.world import World
 from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import Doubt
 
+pytestmark = pytest.mark.heavy
+
 NAMES = ("one", "two", "three")
 KINDS = ("edit", "edit", "edit", "run", "copy", "cut", "cut", "mend", "restore")
 
@@ -100,7 +102,6 @@ BURIED = {185}
 """Seeds in which the others dropped the very numbers that a device forgot and used again."""
 
 
-@pytest.mark.heavy
 @pytest.mark.parametrize("seed", range(100, 251))
 def test_rollbacks_that_no_file_shows_end_equal_or_are_told(seed: int) -> None:
     life = lived(seed, 3, noticed=False)

@@ -14,6 +14,8 @@ from harness.world import World
 from p2pvault.limits import BACKOFF_MAX_S
 from p2pvault.protocol.reconcile import Verdict
 
+pytestmark = pytest.mark.heavy
+
 PAIRS = [(0, 1), (0, 2), (1, 2)]
 EVERYTHING = {
     "notes/shared": {"text": "before", "late": 1, "on_top": 1},
