@@ -227,6 +227,18 @@ def test_an_entry_with_another_number_or_another_signature_proves_nothing():
     check_unharmed(world, ada, bob, cyd)
 
 
+def test_a_proof_is_moot_once_another_link_led_to_the_retraction():
+    world, ada, bob, cyd, author, _, _ = lied_to()
+    link = contradict(world, ada, bob, author, 0)
+    ada.device.forks._retracting.add(author)
+    say(world, bob, ada, of(Word.PROOF, author, (link.talk.narrowing.theirs,)))
+    world.run()
+    assert not is_gone(link)
+    assert link.talk.narrowing is None
+    assert not ada.reported("fork_not_mended")
+    check_unharmed(world, ada, bob, cyd)
+
+
 def test_a_proof_that_nobody_asked_for_ends_the_link():
     world, ada, bob, _, author, n, entry = lied_to()
     link = say(world, bob, ada, proof(author, n, entry))
