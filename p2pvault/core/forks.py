@@ -372,29 +372,24 @@ class Forks:
             or (author, fork.numbers) != (link.talk.author, (narrowing.theirs,))
         ):
             raise UnexpectedMessage("a proof of a fork that was not asked for")
+        link.talk.narrowing = link.talk.author = None
         ours = self._pipeline.newest.journals.get(author)
         if ours is None or narrowing.common >= ours.n or author in self._retracting:
             # Meanwhile another retraction took what was in question.
-            link.talk.narrowing = link.talk.author = None
             return []
         is_proven = self._is_proof(narrowing, ours, fork.entry)
-        if not (is_proven or self._is_harmless(link, narrowing)):
-            link.talk.narrowing = link.talk.author = None
+        if not (is_proven or self._is_harmless(link, author, narrowing.common)):
             return self.ended(author)
         if not self._may_give_way(author):
-            link.talk.narrowing = link.talk.author = None
             return []
         effects = self._renew(author) if author == self._pipeline.author else []
         return effects + self._retract(link, author, narrowing.common)
 
-    def _is_harmless(self, link: Link, narrowing: Narrowing) -> bool:
+    def _is_harmless(self, link: Link, author: AuthorId, common: int) -> bool:
         """Tell whether what would go is known to be with nobody else, so nothing appears twice.
 
         A peer that keeps its entry no more can prove nothing, and may be right all the same.
         """
-        author, common = link.talk.author, narrowing.common
-        assert author is not None, "it was searched in"
-        assert common is not None, "it was found"
         others = [device for device in self._members.others if device != link.device]
         return author != self._pipeline.author and all(
             self._book.acknowledged.reached(device, author) <= common for device in others

@@ -120,6 +120,7 @@ def test_a_device_that_stops_for_longer_than_its_peer_waits_catches_up(
     laptop, phone = couple[0].device, couple[1].device
     laptop.daemon.process.send_signal(signal.SIGSTOP)
     phone.do("set", "notes/stopped", "phone=1")
+    # The silence is what the peer has to notice, and a stopped process has no clock to jump.
     time.sleep(BEYOND_PATIENCE_S)
     phone.daemon.wait_event("link_down")
     laptop.daemon.process.send_signal(signal.SIGCONT)

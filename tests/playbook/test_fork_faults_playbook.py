@@ -127,6 +127,7 @@ def test_a_branch_that_is_too_long_stays_contested_and_the_link_stays(monkeypatc
     world.restore(ada, copy)
     for number in range(4):
         world.put(ada, "notes/two", text=f"second life {number}")
+    # 16 MiB of entries would take minutes to write here.
     monkeypatch.setattr(reading, "FORK_BYTES_MAX", 600)
     world.online(ada)
     world.pass_time(300)

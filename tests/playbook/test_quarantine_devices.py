@@ -124,6 +124,7 @@ def test_marks_are_lifted_on_new_links() -> None:
 
 
 def test_local_edits_come_in_between_while_many_entries_are_released(monkeypatch) -> None:
+    # Several rounds of releasing, with a few entries instead of a thousand.
     monkeypatch.setattr(sweep, "RELEASE_ENTRIES_MAX", 2)
     world, (ada, bob, cyd) = world_of(3)
     isolate(world, ada, bob, cyd)
@@ -149,6 +150,7 @@ def test_local_edits_come_in_between_while_many_entries_are_released(monkeypatch
 
 
 def test_what_had_no_room_comes_again_and_frees_what_was_built_on_it(monkeypatch) -> None:
+    # A full quarantine, with kilobytes instead of 64 MiB.
     monkeypatch.setattr(holding, "QUARANTINE_BYTES_MAX", 4 * KIB)
     world, (ada, bob, cyd) = world_of(3)
     isolate(world, ada, bob, cyd)
