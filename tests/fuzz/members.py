@@ -32,12 +32,17 @@ KINDS = [kind for kind in Kind if kind is not Kind.RUNS_TWICE]
 Said = tuple[Kind, bytes]
 
 
-def run(data: bytes) -> None:
+def run(data: bytes) -> Iterator[None]:
     """Say messages; what was held stays, and the two go on on another link."""
     world, ada, bob = _world()
     before = world.values(bob)
-    say(world, ada, bob, *_messages(data))
-    world.run()
+    yield
+    for message in _messages(data):
+        if not (ada.device.links.up() and bob.device.links.up()):
+            break
+        say(world, ada, bob, message)
+        world.run()
+        yield
     assert world.values(bob) == before
     world.restart(ada)
     world.restart(bob)

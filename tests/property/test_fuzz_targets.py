@@ -1,7 +1,7 @@
 """The functions that `scripts/fuzz` runs: they hold on their seeds, and they can fail."""
 
 import time
-from functools import partial
+from collections.abc import Iterator
 
 import pytest
 
@@ -45,16 +45,35 @@ def test_an_input_that_takes_much_memory_is_a_finding() -> None:
 
 
 def test_an_input_that_takes_much_time_is_a_finding() -> None:
-    def spins(_: bytes) -> None:
-        until = time.process_time() + PROCESSOR_S_MAX + 0.01
-        while time.process_time() < until:
-            pass
-
     with pytest.raises(AssertionError, match="processor time"):
-        within_budget(Target("spinning", spins, list), b"")
+        within_budget(Target("spinning", lambda _: _spin(PROCESSOR_S_MAX + 0.01), list), b"")
+
+
+def test_each_message_of_a_conversation_has_the_whole_budget_and_its_scene_has_none() -> None:
+    def talks(data: bytes) -> Iterator[None]:
+        _spin(PROCESSOR_S_MAX + 0.01)
+        yield
+        for hundredths in data:
+            _spin(hundredths / 100)
+            yield
+        _spin(PROCESSOR_S_MAX + 0.01)
+
+    talking = Target("talking", talks, list)
+    within_budget(talking, bytes([10, 10, 10]))
+    with pytest.raises(AssertionError, match="processor time"):
+        within_budget(talking, bytes([1, 26, 1]))
+
+
+def _spin(seconds: float) -> None:
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
 
 
 def test_a_target_that_does_not_name_its_errors_is_a_finding() -> None:
-    result = explore(Target("raising", partial(int, base=10), lambda: [b"12"]), 30, 0)
+    def reads(data: bytes) -> None:
+        int(data)
+
+    result = explore(Target("raising", reads, lambda: [b"12"]), 30, 0)
     assert result.finding is not None
     assert isinstance(result.finding.error, ValueError)
