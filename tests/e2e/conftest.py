@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.daemons import Device, Fleet, open_fleet
+from harness.programs import Programs, warm_programs
 
 
 @pytest.fixture(scope="package", autouse=True)
@@ -20,15 +21,28 @@ def unmeasured() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="package")
+def programs() -> Iterator[Programs]:
+    with warm_programs() as warm:
+        yield warm
+
+
 @pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[Fleet]:
+def cold(tmp_path: Path) -> Iterator[Fleet]:
+    """Devices whose programs start as a person starts them."""
     with open_fleet(tmp_path) as opened:
         yield opened
 
 
+@pytest.fixture
+def fleet(tmp_path: Path, programs: Programs) -> Iterator[Fleet]:
+    with open_fleet(tmp_path, programs) as opened:
+        yield opened
+
+
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
-    with open_fleet(tmp_path_factory.mktemp("shared")) as opened:
+def shared(tmp_path_factory: pytest.TempPathFactory, programs: Programs) -> Iterator[Fleet]:
+    with open_fleet(tmp_path_factory.mktemp("shared"), programs) as opened:
         yield opened
 
 

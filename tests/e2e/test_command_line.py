@@ -213,10 +213,10 @@ def test_home_as_an_option_is_the_same_as_in_the_environment(
     assert json.loads(done.stdout)["device"]["name"] == "laptop"
 
 
-def test_p21_nothing_secret_stands_in_the_title_or_the_log(fleet: Fleet) -> None:
+def test_p21_nothing_secret_stands_in_the_title_or_the_log(cold: Fleet) -> None:
     talkative = (*LOOPBACK, "--log-level", "debug")
-    laptop = fleet.founder("laptop", *talkative)
-    phone = fleet.device("canary-phone", talkative)
+    laptop = cold.founder("laptop", *talkative)
+    phone = cold.device("canary-phone", talkative)
     phone.start()
     shown = pair(laptop, phone)
     laptop.do("set", "canaries/canary-path", "canary-field=canary-value")
@@ -224,6 +224,7 @@ def test_p21_nothing_secret_stands_in_the_title_or_the_log(fleet: Fleet) -> None
     secrets = ["canar", shown.uri, *shown.code.split("-")[1:], *shown.words.split()]
     for device in (laptop, phone):
         title = Path(f"/proc/{device.daemon.process.pid}/cmdline").read_text()
+        assert "p2pvaultd" in title
         device.stop()
         said = title + "".join(device.logs)
         assert not [secret for secret in secrets if secret in said]

@@ -11,8 +11,8 @@ pytestmark = pytest.mark.e2e
 PHONE = "+44 20 7946 0000"
 
 
-def test_the_transcript_of_a_first_hour(fleet: Fleet) -> None:
-    laptop, phone = fleet.device("laptop"), fleet.device("phone")
+def test_the_transcript_of_a_first_hour(cold: Fleet) -> None:
+    laptop, phone = cold.device("laptop"), cold.device("phone")
     assert "Made the vault" in laptop.do("init", "--name", "laptop")
     laptop.start()
     laptop.do("set", "contacts/ada", "name=Ada Lovelace", "email=ada@example.org")
@@ -33,17 +33,17 @@ def test_the_transcript_of_a_first_hour(fleet: Fleet) -> None:
     assert laptop.peer("phone")["in_sync"] is True
 
 
-def test_a_scanned_address_pairs_without_discovery(fleet: Fleet) -> None:
+def test_a_scanned_address_pairs_without_discovery(cold: Fleet) -> None:
     off = ("--listen", "127.0.0.1:0", "--mode", "off")
-    laptop, phone = fleet.founder("laptop", *off), fleet.device("phone", off)
+    laptop, phone = cold.founder("laptop", *off), cold.device("phone", off)
     laptop.do("set", "contacts/ada", "name=Ada")
     phone.start()
     pair(laptop, phone, by="uri")
     assert phone.paths() == ["contacts/ada"]
 
 
-def test_a_code_in_the_arguments_is_taken_and_yes_asks_nothing(fleet: Fleet) -> None:
-    laptop, phone = fleet.founder("laptop"), fleet.device("phone")
+def test_a_code_in_the_arguments_is_taken_and_yes_asks_nothing(cold: Fleet) -> None:
+    laptop, phone = cold.founder("laptop"), cold.device("phone")
     phone.start()
     window = laptop.open("pair")
     joining = phone.open("join", "--name", "phone", "--yes", window.event("code")["code"])
@@ -53,8 +53,8 @@ def test_a_code_in_the_arguments_is_taken_and_yes_asks_nothing(fleet: Fleet) -> 
     assert window.event("paired")["device"]["name"] == "phone"
 
 
-def test_a_first_three_letters_code_in_capitals_is_the_same_code(fleet: Fleet) -> None:
-    laptop, phone = fleet.founder("laptop"), fleet.device("phone")
+def test_a_first_three_letters_code_in_capitals_is_the_same_code(cold: Fleet) -> None:
+    laptop, phone = cold.founder("laptop"), cold.device("phone")
     phone.start()
     window = laptop.open("pair")
     slot, *words = window.event("code")["code"].split("-")

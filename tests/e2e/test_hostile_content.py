@@ -48,7 +48,7 @@ def test_a29_nothing_in_a_record_steers_the_terminal_of_who_reads_it(
     scene: tuple[Device, Device, Intruder],
 ) -> None:
     laptop, phone, eve = scene
-    watching = phone.open("watch")
+    watching = phone.watch()
     change = new_record(eve.author, "text", {f"f{STEERING}": f"v{STEERING}", "plain": STEERING})
     with eve.dial(laptop.listening()) as line:
         line.hear(Kind.HAVE)

@@ -18,7 +18,7 @@ _AS_TYPED = (
 )
 """With Ctrl-C at work as on a terminal; what runs in the background inherits that it is not."""
 
-_SECONDS = 60
+SECONDS = 60
 """A stuck command fails its test instead of the whole run; no test measures it."""
 
 
@@ -76,7 +76,7 @@ def run(home: Path | None, *words: str | bytes, stdin: bytes = b"", **extra: str
         input=stdin,
         capture_output=True,
         env=environment(home, **extra),
-        timeout=_SECONDS,
+        timeout=SECONDS,
         check=False,
     )
     return Done(done.returncode, done.stdout, done.stderr)
@@ -114,4 +114,4 @@ def run_on_terminal(home: Path, *words: str, typed: bytes = b"", **extra: str) -
     except OSError:
         pass  # Linux reports the end of a terminal as EIO
     os.close(ours)
-    return Done(process.wait(timeout=_SECONDS), bytes(shown), b"")
+    return Done(process.wait(timeout=SECONDS), bytes(shown), b"")

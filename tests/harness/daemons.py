@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from harness.command_line import Done, environment, run, start
+from harness.command_line import Done, start
+from harness.programs import Cold, Process, Programs, daemon_of
 
 PATIENCE_S = 40.0
 """Only a hang takes this long, on however busy a machine."""
@@ -27,6 +28,8 @@ STOP_S = 5.0
 LOOPBACK = ("--listen", "127.0.0.1:0")
 """Listen, and be discovered, on loopback and nowhere else."""
 
+COLD = Cold()
+
 Event = dict[str, Any]
 
 
@@ -35,6 +38,7 @@ class Lines:
 
     def __init__(self, source: IO[bytes]) -> None:
         self.seen: list[str] = []
+        self._more = threading.Event()
         self._unread: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._reader = threading.Thread(target=self._read, args=[source], daemon=True)
         self._reader.start()
@@ -55,6 +59,11 @@ class Lines:
         """Wait for the end; return what was not read yet."""
         return list(iter(self.next, None))
 
+    def wait_more(self, seconds: float) -> None:
+        """Wait until there are lines that this did not wait for before, at most so long."""
+        self._more.wait(seconds)
+        self._more.clear()
+
     def wait_end(self) -> None:
         """Wait until all that was written stands in `seen`."""
         self._reader.join(PATIENCE_S)
@@ -64,6 +73,7 @@ class Lines:
             for line in source:
                 self.seen.append(line.decode(errors="backslashreplace").rstrip("\n"))
                 self._unread.put(self.seen[-1])
+                self._more.set()
         self._unread.put(None)
 
 
@@ -140,16 +150,10 @@ class Conversation:
 class Daemon:
     """One run of `p2pvaultd` and its log."""
 
-    def __init__(self, command: Sequence[str], home: Path) -> None:
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            env=environment(home),
-        )
-        assert self.process.stderr is not None
-        self.log = Lines(self.process.stderr)
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        assert process.stderr is not None
+        self.log = Lines(process.stderr)
 
     def wait_event(self, name: str) -> Event:
         """Read the log on to an event."""
@@ -175,6 +179,7 @@ class Device:
         home: Where it lives; need not exist.
         options: For the daemon.
         inside: Turns a command line into one that runs on the device's own network.
+        programs: How its commands start, and its daemon where `inside` does not say.
     """
 
     def __init__(
@@ -183,11 +188,13 @@ class Device:
         home: Path,
         options: Sequence[str] = LOOPBACK,
         inside: Callable[..., list[str]] | None = None,
+        programs: Programs = COLD,
     ) -> None:
         self.name = name
         self.home = home
         self.options = tuple(options)
         self._inside = inside
+        self._programs = programs
         self._daemons: list[Daemon] = []
         self._conversations: list[Conversation] = []
 
@@ -206,9 +213,12 @@ class Device:
 
     def launch(self, *options: str) -> Daemon:
         """Start the daemon without waiting for anything."""
-        words = [sys.executable, "-m", "p2pvaultd", *self.options, *options]
-        command = words if self._inside is None else self._inside(*words)
-        self._daemons.append(Daemon(command, self.home))
+        words = [*self.options, *options]
+        if self._inside is None:
+            process = self._programs.daemon(self.home, words)
+        else:
+            process = daemon_of(self._inside(sys.executable, "-m", "p2pvaultd", *words), self.home)
+        self._daemons.append(Daemon(process))
         return self.daemon
 
     def refuse_to_start(self, *options: str) -> tuple[int, str]:
@@ -238,7 +248,7 @@ class Device:
 
     def run(self, *words: str, stdin: bytes = b"") -> Done:
         """Run a command to its end."""
-        return run(self.home, *words, stdin=stdin)
+        return self._programs.command(self.home, words, stdin)
 
     def do(self, *words: str, stdin: bytes = b"") -> str:
         """Run a command that has to succeed; return what it printed for people."""
@@ -321,9 +331,10 @@ class Secrets:
 class Fleet:
     """The devices of one test or module."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, programs: Programs = COLD) -> None:
         self.directory = directory
         self.devices: list[Device] = []
+        self._programs = programs
 
     def device(
         self,
@@ -333,7 +344,7 @@ class Fleet:
     ) -> Device:
         """Add a device without vault and daemon."""
         home = self.directory / f"{len(self.devices)}-{name}"
-        self.devices.append(Device(name, home, options, inside))
+        self.devices.append(Device(name, home, options, inside, self._programs))
         return self.devices[-1]
 
     def founder(self, name: str, *options: str) -> Device:
@@ -366,9 +377,9 @@ class Fleet:
 
 
 @contextmanager
-def open_fleet(directory: Path) -> Iterator[Fleet]:
+def open_fleet(directory: Path, programs: Programs = COLD) -> Iterator[Fleet]:
     """Make devices under a directory; leaving the block ends and checks them all."""
-    fleet = Fleet(directory)
+    fleet = Fleet(directory, programs)
     with ExitStack() as stack:
         stack.callback(fleet.close)
         yield fleet

@@ -1,8 +1,12 @@
 """What tests with running daemons wait for that no command can wait for."""
 
+import time
 from collections.abc import Callable
 
-from harness.daemons import Device
+from harness.daemons import PATIENCE_S, Device
+
+ONCE_IN_A_WHILE_S = 0.2
+"""Not all news is logged."""
 
 
 def names(device: Device) -> set[str]:
@@ -14,8 +18,8 @@ def is_alone(device: Device) -> bool:
 
 
 def wait_until(device: Device, holds: Callable[[Device], bool]) -> None:
-    """Ask again and again; membership news has no event that a command could wait for."""
-    asked = 0
+    """Ask until it holds: at each line that the daemon logs, and once in a while without one."""
+    until = time.monotonic() + PATIENCE_S
     while not holds(device):
-        asked += 1
-        assert asked < 200, (device.name, device.ask("devices"), device.ask("status"))
+        assert time.monotonic() < until, (device.name, device.ask("devices"), device.ask("status"))
+        device.daemon.log.wait_more(ONCE_IN_A_WHILE_S)
