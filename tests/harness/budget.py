@@ -49,6 +49,15 @@ def nothing_lost(device: Device) -> Iterator[None]:
 @contextmanager
 def one_message(device: Device) -> Iterator[None]:
     """Check that what happens meanwhile costs no more processor time than one message may."""
+    costs: list[float] = []
+    with cost_of(device, costs):
+        yield
+    assert costs[0] < MESSAGE_S_MAX
+
+
+@contextmanager
+def cost_of(device: Device, costs: list[float]) -> Iterator[None]:
+    """Note what processor time a daemon takes meanwhile, in seconds."""
     before = processor_s(device)
     yield
-    assert processor_s(device) - before < MESSAGE_S_MAX
+    costs.append(processor_s(device) - before)
