@@ -46,7 +46,7 @@ class Checked:
             yield event
 
 
-@pytest.fixture(params=list(ENDPOINTS))
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.heavy)])
 def home(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Home]:
     """The home of a running daemon without a vault."""
     place = find_home(private_directory(tmp_path / "device"))

@@ -332,6 +332,7 @@ def test_two_devices_that_each_lack_what_the_other_dropped_hand_records_to_each_
     assert world.value(ada, "notes/bob") == world.value(bob, "notes/ada") == {"n": 1}
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_crash_after_any_effect_of_a_fetch_loses_nothing(victim: int):
     for crash_after in range(1, 60, 2 - victim):

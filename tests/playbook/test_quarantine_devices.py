@@ -188,6 +188,7 @@ def test_a_full_disk_delays_the_release() -> None:
     assert world.values(ada) == world.values(bob)
 
 
+@pytest.mark.heavy
 def test_a_crash_after_any_effect_of_refusing_and_releasing_loses_nothing() -> None:
     for crash_after in range(1, 60, 5):
         world, (ada, bob, cyd, _) = late_world("crash")

@@ -56,6 +56,7 @@ def refused(chunk: bytes, match: str | None = None) -> None:
     assert spent_s < BUDGET_S
 
 
+@pytest.mark.heavy
 def test_the_filter_takes_what_the_engine_saves_of_hundreds_of_histories():
     random = Random(23)
     for _ in range(150):
@@ -132,6 +133,7 @@ def test_a_flipped_bit_is_noticed(at: int):
         inspect_document(bytes(chunk))
 
 
+@pytest.mark.heavy
 def test_whatever_the_columns_say_loading_fails_as_an_error_and_costs_little():
     random = Random(5)
     outcomes = set()

@@ -98,6 +98,7 @@ def test_the_filter_agrees_with_the_engine(
         agree(device)
 
 
+@pytest.mark.heavy
 def test_the_filter_agrees_with_the_engine_on_thousands_of_changes() -> None:
     random = Random(11)
     compared = 0
@@ -415,6 +416,7 @@ def test_changes_are_cut_apart_and_inspected_one_by_one() -> None:
     assert changes[1].deps == (changes[0].hash,)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a23_thousands_of_mutants_with_good_checksums_do_no_harm(seed: int) -> None:
     tests = Path(__file__).parent.parent

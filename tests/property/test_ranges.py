@@ -110,6 +110,7 @@ def test_one_side_that_lost_everything_gets_everything():
     check({}, {})
 
 
+@pytest.mark.heavy
 def test_the_cost_is_in_the_differences():
     ours = dict.fromkeys(range(20_000), 0)
     messages, size = check(ours, ours | {777: 1})

@@ -52,10 +52,22 @@ def state_of(home: Path) -> StoreState:
         return store.state()
 
 
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where two closed homes of one vault are, equal."""
+    directory = tmp_path_factory.mktemp("originals")
+    trio.run(_fill, directory / "ada", directory / "bob")
+    return directory
+
+
 @pytest.fixture
-async def two_homes(tmp_path: Path) -> tuple[Path, Path]:
-    """Two closed homes of one vault, equal."""
-    ada, bob = tmp_path / "ada", tmp_path / "bob"
+def two_homes(originals: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """Both of them, for one test to spoil."""
+    shutil.copytree(originals, tmp_path / "homes")
+    return tmp_path / "homes" / "ada", tmp_path / "homes" / "bob"
+
+
+async def _fill(ada: Path, bob: Path) -> None:
     async with founded(ada) as node:
         for n in range(RECORDS):
             text = Random(n).randbytes(700).hex()  # so that it takes room on the disk too
@@ -69,7 +81,6 @@ async def two_homes(tmp_path: Path) -> tuple[Path, Path]:
             await other.edit([put("notes/0", n=100)])
             with trio.fail_after(60.0):
                 await other.wait_synced(None)
-    return ada, bob
 
 
 @dataclass(frozen=True)
@@ -120,6 +131,7 @@ def told(events: Sequence[VerifyEvent]) -> list[Lost]:
     return [event for event in events if isinstance(event, Lost)]
 
 
+@pytest.mark.heavy
 async def test_a_bad_sector_anywhere_is_survived_and_what_it_took_is_named(
     two_homes: tuple[Path, Path], tmp_path: Path
 ) -> None:

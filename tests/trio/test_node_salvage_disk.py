@@ -62,6 +62,7 @@ def records(home: Path) -> int:
         return len(store.index(b"", None, 1 << 30))
 
 
+@pytest.mark.heavy
 async def test_with_any_room_a_salvage_is_whole_or_did_not_happen(
     damaged: Path, tmp_path: Path
 ) -> None:

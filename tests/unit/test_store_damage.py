@@ -37,6 +37,7 @@ def readable(reader: SqliteReader) -> int:
     return found
 
 
+@pytest.mark.heavy
 def test_a_bad_page_hides_what_lies_on_it_and_nothing_else(home: Path) -> None:
     database = home / "vault.db"
     pages = database.stat().st_size // PAGE_BYTES

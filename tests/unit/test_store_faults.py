@@ -34,6 +34,7 @@ def assert_sound(store: SqliteStore) -> None:
     assert store._connection.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
+@pytest.mark.heavy
 def test_kill_9_in_the_middle_of_writing_keeps_exactly_what_was_acknowledged(
     tmp_path: Path,
 ) -> None:
@@ -57,6 +58,7 @@ def test_kill_9_in_the_middle_of_writing_keeps_exactly_what_was_acknowledged(
         store.close()
 
 
+@pytest.mark.heavy
 def test_dying_at_any_moment_of_a_batch_keeps_the_ones_before_and_all_or_nothing_of_it(
     tmp_path: Path,
 ) -> None:

@@ -50,6 +50,7 @@ def test_nothing_happens_to_a_sound_store(files: HomeFiles) -> None:
     assert files.database.read_bytes() == before
 
 
+@pytest.mark.heavy
 def test_one_flipped_bit_in_every_page_at_once_is_put_back(files: HomeFiles) -> None:
     random = Random(3)
     pages = files.database.stat().st_size // PAGE_BYTES

@@ -158,6 +158,7 @@ def test_everything_of_a_running_daemon_put_back(home: Path) -> None:
     assert doubt_of(home) is Doubt.COPIED
 
 
+@pytest.mark.heavy
 def test_the_database_of_this_very_session_put_back_after_a_crash_far_behind(home: Path) -> None:
     store = open_store(home, KEY)
     store.persist(numbered(1, records=1))
@@ -257,6 +258,7 @@ def die_while_opening(home: Path, step: int) -> None:
             assert step < STEPS
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("second", range(STEPS + 1))
 @pytest.mark.parametrize("first", range(STEPS + 1))
 def test_crashes_while_a_store_is_vouched_for_are_no_doubt(
