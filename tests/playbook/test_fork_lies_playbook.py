@@ -136,19 +136,41 @@ def test_two_branches_become_one_where_nobody_is_believed():
     assert world.value(ada, "notes/lost") == {"text": "first life"}
 
 
+def next_of(ada, keys):
+    """Write what comes next in ada's journal, and sign it."""
+    pipeline, members = ada.device.pipeline, ada.device.members
+    journal, head = pipeline._writer.journal, pipeline.durable.journals[pipeline.author]
+    _, change = Record.create(pipeline.author, "notes", "elsewhere", {"a": 1})
+    made = [(RecordId(b"f" * 16), change)]
+    return write_entry(Writer(journal, keys), head, members.heads, 0, made)
+
+
+def test_an_entry_of_ours_that_we_forgot_makes_us_draw_another_journal():
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", text="early")
+    world.run()
+    author, forgotten = ada.device.pipeline.author, next_of(ada, ada.device.members.keys)
+    link = say(world, bob, ada, (Kind.ENTRIES, encode_entries([forgotten.data])))
+    world.run()
+    assert not is_gone(link)
+    assert ada.device.pipeline.author != author
+    world.pass_time(60)
+    assert world.value(ada, "notes/elsewhere") == {"a": 1}
+    world.put(ada, "notes/one", text="late")
+    world.restart(bob)  # whose device never held what was said in its name
+    world.pass_time(60)
+    assert_proved(world)
+
+
 def test_an_entry_of_ours_that_we_did_not_sign_ends_the_link():
     world, (ada, bob) = world_of(2)
     world.put(ada, "notes/one", text="early")
     world.run()
-    pipeline, members = ada.device.pipeline, bob.device.members
-    journal, head = pipeline._writer.journal, pipeline.durable.journals[pipeline.author]
-    _, change = Record.create(pipeline.author, "notes", "forged", {"a": 1})
-    made = [(RecordId(b"f" * 16), change)]
-    forged = write_entry(Writer(journal, members.keys), head, members.heads, 0, made)
+    author, forged = ada.device.pipeline.author, next_of(ada, bob.device.members.keys)
     link = say(world, bob, ada, (Kind.ENTRIES, encode_entries([forged.data])))
     world.run()
     assert is_gone(link)
-    assert pipeline.author == journal.author
+    assert ada.device.pipeline.author == author
 
 
 def lied_to():
@@ -215,11 +237,7 @@ def test_an_entry_with_another_number_or_another_signature_proves_nothing():
     check_unharmed(world, ada, bob, cyd)
 
     world, ada, bob, cyd, author, n, entry = lied_to()
-    members, journal = bob.device.members, ada.device.pipeline._writer.journal
-    head = ada.device.pipeline.durable.journals[author]
-    _, change = Record.create(author, "notes", "forged", {"a": 1})
-    made = [(RecordId(b"f" * 16), change)]
-    forged = write_entry(Writer(journal, members.keys), head, members.heads, 0, made)
+    forged = next_of(ada, bob.device.members.keys)
     link = contradict(world, ada, bob, author, n + 1)
     say(world, bob, ada, proof(author, n + 1, forged.data))
     world.run()
@@ -236,6 +254,17 @@ def test_a_proof_is_moot_once_another_link_led_to_the_retraction():
     assert not is_gone(link)
     assert link.talk.narrowing is None
     assert not ada.reported("fork_not_mended")
+    check_unharmed(world, ada, bob, cyd)
+
+
+def test_a_proof_is_moot_for_a_closed_journal_in_which_more_has_come_since():
+    world, ada, bob, cyd, author, n, _ = lied_to()
+    another = next_of(ada, ada.device.members.keys)
+    link = contradict(world, ada, bob, author, n + 1)
+    ada.device.forks._memory.closed[author] = n - 1
+    say(world, bob, ada, proof(author, n + 1, another.data))
+    world.run()
+    assert not is_gone(link)
     check_unharmed(world, ada, bob, cyd)
 
 
