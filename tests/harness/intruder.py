@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from itertools import cycle
 from pathlib import Path
 
 from p2pvault.core.device import Device
@@ -37,6 +38,8 @@ class Intruder:
     def __init__(self, device: Device) -> None:
         self.members = device.members
         self.content = device.pipeline.durable
+        # One address may begin so many links a second, and tests have no time to lose.
+        self._sources = cycle(f"127.0.6.{number}" for number in range(1, 255))
         journal = Journal(self.members.vault, self.members.device, JournalId(os.urandom(16)))
         self.writer = Writer(journal, self.members.keys)
 
@@ -75,7 +78,8 @@ class Intruder:
         machine = Initiator(
             static or self.members.keys.static, gate or self.members.gates()[0], os.urandom
         )
-        with closing(socket.create_connection((host, int(port)), _SECONDS)) as stream:
+        place = host, int(port)
+        with closing(socket.create_connection(place, _SECONDS, (next(self._sources), 0))) as stream:
             while True:
                 data = stream.recv(65_536)
                 assert data, "the daemon hung up during the handshake"

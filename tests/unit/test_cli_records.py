@@ -42,6 +42,7 @@ def test_init_asks_a_running_daemon(home: Path) -> None:
         assert daemon.state.vault == {"id": daemon.state.vault["id"], "name": "our home"}
 
 
+@pytest.mark.heavy
 def test_init_works_without_a_daemon_and_says_how_to_run_one(home: Path) -> None:
     done = run(home, "init", "--name", "laptop")
     assert done.code == 0, done.messages

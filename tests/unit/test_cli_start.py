@@ -115,6 +115,7 @@ def test_the_version_is_shown_by_option_and_command(tmp_path: Path) -> None:
         assert run(tmp_path / "a", "version", "--json").tree["daemon"] == __version__
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "words",
     [["--help"], ["get", "a/b"], ["set", "a/b", "c=d"], ["status"], ["ls"], ["watch", "-h"]],
@@ -135,6 +136,7 @@ def test_nothing_heavy_is_imported(tmp_path: Path, words: list[str]) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("place", [["--json", "get", "a/b"], ["get", "--json", "a/b"]])
 def test_common_options_stand_before_or_after_the_command(tmp_path: Path, place: list[str]) -> None:
     done = run(None, "--home", str(tmp_path), *place)
@@ -179,6 +181,7 @@ def kinds() -> list[type[VaultError]]:
     return [kind for kind in found if issubclass(kind, VaultError)]
 
 
+@pytest.mark.heavy
 def test_every_error_of_the_daemon_ends_with_its_exit_code(tmp_path: Path) -> None:
     with served(tmp_path / "a", with_vault()) as daemon:
         for kind in {kind.exit_code: kind for kind in kinds()}.values():
@@ -202,6 +205,7 @@ def test_a_missing_daemon_is_one_line_with_what_to_do(tmp_path: Path) -> None:
     assert f"`p2pvaultd --home {tmp_path}`" in done.messages
 
 
+@pytest.mark.heavy
 def test_debug_shows_where_an_error_came_from(tmp_path: Path) -> None:
     assert "Traceback" not in run(tmp_path, "status").messages
     assert "Traceback" in run(tmp_path, "status", "--debug").messages
