@@ -256,7 +256,6 @@ def test_a_statement_is_owed_once_and_then_counts(home: Home) -> None:
             state_accepted(stated.log, actor.author, owed, {})
 
 
-@pytest.mark.heavy
 def test_the_last_part_of_the_log_is_kept_for_removals() -> None:
     log = nearly_full()
     assert len(log) == limits.OPERATIONS_MAX - limits.OPERATIONS_RESERVED
