@@ -42,6 +42,8 @@ VaultError
 │   ├── NoSuchRecord              none has
 │   ├── NoSuchDevice              no member goes by that name or id
 │   ├── Refused                   a rule of the vault says no
+│   │   ├── NotKept               the collection is not kept on this device
+│   │   └── OnlyHere              nobody is proved to hold what is to be forgotten
 │   ├── NoVault                   this device has no vault yet
 │   └── VaultExists               it has one already
 ├── Unreachable                   a device, or a deadline, was not reached
@@ -365,6 +367,19 @@ class Refused(RequestError):
 
     code = "refused"
     exit_code = 8
+
+
+class NotKept(Refused):
+    """A collection that this device was told not to keep."""
+
+    code = "not_kept"
+    hint = "Turn it on with `p2pvault collections keep`."
+
+
+class OnlyHere(Refused):
+    """No other device is proved to hold all of a collection, so forgetting it might lose it."""
+
+    code = "only_here"
 
 
 class NoVault(RequestError):

@@ -119,7 +119,7 @@ class StoredEntry:
         author: The journal that wrote it.
         n: Its number in that journal, from 1.
         hash: The hash of its body.
-        data: Body and signature as they travel (see docs/protocol/journal.md).
+        data: Body and signature as they travel, or a header (see docs/protocol/journal.md).
     """
 
     arrival: int
@@ -268,6 +268,8 @@ class Batch:
         cuts: How much of a journal stays, `n` 0 for nothing; the rest of it goes, before anything
             else of the batch is written.
         erased: Records that go, with all that is stored of them.
+        headers: Held entries of which only the header is kept from now on, as `data`. One that is
+            not held any more is passed over.
     """
 
     entries: tuple[StoredEntry, ...] = ()
@@ -284,6 +286,7 @@ class Batch:
     left_quarantine: tuple[int, ...] = ()
     cuts: tuple[JournalHead, ...] = ()
     erased: tuple[RecordId, ...] = ()
+    headers: tuple[StoredEntry, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,10 @@ _SECTIONS: Final = {
         "set": ("vault:set_", "Change fields of a record; make it if it is not there."),
         "ls": ("vault:ls", "List the records of the vault, or of one COLLECTION."),
         "rm": ("vault:rm", "Delete a record, on all devices."),
+        "collections": (
+            "collections:collections",
+            "See which collections this device keeps; keep or forget one.",
+        ),
         "watch": ("vault:watch", "Print changes as they happen, until interrupted."),
     },
     "Devices": {

@@ -27,7 +27,7 @@ def status(session: Session) -> None:
     if answer["vault"] is None:
         lines = _no_vault_lines(session)
     else:
-        lines = [_heading(report, answer), *_peer_lines(session, answer)]
+        lines = [_heading(report, answer), *_peer_lines(session, answer), *_kept_lines(answer)]
     report.show(answer, *lines, *_problem_lines(report, answer))
 
 
@@ -66,12 +66,21 @@ def _peer_row(peer: JsonObject) -> tuple[str, str, str, str]:
     return one_line(str(peer["name"])), one_line(link), data_cell(peer), _last_seen(peer)
 
 
+def _kept_lines(answer: JsonObject) -> list[str | Marked]:
+    vault = cast("JsonObject", answer["vault"])
+    lines: list[str | Marked] = []
+    for heading, key in (("Not kept here", "not_kept"), ("Not all here yet", "incomplete")):
+        names = ", ".join(one_line(name) for name in cast("list[str]", vault[key]))
+        lines += [f"  {heading}: {names}"] if names else []
+    return lines
+
+
 def data_cell(peer: JsonObject) -> str:
     """Say how a peer's content compares with ours, and how old the proof of it is."""
     proved = peer["proved_s"]
     age = f"proved {span(proved)} ago" if isinstance(proved, int | float) else ""
     if peer["in_sync"] is True:
-        return ", ".join(filter(None, ("same as here", age)))
+        return ", ".join(filter(None, ("same as here", _left_out(peer), age)))
     if peer["fetching"]:
         return "its records are being fetched"
     if missing := _missing(peer):
@@ -79,6 +88,12 @@ def data_cell(peer: JsonObject) -> str:
     if peer["in_sync"] is False:
         return "not the same as here"
     return f"was the same as here, {age}" if age else "not compared yet"
+
+
+def _left_out(peer: JsonObject) -> str:
+    """Say that a proof is not about everything."""
+    without = cast("int", peer["without"])
+    return f"but for {count(without, 'collection')}" if without else ""
 
 
 def _missing(peer: JsonObject) -> str:

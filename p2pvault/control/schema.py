@@ -32,9 +32,11 @@ from p2pvault.limits import (
     EDIT_RECORDS_MAX,
     FIELD_CHARACTERS_MAX,
     INTEGER_MAX,
+    INTEREST_COLLECTIONS_MAX,
     LIST_ROWS_MAX,
     NAME_CHARACTERS_MAX,
     PAIRING_S,
+    PARTIAL_COLLECTIONS_MAX,
     QUARANTINE_PATHS_MAX,
     RECOVERY_TEXT_CHARACTERS_MAX,
     SUBSCRIPTION_EVENTS_MAX,
@@ -55,6 +57,8 @@ _WORDS: Final = Text(RECOVERY_TEXT_CHARACTERS_MAX)
 _NAME: Final = Text(DEVICE_NAME_CHARACTERS_MAX)
 _PATH: Final = Text(COLLECTION_CHARACTERS_MAX + 1 + NAME_CHARACTERS_MAX)
 _COLLECTION: Final = Text(COLLECTION_CHARACTERS_MAX)
+_KEPT_OUT: Final = Items(_COLLECTION, INTEREST_COLLECTIONS_MAX)
+_INCOMPLETE: Final = Items(_COLLECTION, PARTIAL_COLLECTIONS_MAX)
 _STEPS: Final = Items(Text(FIELD_CHARACTERS_MAX), VALUE_DEPTH_MAX, 1)
 _FIELDS: Final = Items(_LINE, VALUE_ITEMS_MAX)
 _SELECTOR: Final = Text(DEVICE_NAME_CHARACTERS_MAX)
@@ -77,6 +81,7 @@ _PEER: Final = members(
     address=Optional(_LINE),
     in_sync=Optional(Flag()),
     proved_s=Optional(_SPAN),
+    without=_COUNT,
     fetching=Flag(),
     behind=Optional(_COUNT),
     ahead=Optional(_COUNT),
@@ -101,6 +106,7 @@ _QUARANTINED: Final = members(
     first=_LINE,
     last=_LINE,
 )
+_COLLECTION_KEPT: Final = members(name=_COLLECTION, records=Optional(_COUNT), whole=Flag())
 _PROBLEM: Final = members(code=_LINE, message=_LINE, hint=_LINE)
 
 
@@ -145,7 +151,11 @@ METHODS: Final[dict[str, Method]] = {
         "This device, its vault, its peers with the proof of equality, and what is wrong.",
         _NOTHING,
         members(
-            vault=Optional(members(id=_ID, name=_NAME, records=_COUNT)),
+            vault=Optional(
+                members(
+                    id=_ID, name=_NAME, records=_COUNT, not_kept=_KEPT_OUT, incomplete=_INCOMPLETE
+                )
+            ),
             device=Optional(members(id=_ID, name=_NAME, role=_ROLE)),
             peers=Items(_PEER, DEVICES_MAX),
             listening=_ADDRESSES,
@@ -198,6 +208,21 @@ METHODS: Final[dict[str, Method]] = {
             kind=Words(("edit", "new", "delete")),
         ),
         missed=members(event=Words(("missed",)), count=_COUNT),
+    ),
+    "collections": _call(
+        "The collections that this device keeps, and those that it does not, a page at a time.",
+        members({"after": _COLLECTION}),
+        members(collections=Items(_COLLECTION_KEPT, LIST_ROWS_MAX), next=Optional(_COLLECTION)),
+    ),
+    "collection_keep": _call(
+        "Keep a collection on this device; what others hold of it is fetched. Errors: bad_path.",
+        members(collection=_COLLECTION),
+        _NOTHING,
+    ),
+    "collection_forget": _call(
+        "Erase a collection here, and keep it no longer. Errors: only_here, refused, bad_path.",
+        members(collection=_COLLECTION, anyway=Flag()),
+        _NOTHING,
     ),
     "devices": _call(
         "The members of the vault, who was removed, and who is suspended.",

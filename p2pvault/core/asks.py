@@ -128,6 +128,23 @@ class AddressGiven:
 
 
 @dataclass(frozen=True, slots=True)
+class KeepRequested:
+    """A local program has this device keep a collection again."""
+
+    request: int
+    collection: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetRequested:
+    """A local program has this device keep a collection no longer; `anyway`: unproved, too."""
+
+    request: int
+    collection: str
+    anyway: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SettleQuarantine:
     """A local program settles what is in quarantine.
 

@@ -32,6 +32,8 @@ class Standing:
         last_seen_ms: Wall clock of the last sign of life, 0 for never.
         verdict: What the last comparison said; None before the first.
         proved_at: Monotonic time of the last proof of equal content.
+        without: Collections that the last comparison left out, since one of both does not keep
+            them.
         contested: Whose journal it holds another branch of, if it does.
         unforked: Its journals were found to be ours where something was missing, so that copies
             here are damaged.
@@ -48,6 +50,7 @@ class Standing:
     last_seen_ms: int = 0
     verdict: Verdict | None = None
     proved_at: float | None = None
+    without: frozenset[str] = frozenset()
     contested: DeviceId | None = None
     unforked: bool = False
     journals: Mapping[AuthorId, JournalHead] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from p2pvault.core.asks import Edit, FieldPath
+from p2pvault.core.interest import check_kept
 from p2pvault.core.io import Edited
 from p2pvault.core.lookup import Lookup
 from p2pvault.core.replica import Replica
@@ -68,8 +69,10 @@ class Commit:
         day, two changes would have made one record otherwise.
 
         Returns:
-            The edit, or None when there was nothing to change.
+            The edit, or None when there was nothing to change, or it is not kept here.
         """
+        if wanted.collection in self._staging.interest.forgotten:
+            return None
         replica, value = self._lookup.replica(record), wanted.value()
         path = Path(wanted.collection, wanted.name)
         edit = Edit(str(path), puts=[((name,), value[name]) for name in value])
@@ -111,6 +114,7 @@ class Commit:
     def _create(self, now: Instant, path: Path, edit: Edit) -> Edited:
         value = patched({}, edit.puts, ())
         actor = self._writer.journal.author
+        check_kept(path.collection, self._staging.interest.forgotten)
         record, change = Record.create(actor, path.collection, path.name, value)
         replica = Replica(new_record_id(now, self._entropy), record)
         self._stage(replica, change)
@@ -119,6 +123,7 @@ class Commit:
 
     def _change(self, replica: Replica, edit: Edit) -> Edited:
         record, before = replica.record, replica.record.heads
+        check_kept(record.collection, self._staging.interest.forgotten)
         self._staging.touch(replica, self._writer.journal.device)
         if edit.remove:
             change = record.delete()

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from p2pvault.core.interest import Interest, interest_of
 from p2pvault.core.quarantine import Quarantine, quarantine_of
 from p2pvault.crypto.hashing import fingerprint_item
 from p2pvault.protocol.bootstrap import Cut, CutHead, Fetching, decode_progress
@@ -61,6 +62,7 @@ class Content:
             the journals say.
         quarantine: What is refused; no part of what this device holds and says that it holds.
         corrections: How often fingerprints were corrected since this device began to run.
+        interest: Which collections are kept here.
     """
 
     journals: Mapping[AuthorId, JournalHead]
@@ -71,6 +73,7 @@ class Content:
     fetching: Fetching | None = None
     quarantine: Quarantine = field(default_factory=Quarantine)
     corrections: int = 0
+    interest: Interest = field(default_factory=Interest)
 
     def journals_of(self, device: DeviceId) -> tuple[JournalHead, ...]:
         """Return the heads of one device's journals, sorted by author."""
@@ -90,9 +93,15 @@ class Content:
     @property
     def digest(self) -> bytes:
         """32 bytes that are equal on two devices with equal content, unless they are UNSETTLED."""
+        return self.digest_without(())
+
+    def digest_without(self, collections: Iterable[str]) -> bytes:
+        """Return the digest of what is kept here, but for some collections."""
         if self.fetching is not None:
             return UNSETTLED
-        return content_digest(self.fingerprints.values())
+        left_out = self.interest.forgotten.union(collections)
+        kept = (each for each in self.fingerprints.values() if each.collection not in left_out)
+        return content_digest(kept)
 
     @property
     def fetched(self) -> Mapping[AuthorId, int]:
@@ -109,8 +118,14 @@ class Content:
 
     @property
     def records(self) -> int:
-        """Number of records that are not deleted."""
-        return sum(fingerprint.count for fingerprint in self.fingerprints.values())
+        """Number of records that are not deleted, in the collections that are kept."""
+        return sum(self.counts.values())
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """That number for each collection that is kept and ever held a record."""
+        kept = self.fingerprints.keys() - self.interest.forgotten
+        return {name: self.fingerprints[name].count for name in sorted(kept)}
 
 
 def content_of(state: StoreState) -> Content:
@@ -127,6 +142,7 @@ def content_of(state: StoreState) -> Content:
         bases={base.author: base.n for base in state.bases},
         fetching=_fetching(state.meta.get(FETCHING)),
         quarantine=quarantine_of(state),
+        interest=interest_of(state.meta),
     )
 
 

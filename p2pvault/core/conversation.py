@@ -13,6 +13,7 @@ from p2pvault.core.forks import Forks
 from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect, EntriesLoaded
 from p2pvault.core.jobs import EntriesJob
+from p2pvault.core.keeping import Keeping
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link, Phase
 from p2pvault.core.members import Learned
@@ -37,6 +38,7 @@ class Conversation:
     fetch: Fetch
     forks: Forks
     clones: Clones
+    keeping: Keeping
     pipeline: Pipeline
 
     def begin(self, now: Instant, link: Link) -> list[Effect]:
@@ -97,7 +99,12 @@ class Conversation:
             case Kind.HAVE:
                 effects = self.replication.heard_have(now, link, message.body, content)
                 self.clones.proved(link)
-                return effects + self.forks.examine(link) + self.forks.proved(link)
+                effects += self.forks.examine(link) + self.forks.proved(link)
+                return effects + self.keeping.heard(now, link)
+            case Kind.INTEREST:
+                effects = self.replication.heard_interest(link, message.body, content)
+                self.fetch.heard_interest(link)
+                return effects + self.keeping.heard(now, link)
             case Kind.ENTRIES:
                 return self.replication.heard_entries(link, message.body, content)
             case Kind.BEHIND:

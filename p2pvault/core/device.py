@@ -12,30 +12,32 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import assert_never
 
-from p2pvault.core import asks, io
+from p2pvault.core import asks, io, loads
+from p2pvault.core.at_once import EraseJob, InterestJob, PlainJob
 from p2pvault.core.beacon import Beacon
 from p2pvault.core.book import Book
 from p2pvault.core.clones import Clones
-from p2pvault.core.commit import read_wishes
 from p2pvault.core.conversation import Conversation
+from p2pvault.core.desk import Desk
 from p2pvault.core.dialer import Dialer
-from p2pvault.core.errands import NOTHING_LEARNED, Errand, Errands
+from p2pvault.core.erasing import Erasing
+from p2pvault.core.errands import NOTHING_LEARNED, Errand, Errands, Then
 from p2pvault.core.fetch import Fetch
 from p2pvault.core.folding import FoldJob
 from p2pvault.core.forks import Forks, Memory
 from p2pvault.core.inquiries import CountsLoaded, RangesLoaded, RepairRequested, WholeLoaded
 from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect, Input
-from p2pvault.core.jobs import EditJob, EntriesJob, Job, PlainJob, RetractJob, paced
+from p2pvault.core.jobs import EditJob, EntriesJob, Job, RetractJob, paced
+from p2pvault.core.keeping import Keeping
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link, Phase
 from p2pvault.core.links import Links
-from p2pvault.core.loads import SnapshotsLoaded, SurplusLoaded, SurplusUnknown
 from p2pvault.core.members import Learned, Members
 from p2pvault.core.pairing import AdmitDevice, Outcome, Pairing
 from p2pvault.core.pipeline import Pipeline
-from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob, find_rows
-from p2pvault.core.reach import Reach, note_address
+from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
+from p2pvault.core.reach import Reach
 from p2pvault.core.recount import RecountJob
 from p2pvault.core.recovering import Alarms, Decided, decide
 from p2pvault.core.repair import Repair, recount_failed
@@ -52,11 +54,9 @@ from p2pvault.errors import (
     AuthenticationError,
     CrdtError,
     CryptoError,
-    Refused,
     RemoteProtocolError,
     VaultError,
 )
-from p2pvault.limits import EDITS_QUEUED_MAX
 from p2pvault.types import Address, Batch, DeviceId, Instant, LinkId, PeerRow
 
 REMOTE_FAULTS = (RemoteProtocolError, AuthenticationError, CryptoError, CrdtError)
@@ -82,15 +82,13 @@ class Device:
         self._errands = Errands(pipeline)
         self.fetch = Fetch(self.links, members, self._replication, pipeline, self._save)
         self.forks = Forks(members, book, pipeline, self._errands, memory)
-        self._conversation = Conversation(
-            self._introductions,
-            self._replication,
-            self._repair,
-            self.fetch,
-            self.forks,
-            self.clones,
-            pipeline,
-        )
+        self._keeping = keeping = Keeping(self.links, book, members, self._replication, pipeline)
+        errands, forks, dialer = self._errands, self.forks, self._dialer
+        self._desk = Desk(members, book, pipeline, errands, keeping, forks, dialer)
+        self._erasing = Erasing(pipeline)
+        replication, repair, fetch = self._replication, self._repair, self.fetch
+        talk = (self._introductions, replication, repair, fetch, forks, self.clones, keeping)
+        self._conversation = Conversation(*talk, pipeline)
         self._sweep = Sweep(self.links, self._replication)
         self._beacon = Beacon(members, entropy)
         self._reach = Reach(self.links, self._dialer, self._beacon, self._conversation, entropy)
@@ -114,7 +112,7 @@ class Device:
         if not self._stopping:
             self._upkeep.arm(now)
             self.fetch.arm(now)
-            effects += self._try_again(now)
+            effects += self._try_again(now) + self._erasing.go_on()
             effects += self._dialer.plan(now.monotonic, self.links.unlinked())
             effects += self._schedule()
         return effects
@@ -128,10 +126,12 @@ class Device:
                 return self._step(now, self.pipeline.persisted(batch))
             case io.RecordsLoaded():
                 return self._step(now, self.pipeline.loaded(given, self._circumstances(now)))
-            case SnapshotsLoaded(link):
+            case loads.SnapshotsLoaded(link):
                 return self._on(now, link, lambda it: loaded(it, given, self.pipeline.durable))
-            case SurplusLoaded() | SurplusUnknown():
+            case loads.SurplusLoaded() | loads.SurplusUnknown():
                 return self._upkeep.answered(now, given)
+            case loads.ForgottenLoaded() | loads.ForgottenUnknown():
+                return self._erasing.loaded(given)
             case io.EntriesLoaded(link):
                 return self._on(now, link, lambda it: self._conversation.loaded(it, given))
             case CountsLoaded(link) | RangesLoaded(link) | WholeLoaded(link):
@@ -143,8 +143,14 @@ class Device:
                 return self._step(now, self.pipeline.branch_loaded(given))
             case io.Writable(link):
                 return self._on(now, link, self._conversation.writable)
-            case asks.EditRequested():
-                return self._asked(given.request, lambda: self._edit(now, given))
+            case (
+                asks.EditRequested()
+                | asks.SettleQuarantine()
+                | asks.KeepRequested()
+                | asks.ForgetRequested()
+                | asks.AddressGiven()
+            ):
+                return self._asked(given.request, lambda: self._desk.take(now, given))
             case io.LinkUp(link):
                 return [io.Hangup(link)] if self._stopping else self.links.begin(now, given)
             case io.LinkDown(link):
@@ -171,10 +177,6 @@ class Device:
                 return self._asked(given.request, lambda: self._decide(now, given))
             case asks.ReinstateRequested() | asks.RecoveryRequested() | asks.RecoveryForgotten():
                 return self._asked(given.request, lambda: self._decide(now, given), outside=True)
-            case asks.AddressGiven():
-                return self._asked(given.request, lambda: self._address(now, given))
-            case asks.SettleQuarantine():
-                return self._asked(given.request, lambda: self._settle(now, given))
             case RepairRequested():
                 return self._heal(now, self._repair.asked(self.links.up(), given))
             case asks.PairingRequested():
@@ -269,6 +271,7 @@ class Device:
         gone = self.links[link]
         device = gone.device if gone is not None else None
         effects = self.links.down(now, link) + self.fetch.lost(now, link)
+        effects += self._keeping.lost(now, link)
         if device is not None:
             effects += self._remember(self.book[device].row)
         return effects
@@ -306,6 +309,9 @@ class Device:
         effects += self._sweep.done(now, done, self.members.membership)
         if done.plain is not None:
             effects += self._errand_done(now, self._errands.done(done.plain))
+        if done.interest:
+            effects += self._keeping.done(now)
+        self._erasing.done(done)
         return effects + self.fetch.done(now, done) + self._upkeep.done(now, done)
 
     def _took_in(self, link: Link, done: Done) -> list[Effect]:
@@ -320,6 +326,7 @@ class Device:
             link.schedule_beat(now, self._entropy)
             effects += self._replication.announce(now, link, done.staged.content, entries)
             effects += self.forks.proved(link)
+            effects += self._keeping.heard(now, link)
             self.clones.proved(link)
         return effects
 
@@ -341,6 +348,11 @@ class Device:
                 # A removal that has to wait for the disk is in force all the same.
                 effects = self._errands.failed(now, failed.job, failed.error)
                 return effects + self.links.end_removed(now)
+            case InterestJob():
+                self._erasing.rest()
+                return self._keeping.failed(now, failed.job, failed.error)
+            case EraseJob():
+                return self._erasing.failed(failed.error)
             case FoldJob():
                 return self._upkeep.failed(failed.job, failed.error)
             case _:
@@ -368,8 +380,9 @@ class Device:
         batch = Batch(peers=(row,), acknowledged=self.book.acknowledged.take_unsaved())
         return self._errands.save(batch, Errand(NOTHING_LEARNED, self.members.log))
 
-    def _save(self, batch: Batch, then: Callable[[Instant], list[Effect]]) -> list[Effect]:
-        return self._errands.save(batch, Errand(NOTHING_LEARNED, self.members.log, then=then))
+    def _save(self, batch: Batch, then: Then, lacks: frozenset[str] = frozenset()) -> list[Effect]:
+        errand = Errand(NOTHING_LEARNED, self.members.log, then=then)
+        return self._errands.save(batch, errand, lacks)
 
     def _errand_done(self, now: Instant, errand: Errand) -> list[Effect]:
         effects: list[Effect] = []
@@ -450,28 +463,9 @@ class Device:
         except VaultError as error:
             return [io.Refuse(request, error)]
 
-    def _edit(self, now: Instant, asked: asks.EditRequested) -> list[Effect]:
-        if self.pipeline.backlog >= EDITS_QUEUED_MAX:
-            raise Refused("too many edits are waiting for the disk", hint="Try again in a moment.")
-        self.forks.check_room()
-        job = EditJob(asked.request, read_wishes(asked.edits))
-        return self._step(now, self.pipeline.submit(job))
-
-    def _settle(self, now: Instant, asked: asks.SettleQuarantine) -> list[Effect]:
-        rows = find_rows(self.pipeline.durable.quarantine, asked.device, self.members.name_of)
-        job = SettleJob(asked.request, rows, asked.repeat)
-        return self._step(now, self.pipeline.submit(job))
-
     def _try_again(self, now: Instant) -> list[Effect]:
         jobs = self._sweep.due(now, self.pipeline.durable, self.members.membership)
         return self._step(now, self.pipeline.submit(*jobs)) if jobs else []
-
-    def _address(self, now: Instant, asked: asks.AddressGiven) -> list[Effect]:
-        member, row = note_address(self.members, self.book, asked)
-        self._dialer.try_soon(now.monotonic, member.device)
-        answer = io.Answer(asked.request, (member.device, member.name))
-        errand = Errand(NOTHING_LEARNED, self.members.log, answer)
-        return self._errands.save(Batch(peers=(row,)), errand)
 
     # The network and time ----------------------------------------------------------------
 

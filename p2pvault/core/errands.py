@@ -8,14 +8,17 @@ before those that they follow would make a log that does not load.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from p2pvault.core.at_once import PlainJob
 from p2pvault.core.io import Answer, Effect, Refuse, Report
-from p2pvault.core.jobs import PlainJob
 from p2pvault.core.members import Learned
 from p2pvault.core.pipeline import Pipeline
 from p2pvault.errors import VaultError
 from p2pvault.limits import RETRY_S
 from p2pvault.protocol.membership import MembershipLog
 from p2pvault.types import Batch, DeviceId, Instant
+
+Then = Callable[[Instant], list[Effect]]
+"""What follows once a batch is durable."""
 
 NOTHING_LEARNED = Learned((), {})
 
@@ -36,7 +39,7 @@ class Errand:
     log: MembershipLog
     answer: Answer | None = None
     admits: DeviceId | None = None
-    then: Callable[[Instant], list[Effect]] | None = None
+    then: Then | None = None
 
 
 class Errands:
@@ -53,11 +56,13 @@ class Errands:
         self._delayed: list[PlainJob] = []
         self._serial = 0
 
-    def save(self, batch: Batch, errand: Errand) -> list[Effect]:
-        """Make a batch durable, behind all that were given before."""
+    def save(
+        self, batch: Batch, errand: Errand, lacks: frozenset[str] = frozenset()
+    ) -> list[Effect]:
+        """Make a batch durable, behind all that were given before; `lacks`: see `PlainJob`."""
         self._serial += 1
         self._awaited[self._serial] = errand
-        job = PlainJob(self._serial, batch)
+        job = PlainJob(self._serial, batch, lacks)
         if self._delayed:
             self._delayed.append(job)
             return []

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from p2pvault.core.content import FETCHING, JOURNAL_OWNER, Content
+from p2pvault.core.errands import Then
 from p2pvault.core.io import Effect, Report, StatusChanged, Write
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link, Phase
@@ -42,8 +43,9 @@ from p2pvault.protocol.bootstrap import (
 from p2pvault.protocol.snapshot import Assembly
 from p2pvault.types import Batch, DeviceId, Instant, LinkId, RecordId
 
-Save = Callable[[Batch, Callable[[Instant], list[Effect]]], list[Effect]]
-"""Makes a batch durable, sooner or later, and then calls back."""
+Save = Callable[[Batch, Then, frozenset[str]], list[Effect]]
+"""Makes a batch durable, sooner or later, and then calls back. With it, collections are marked of
+which something is missing."""
 
 
 @dataclass(slots=True)
@@ -58,11 +60,13 @@ class Request:
         taken_bytes: Bodies of snapshot messages that are durable here, or in `assembly` while no
             record was whole with them.
         ended: Everything has arrived.
+        lacks: Collections that the peer does not hand out whole.
     """
 
     link: Link
     cut: Cut
     last: RecordId | None
+    lacks: frozenset[str]
     assembly: Assembly = field(default_factory=Assembly)
     taken_bytes: int = 0
     ended: bool = False
@@ -151,7 +155,8 @@ class Fetch:
         request.last = ids[-1]
         assert link.device is not None, "only members are listened to"
         begins = Fetching(request.cut, after)
-        return SnapshotsJob(link.id, link.device, records, len(body), begins)
+        size, lacks = len(body), request.lacks
+        return SnapshotsJob(link.id, link.device, records, size, begins, lacks=lacks)
 
     def heard_end(self, link: Link, body: bytes) -> list[Effect]:
         """Take note that everything has arrived.
@@ -217,7 +222,7 @@ class Fetch:
         fetching = self._pipeline.durable.fetching
         if request.last is not None and fetching != Fetching(request.cut, request.last):
             return []
-        return self._adopt(request.cut, self._adopted)
+        return self._adopt(request.cut, self._adopted, request.lacks)
 
     def _adopt_if_reached(self) -> list[Effect]:
         """Be done with a cut whose entries came from somewhere else in the meantime."""
@@ -227,14 +232,14 @@ class Fetch:
             return []
         return self._adopt(content.fetching.cut, self._adopted)
 
-    def _adopt(self, cut: Cut, then: Callable[[Instant], list[Effect]]) -> list[Effect]:
+    def _adopt(self, cut: Cut, then: Then, lacks: frozenset[str] = frozenset()) -> list[Effect]:
         self._adopting = True
         adopted = [each for each in cut if not self._leads(each)]
         meta: dict[str, bytes | None] = {
             JOURNAL_OWNER + each.author.hex(): each.device for each in adopted
         }
         batch = Batch(adopted=tuple(each.head for each in adopted), meta={**meta, FETCHING: None})
-        return self._save(batch, then)
+        return self._save(batch, then, lacks)
 
     def _adopted(self, now: Instant) -> list[Effect]:
         self._adopting, self._request, self._unsettled = False, None, False
@@ -255,19 +260,28 @@ class Fetch:
         }
         if self._request is not None or self._adopting:
             return []
-        for link, cut in self._offers.values():
+        # Rather from a device that keeps everything.
+        for link, cut in sorted(self._offers.values(), key=lambda offer: bool(_lacks(offer[0]))):
             if link.phase is Phase.UP and self._patience.trusts(now, link.device):
                 fetching = content.fetching or Fetching(cut, None)
                 return self._ask(link, fetching.cut, fetching.after)
         return []
 
     def _ask(self, link: Link, cut: Cut, after: RecordId | None) -> list[Effect]:
-        self._request = Request(link, cut, after)
+        self._request = Request(link, cut, after, _lacks(link))
         link.source = True
         assert link.device is not None, "only members are asked"
         report = Report("info", "snapshots_wanted", {"device": link.device.hex()})
         body = encode_wanted(Wanted(0, after, cut))
         return [report, Write(link.id, link.seal(Kind.SNAPSHOTS_WANTED, body)), StatusChanged()]
+
+    def heard_interest(self, link: Link) -> None:
+        """Take note of what a peer does not hand out any more, if it is the one that was asked.
+
+        Whatever it sends from here on says so, in the transaction that makes it durable.
+        """
+        if self._request is not None and self._request.link is link:
+            self._request.lacks |= _lacks(link)
 
     # Patience ----------------------------------------------------------------------------
 
@@ -377,6 +391,10 @@ def _check_said(cut: Cut, link: Link) -> None:
     """Insist that a peer's cut is what its HAVE said: both are its journals as they stand."""
     if any(link.peer.journals.get(each.author) != each.head for each in cut):
         raise UnexpectedMessage("a cut that is not what the peer said to hold")
+
+
+def _lacks(link: Link) -> frozenset[str]:
+    return link.interests.theirs.forgotten | link.interests.theirs.partial
 
 
 def _reached(content: Content, cut: Cut) -> bool:

@@ -24,5 +24,6 @@ def fold(records: Sequence[RecordId], staging: Staging, lookup: Lookup) -> None:
     """
     for record in records:
         replica = lookup.replica(record)
-        if replica is not None:
+        # Since somebody found it crowded, it may have been forgotten, and erased.
+        if replica is not None and replica.record.collection not in staging.interest.forgotten:
             staging.fold(replica)

@@ -92,6 +92,8 @@ class Holding:
     def refuse(self, entry: Entry, head: JournalHead | None, work: int, now_ms: int) -> None:
         """Refuse an entry; keep it if it continues what is refused and there is room.
 
+        A header is not kept: there is nothing in it that a person could accept.
+
         Args:
             entry: A checked entry, beyond the journal's mark if it has one.
             head: Where the journal stands in the log.
@@ -99,7 +101,7 @@ class Holding:
             now_ms: The wall clock, for people and for what gives way.
         """
         before = self.mark(entry.author) or head
-        if entry.follows(before):
+        if entry.follows(before) and not entry.outside:
             self._keep(self._row(entry, work, now_ms), entry.data, now_ms)
         self._marks[entry.author] = Mark(entry.body.device, entry.head)
 

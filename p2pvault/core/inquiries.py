@@ -30,11 +30,13 @@ class LoadRanges:
         link: The link on which they are compared.
         key: The vault's fingerprint key, 32 bytes.
         parts: What the peer sent, sorted; they do not overlap.
+        without: Collections that are no part of the comparison.
     """
 
     link: LinkId
     key: bytes = field(repr=False)
     parts: tuple[Part, ...]
+    without: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ Who relayed it never matters.
 One that a removed device wrote later than members accepted is refused, and so is one that needs a
 refused one: docs/protocol/membership.md, "Which entries of a removed device count". Refusing an
 entry is no fault of the peer and changes no record.
+
+Of an entry that is not only about what is kept here, the other changes are passed over. A header
+brings none, and what it leaves out of a collection that is kept here is missing from then on.
 """
 
 from collections.abc import Iterable, Sequence
@@ -169,7 +172,9 @@ class Intake:
 
         Otherwise nothing can be missing but by a fault of the peer, which the engine finds.
         """
-        return self._staging.holding.is_refusing and lacks(self._lookup, changes, arrived)
+        limited = self._staging.interest.is_limited
+        refusing = self._staging.holding.is_refusing
+        return refusing and lacks(self._lookup, changes, arrived, limited=limited)
 
     # Taking in ---------------------------------------------------------------------------
 
@@ -180,6 +185,7 @@ class Intake:
 
     def _accept(self, entry: Entry, changes: Inspected, arrived: Arrivals) -> None:
         self._staging.append(entry)
+        self._staging.note_lacking(entry.outside)
         collect(entry, changes, arrived)
 
     def _apply_all(self, arrived: Arrivals) -> None:
@@ -201,13 +207,29 @@ class Intake:
         try:
             self._bring(record, replica, what)
         except MissingChanges:
+            if self._may_lack(replica):
+                return
             if self._whole:
                 raise
             self._staging.leave_out(record)
 
+    def _may_lack(self, replica: Replica | None) -> bool:
+        """Tell whether what changes build on may be missing without a fault.
+
+        The record is then in a collection that is not kept, or of which something is missing.
+        """
+        interest = self._staging.interest
+        if replica is None:
+            return interest.is_limited
+        return replica.record.collection in interest.partial
+
     def _bring(self, record: RecordId, replica: Replica | None, what: Arrived) -> None:
+        is_new = replica is None
         if replica is None:
             replica = Replica(record, Record.receive(self._actor, what.changes))
+        if replica.record.collection in self._staging.interest.forgotten:
+            return
+        if is_new:
             touched, fresh = self._staging.touch(replica, what.device), what.changes
         else:
             touched = self._staging.touch(replica, what.device)
@@ -251,20 +273,27 @@ def collect(entry: Entry, changes: Inspected, arrived: Arrivals) -> None:
         what.hashes.add(change.hash)
 
 
-def lacks(lookup: Lookup, changes: Inspected, arrived: Arrivals) -> bool:
-    """Tell whether changes follow others that are neither in their record nor came before."""
+def lacks(lookup: Lookup, changes: Inspected, arrived: Arrivals, *, limited: bool = False) -> bool:
+    """Tell whether changes follow others that are neither in their record nor came before.
+
+    Args:
+        lookup: Knows the records.
+        changes: What is looked at.
+        arrived: What came before.
+        limited: Records may be missing for another reason; those do not count.
+    """
     coming: dict[RecordId, set[ChangeHash]] = {}
     for record, change in changes:
         own = coming.setdefault(record, set())
         missing = set(change.deps) - own
         if missing and record in arrived:
             missing -= arrived[record].hashes
-        if missing and not _knows(lookup, record, missing):
+        if missing and not _knows(lookup, record, missing, limited=limited):
             return True
         own.add(change.hash)
     return False
 
 
-def _knows(lookup: Lookup, record: RecordId, changes: set[ChangeHash]) -> bool:
+def _knows(lookup: Lookup, record: RecordId, changes: set[ChangeHash], *, limited: bool) -> bool:
     replica = lookup.replica(record)
-    return replica is not None and replica.record.knows(changes)
+    return limited if replica is None else replica.record.knows(changes)

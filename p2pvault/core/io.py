@@ -11,6 +11,8 @@ from typing import Literal
 from p2pvault.core.asks import (
     AddressGiven,
     EditRequested,
+    ForgetRequested,
+    KeepRequested,
     PairingCancelled,
     PairingRequested,
     RecoveryForgotten,
@@ -261,6 +263,8 @@ Input = (
     | RecoveryForgotten
     | AddressGiven
     | SettleQuarantine
+    | KeepRequested
+    | ForgetRequested
     | RepairRequested
     | WatchersChanged
     | Stop
@@ -298,12 +302,14 @@ class LoadEntries:
         after: Read entries that arrived after this one; None to start at `first`.
         first: The earliest of these entries is where reading starts.
         bytes_max: Read about this much, at least one entry.
+        without: Entries that concern only these collections are wanted as headers.
     """
 
     link: LinkId
     after: int | None
     first: tuple[tuple[AuthorId, int], ...]
     bytes_max: int
+    without: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

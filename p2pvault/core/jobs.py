@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
+from p2pvault.core.at_once import AtOnceJob
 from p2pvault.core.commit import Wish
 from p2pvault.core.folding import FoldJob
 from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
-from p2pvault.core.recount import RecountJob
 from p2pvault.core.restore import SnapshotsJob, paced_snapshots
 from p2pvault.crdt.prefilter import weigh
 from p2pvault.errors import LimitExceeded
 from p2pvault.limits import ENTRY_WORK_MAX
 from p2pvault.protocol.journal import Entry
-from p2pvault.types import AuthorId, Batch, LinkId, QuarantinedRow, RecordId
+from p2pvault.types import AuthorId, LinkId, QuarantinedRow, RecordId
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +61,10 @@ class RetractJob:
     alone: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class PlainJob:
-    """A batch that needs no record: membership operations, keys, addresses, dropped entries.
-
-    Attributes:
-        name: What the device recognises it by when it is durable.
-        batch: What to persist.
-    """
-
-    name: int
-    batch: Batch
-
-
 RecordJob = (
     EditJob | EntriesJob | SnapshotsJob | FoldJob | ReleaseJob | LiftJob | SettleJob | RetractJob
 )
-Job = RecordJob | PlainJob | RecountJob
+Job = RecordJob | AtOnceJob
 
 
 def alone(job: RecordJob) -> RecordJob:
@@ -119,7 +106,7 @@ def size_of(job: RecordJob) -> int:
 
 def goes_with(other: Job, first: RecordJob) -> TypeGuard[RecordJob]:
     """Tell whether a job may be in the same batch as the one before it."""
-    if isinstance(other, PlainJob | RecountJob) or first.alone or other.alone:
+    if isinstance(other, AtOnceJob) or first.alone or other.alone:
         return False
     if isinstance(first, EntriesJob | SnapshotsJob):
         return type(other) is type(first) and came_over(other, first.link)

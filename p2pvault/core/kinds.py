@@ -22,3 +22,4 @@ class Kind(IntEnum):
     REFUSED = 14
     FORK = 15
     RUNS_TWICE = 16
+    INTEREST = 17

@@ -35,6 +35,7 @@ from p2pvault.limits import (
 from p2pvault.protocol.bootstrap import Cut
 from p2pvault.protocol.fork import Narrowing
 from p2pvault.protocol.handshake import Established, Initiator, Responder
+from p2pvault.protocol.interest import Interests
 from p2pvault.protocol.reconcile import Peer
 from p2pvault.types import (
     Address,
@@ -76,6 +77,10 @@ class Feed:
         until: Arrival number of the last durable entry when the store was asked.
         stale: What is being loaded must not be sent, but the start be found anew.
         untaken_bytes: Entries that the operating system has not taken yet, sealed.
+        barred: What comes next is a header of an entry that the peer would have whole; it waits
+            until the peer has spoken again.
+        barred_since: Monotonic time at which the peer first spoke while it waited.
+        open: It has waited long enough.
     """
 
     cursor: int | None = None
@@ -84,6 +89,9 @@ class Feed:
     until: int = 0
     stale: bool = False
     untaken_bytes: int = 0
+    barred: bool = False
+    barred_since: float | None = None
+    open: bool = False
 
     @property
     def is_blocked(self) -> bool:
@@ -168,6 +176,7 @@ class Link:
         static: The peer's static key, once it proved to hold it.
         binding: Names the handshake, the same on both sides.
         peer: What replication knows of it.
+        interests: What both sides keep, as far as they said.
         mending: How far repair is.
         feed: How far we have sent.
         supply: Snapshots that it gets instead, while it lacks what is not kept here.
@@ -191,6 +200,7 @@ class Link:
     static: bytes = b""
     binding: bytes = b""
     peer: Peer = field(default_factory=Peer)
+    interests: Interests = field(default_factory=Interests)
     mending: Mending = field(default_factory=Mending)
     feed: Feed = field(default_factory=Feed)
     supply: Supply | None = None

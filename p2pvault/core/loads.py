@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from p2pvault.errors import VaultError
 from p2pvault.protocol.snapshot import RecordSnapshot
-from p2pvault.types import AuthorId, LinkId, RecordId, Surplus
+from p2pvault.types import AuthorId, LinkId, RecordId, RecordRow, StoredEntry, Surplus
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,7 @@ class LoadSnapshots:
         last_arrival: The last entry that is known to be durable.
         after: The last record that is not wanted, or None to start with the first.
         bytes_max: Read about this much, at least one record.
+        without: Records of these collections are not wanted.
     """
 
     link: LinkId
@@ -59,6 +60,7 @@ class LoadSnapshots:
     last_arrival: int
     after: RecordId | None
     bytes_max: int
+    without: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +76,53 @@ class LoadSurplus:
     chunks_min: int | None
 
 
-Load = LoadSnapshots | LoadSurplus
+@dataclass(frozen=True, slots=True)
+class LoadForgotten:
+    """Look for what is still stored of a forgotten collection, then say ForgottenLoaded.
+
+    Attributes:
+        turn: Of the interest, for the answer.
+        collection: Which.
+        forgotten: All collections that are not kept.
+        after: The last entry that was looked at.
+        upto: The last entry that is to be a header.
+    """
+
+    turn: int
+    collection: str
+    forgotten: frozenset[str]
+    after: int
+    upto: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForgottenLoaded:
+    """The answer to LoadForgotten: headers as long as there are entries, then records.
+
+    Attributes:
+        asked: What was asked.
+        after: The last entry that was looked at.
+        headers: What is to stand in the place of entries.
+        rows: Records to erase; looked for behind the last entry only.
+        is_last: Nothing is left.
+    """
+
+    asked: LoadForgotten
+    after: int
+    headers: Sequence[StoredEntry] = ()
+    rows: Sequence[RecordRow] = ()
+    is_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForgottenUnknown:
+    """The store could not answer LoadForgotten."""
+
+    error: VaultError
+
+
+Load = LoadSnapshots | LoadSurplus | LoadForgotten
 """What can be asked."""
 
-Loaded = SnapshotsLoaded | SurplusLoaded | SurplusUnknown
+Loaded = SnapshotsLoaded | SurplusLoaded | SurplusUnknown | ForgottenLoaded | ForgottenUnknown
 """What can be answered."""

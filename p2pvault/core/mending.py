@@ -16,11 +16,13 @@ class Mending:
     Attributes:
         checked: Our own fingerprints were counted anew since the content differed.
         counting: The store does that now.
+        fetching: What differs is known to be missing on one side, so nothing is damaged.
         rounds: Searches that we began.
         search: Our side of the present one.
         inbox: Ranges that the peer sent and that are not compared yet.
         comparing: The store works out what we hold in the first of them.
         wanted: Records to ask for; at most REPAIR_RECORDS_MAX.
+        quiet: Those asked for last are fetched and not repaired.
         asked: Records asked for that did not come yet.
         awaiting: The peer owes an answer to that.
         came: Whether a record came with this answer.
@@ -33,11 +35,13 @@ class Mending:
 
     checked: bool = False
     counting: bool = False
+    fetching: bool = False
     rounds: int = 0
     search: Search = field(default_factory=Search)
     inbox: deque[tuple[Part, ...]] = field(default_factory=deque)
     comparing: bool = False
     wanted: dict[RecordId, None] = field(default_factory=dict)
+    quiet: bool = False
     asked: set[RecordId] = field(default_factory=set)
     awaiting: bool = False
     came: bool = False

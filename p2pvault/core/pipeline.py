@@ -10,8 +10,9 @@ again.
 from collections import deque
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
+from typing import assert_never
 
-from p2pvault.core.adoption import staged_plain
+from p2pvault.core.at_once import AtOnceJob, EraseJob, InterestJob, PlainJob, staged_at_once
 from p2pvault.core.commit import Commit
 from p2pvault.core.content import CLOSED, JOURNAL, JOURNAL_BYTES, Content, closing
 from p2pvault.core.folding import FoldJob, fold
@@ -27,7 +28,6 @@ from p2pvault.core.io import (
 from p2pvault.core.jobs import (
     EditJob,
     Job,
-    PlainJob,
     RecordJob,
     RetractJob,
     alone,
@@ -52,7 +52,7 @@ from p2pvault.core.jobs import (
 )
 from p2pvault.core.lookup import Lookup
 from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
-from p2pvault.core.recount import RecountJob, recounted
+from p2pvault.core.recount import RecountJob
 from p2pvault.core.replica import Replicas
 from p2pvault.core.restore import Restore
 from p2pvault.core.retraction import Branch, branch_of, retract
@@ -61,7 +61,7 @@ from p2pvault.core.settling import Settling
 from p2pvault.core.staging import Staged, Staging
 from p2pvault.core.steps import Circumstances, Done, Failed, Step
 from p2pvault.crypto.entropy import Entropy
-from p2pvault.errors import CrdtError, LimitExceeded, Refused, VaultError
+from p2pvault.errors import CrdtError, LimitExceeded, MissingChanges, Refused, VaultError
 from p2pvault.limits import (
     EDIT_RECORDS_MAX,
     ENTRY_CHANGES_MAX,
@@ -220,6 +220,8 @@ class Pipeline:
             branch = branch_of(answer.entries, job.author, job.n, self._writer.journal.vault)
         except VaultError as error:
             return self.load_failed(error)
+        if branch.outside - self._newest.interest.forgotten:
+            return self.load_failed(MissingChanges("only the header of an entry of it is here"))
         if not any((cut.author, cut.n) == (job.author, job.n - 1) for cut in branch.cuts):
             return self.load_failed(Refused("the beginning of the branch is not kept any more"))
         if not self.may_write(gone={cut.author for cut in branch.cuts}):
@@ -284,16 +286,8 @@ class Pipeline:
 
     def _begin(self, step: Step) -> None:
         first = self._jobs.popleft()
-        if isinstance(first, PlainJob):
-            staged = staged_plain(self._newest, first.batch)
-            self._prepare(Done(staged, plain=first.name), (first,))
-            self._advance(step)
-            return
-        if isinstance(first, RecountJob):
-            staged = recounted(self._newest, first)
-            answers = () if first.request is None else ((first.request, ()),)
-            corrected = len(staged.batch.fingerprints)
-            self._prepare(Done(staged, answers, first.link, recounted=corrected), (first,))
+        if isinstance(first, AtOnceJob):
+            self._prepare(self._at_once(first), (first,))
             self._advance(step)
             return
         if isinstance(first, RetractJob):
@@ -450,6 +444,23 @@ class Pipeline:
             self._jobs.extendleft(reversed(parts))
         else:
             step.failed.append(Failed(jobs[0], error))
+
+    def _at_once(self, job: AtOnceJob) -> Done:
+        staged = staged_at_once(self._newest, job, self._fingerprint_key)
+        match job:
+            case PlainJob(name):
+                return Done(staged, plain=name)
+            case RecountJob(link=link, request=request):
+                answers = () if request is None else ((request, ()),)
+                return Done(staged, answers, link, recounted=len(staged.batch.fingerprints))
+            case InterestJob(request=request):
+                answers = () if request is None else ((request, ()),)
+                return Done(staged, answers, interest=True)
+            case EraseJob():
+                self._replicas.drop(staged.batch.erased)
+                return Done(staged, erased=True)
+            case _:
+                assert_never(job)
 
     def _prepare(self, done: Done, jobs: tuple[Job, ...]) -> None:
         self._serial += 1

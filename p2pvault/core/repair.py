@@ -5,6 +5,9 @@ nothing else happens. Otherwise the device with the smaller id begins a search b
 asks for the records that the other holds otherwise, and merges them into its own. Both keep what
 the other lacked, so it does not matter which of them was damaged.
 
+A collection that was turned on here, or of which something came as headers, is fetched in the same
+way; then nothing is damaged, and nobody is told.
+
 A peer that lies about its content costs us walks over the index, bounded in number, and gets its
 own link ended where it breaks a rule; what it sends is checked as in `restore`.
 """
@@ -56,6 +59,9 @@ _EVERYTHING = RangeSum(FIRST, None, bytes(16))
 """What a search begins with: a fingerprint over all records that nobody has."""
 
 
+_DIFFERS = (Verdict.CONTRADICTION, Verdict.INCOMPLETE)
+
+
 class Repair:
     """What all links share of repair. One link's state is in the link."""
 
@@ -68,14 +74,18 @@ class Repair:
         """Begin or end a repair, as the last comparison with the peer suggests."""
         assert link.device is not None, "only members are compared with"
         mending, standing = link.mending, self._book[link.device]
+        if standing.verdict is not Verdict.APART:
+            mending.fetching = standing.verdict is Verdict.INCOMPLETE
+        if standing.verdict is Verdict.EQUAL:
+            mending.rounds = 0
         if standing.verdict is Verdict.EQUAL and mending.checked:
-            mending.checked, mending.rounds = False, 0
+            mending.checked = False
             peer, records = link.device.hex(), standing.repaired
             return [Report("warning", "repair_done", {"device": peer, "records": records})]
-        differs = standing.verdict is Verdict.CONTRADICTION
+        differs = standing.verdict in _DIFFERS
         if not differs or link.peer.journals != content.journals or not mending.is_idle:
             return []
-        if not mending.checked:
+        if not mending.checked and not mending.fetching:
             mending.checked = mending.counting = True
             begun = Report("warning", "repair_begun", {"device": link.device.hex()})
             return [begun, LoadCounts(link.id, self._key, content.corrections)]
@@ -84,7 +94,7 @@ class Repair:
     def _begin_search(self, link: Link) -> list[Effect]:
         mending = link.mending
         assert link.device is not None, "only members are compared with"
-        if self._book[link.device].verdict is not Verdict.CONTRADICTION:
+        if self._book[link.device].verdict not in _DIFFERS:
             return []
         if self._device > link.device or mending.rounds >= REPAIR_ROUNDS_MAX:
             return []
@@ -135,7 +145,8 @@ class Repair:
         if mending.comparing or not mending.inbox:
             return []
         mending.comparing = True
-        return [LoadRanges(link.id, self._key, mending.inbox[0])]
+        without = frozenset(link.interests.without)
+        return [LoadRanges(link.id, self._key, mending.inbox[0], without)]
 
     def _heard_wanted(self, link: Link, body: bytes) -> list[Effect]:
         """Send the peer records whole, as many as fit one answer."""
@@ -197,6 +208,7 @@ class Repair:
         for record in ids:
             del mending.wanted[record]
         mending.asked.update(ids)
+        mending.quiet = mending.fetching
         mending.awaiting = True
         return [_message(link, Kind.RECORDS_WANTED, encode_wanted(ids))]
 
@@ -242,7 +254,8 @@ class Repair:
         assert link.device is not None, "only members are listened to"
         damaged: list[Effect] = [report_damaged(record) for record in done.staged.damaged]
         link.mending.staged -= done.restored
-        self._book[link.device].repaired += done.restored
+        if not link.mending.quiet:
+            self._book[link.device].repaired += done.restored
         if done.recounted is None:
             moved: list[Effect] = [StatusChanged()] if done.restored else []
             return damaged + moved + self._ask(link)

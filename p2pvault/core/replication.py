@@ -15,9 +15,11 @@ from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link
 from p2pvault.core.repair import Repair
 from p2pvault.core.supply import offer
-from p2pvault.limits import ENTRIES_MESSAGE_BYTES_MAX, FEED_BYTES_MAX
-from p2pvault.protocol.journal import decode_entry
+from p2pvault.limits import ENTRIES_MESSAGE_BYTES_MAX, FEED_BYTES_MAX, HEADERS_PATIENCE_S
+from p2pvault.protocol.interest import Statement
+from p2pvault.protocol.journal import decode_entry, outside_of
 from p2pvault.protocol.reconcile import (
+    UNSETTLED,
     Have,
     Peer,
     Verdict,
@@ -33,9 +35,14 @@ from p2pvault.types import AuthorId, DeviceId, Instant, JournalHead, StoredEntry
 
 
 class Replication:
-    """What all links share of replication. One link's state is in the link."""
+    """What all links share of replication. One link's state is in the link.
+
+    Attributes:
+        leaving: Collections that this device is about to keep no longer, and says so.
+    """
 
     def __init__(self, vault: VaultId, book: Book, repair: Repair) -> None:
+        self.leaving: frozenset[str] = frozenset()
         self._vault = vault
         self._book = book
         self._repair = repair
@@ -43,11 +50,23 @@ class Replication:
     def begin(self, link: Link, content: Content) -> list[Effect]:
         """Say all that we hold; what the peer lacks follows once it has said the same."""
         heads = tuple(content.journals[author] for author in sorted(content.journals))
-        return [*self.refuse(link, content.quarantine.heads), _have(link, heads, content)]
+        return [*self.refuse(link, content.quarantine.heads), *self._have(link, heads, content)]
 
     def beat(self, link: Link, content: Content) -> list[Effect]:
         """Give a sign of life, which is also a fresh proof."""
-        return [_have(link, (), content)]
+        return self._have(link, (), content)
+
+    def state(self, now: Instant, link: Link, content: Content) -> list[Effect]:
+        """Say what this device keeps now, and what that makes of a comparison."""
+        return self._have(link, (), content) + self._compare(now, link, content)
+
+    def heard_interest(self, link: Link, body: bytes, content: Content) -> list[Effect]:
+        """Take in what the peer keeps. Its last digest was of something else, perhaps."""
+        link.interests.hear(body)
+        if link.peer.content is not None:
+            link.peer.content = UNSETTLED
+        message = self._interest(link, content)
+        return [*message, *self._have(link, (), content), StatusChanged()] if message else []
 
     def refuse(self, link: Link, marks: Iterable[JournalHead]) -> list[Effect]:
         """Say which entries we want no more; the peer takes them as settled."""
@@ -67,6 +86,7 @@ class Replication:
         link.peer.heard(decode_have(body))
         self._book[link.device].heard(now)
         effects = self._compare(now, link, content)
+        _lift_bar(now, link)
         return effects + self.feed(link, content)
 
     def heard_entries(self, link: Link, body: bytes, content: Content) -> EntriesJob | None:
@@ -95,13 +115,13 @@ class Replication:
             effects += self._send_live(link, content, entries)
         moved = sorted({entry.author for entry in entries})
         heads = tuple(content.journals[author] for author in moved)
-        effects.append(_have(link, heads, content))
+        effects += self._have(link, heads, content)
         return effects + self._compare(now, link, content)
 
     def feed(self, link: Link, content: Content) -> list[Effect]:
         """Ask the store for what the peer lacks, if it may be sent now."""
         feed, peer = link.feed, link.peer
-        if feed.at_tail or feed.loading or peer.content is None:
+        if feed.at_tail or feed.loading or feed.barred or peer.content is None:
             return []
         if feed.cursor is None and not _reaches(peer, content.bases):
             return offer(link, content)
@@ -117,7 +137,9 @@ class Replication:
             feed.cursor, feed.at_tail = content.last_arrival, True
             return []
         feed.loading, feed.until = True, content.last_arrival
-        return [LoadEntries(link.id, feed.cursor, first, min(peer.window_bytes, FEED_BYTES_MAX))]
+        room_bytes = min(peer.window_bytes, FEED_BYTES_MAX)
+        without = link.interests.theirs.forgotten
+        return [LoadEntries(link.id, feed.cursor, first, room_bytes, without)]
 
     def loaded(self, link: Link, answer: EntriesLoaded, content: Content) -> list[Effect]:
         """Send loaded entries that the peer lacks, and go on."""
@@ -129,9 +151,15 @@ class Replication:
             # What it lacks was dropped meanwhile, or what we hold is known otherwise now.
             feed.cursor, feed.stale = None, False
             return self.feed(link, content)
+        free = lacking if feed.open else _free_of_headers(link, lacking)
+        if len(free) < len(lacking):
+            feed.cursor, feed.barred = lacking[len(free)].arrival - 1, True
+            return _send(link, free)
         feed.cursor = answer.entries[-1].arrival if answer.entries else feed.until
         # The store may have shown more than we were told is durable; that comes as an announcement.
         feed.at_tail = feed.cursor >= content.last_arrival
+        if feed.at_tail:
+            feed.open, feed.barred_since = False, None
         return _send(link, lacking) + self.feed(link, content)
 
     def restate(self, now: Instant, link: Link, content: Content) -> list[Effect]:
@@ -148,7 +176,9 @@ class Replication:
     ) -> list[Effect]:
         lacking = [entry for entry in entries if link.peer.lacks(entry)]
         size = sum(len(entry.data) for entry in lacking)
-        if lacking and (size > link.peer.window_bytes or link.feed.is_blocked):
+        # What is to be a header, and what has to wait, is found out where the store is asked.
+        special = link.interests.theirs.forgotten or any(outside_of(e.data) for e in lacking)
+        if lacking and (special or size > link.peer.window_bytes or link.feed.is_blocked):
             link.feed.at_tail = False
             link.feed.cursor = entries[0].arrival - 1
             return self.feed(link, content)
@@ -160,10 +190,8 @@ class Replication:
         standing = self._book[link.device]
         standing.journals = link.peer.journals
         self._acknowledge(link, link.device, content)
-        before, standing.verdict = (
-            standing.verdict,
-            link.peer.compare(content.journals, content.digest),
-        )
+        before, standing.verdict = standing.verdict, self._verdict(link, content)
+        standing.without = frozenset(link.interests.without)
         if standing.verdict is Verdict.EQUAL:
             standing.proved_at = now.monotonic
         return _news(standing, before) + self._repair.consider(link, content)
@@ -176,6 +204,31 @@ class Replication:
             if content.journals.get(author) == head:
                 link.peer.agree(head)
         self._book.acknowledged.heard(device, link.peer.agreed)
+
+    def _verdict(self, link: Link, content: Content) -> Verdict:
+        interests, peer = link.interests, link.peer
+        if not interests.is_settled(self._statement(content)):
+            return peer.compare(content.journals, UNSETTLED)
+        verdict = peer.compare(content.journals, content.digest_without(interests.without))
+        differs = verdict is Verdict.CONTRADICTION and not peer.contested
+        lacking = (interests.ours.partial | interests.theirs.partial) - interests.without
+        if differs and lacking and peer.journals == content.journals:
+            return Verdict.INCOMPLETE
+        return verdict
+
+    def _statement(self, content: Content) -> Statement:
+        return content.interest.statement(self.leaving)
+
+    def _interest(self, link: Link, content: Content) -> list[Effect]:
+        message = link.interests.say(self._statement(content))
+        return [] if message is None else [Write(link.id, link.seal(Kind.INTEREST, message))]
+
+    def _have(self, link: Link, heads: tuple[JournalHead, ...], content: Content) -> list[Effect]:
+        """Say what is held, as a digest that leaves out what one of both does not keep."""
+        interest = self._interest(link, content)
+        digest = content.digest_without(link.interests.without)
+        body = encode_have(Have(heads, digest))
+        return [*interest, Write(link.id, link.seal(Kind.HAVE, body))]
 
 
 def _reaches(peer: Peer, upto: Mapping[AuthorId, int]) -> bool:
@@ -192,9 +245,24 @@ def _news(standing: Standing, before: Verdict | None) -> list[Effect]:
     return effects
 
 
-def _have(link: Link, heads: tuple[JournalHead, ...], content: Content) -> Effect:
-    body = encode_have(Have(heads, content.digest))
-    return Write(link.id, link.seal(Kind.HAVE, body))
+def _free_of_headers(link: Link, entries: list[StoredEntry]) -> list[StoredEntry]:
+    """Return the entries before the first header that stands for what the peer would have whole."""
+    forgotten = link.interests.theirs.forgotten
+    for at, entry in enumerate(entries):
+        if not forgotten.issuperset(outside_of(entry.data)):
+            return entries[:at]
+    return entries
+
+
+def _lift_bar(now: Instant, link: Link) -> None:
+    """Let headers go that have waited long enough; others look again whether they are needed."""
+    feed = link.feed
+    if not feed.barred:
+        return
+    if feed.barred_since is None:
+        feed.barred_since = now.monotonic
+    feed.open = now.monotonic - feed.barred_since >= HEADERS_PATIENCE_S
+    feed.barred = False
 
 
 def _send(link: Link, entries: Iterable[StoredEntry]) -> list[Effect]:

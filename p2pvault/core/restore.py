@@ -6,7 +6,7 @@ entries are. Where the store's own copy of a record does not load any more, it t
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from p2pvault.core.lookup import Lookup
 from p2pvault.core.replica import Replica
@@ -29,6 +29,7 @@ class SnapshotsJob:
         received_bytes: What was counted with `Link.take_in`, given back when it is durable.
         begins: Of all records of a cut, in the order of their ids: behind which these follow.
         alone: Keeps them out of other jobs' batches.
+        lacks: Collections that are not whole where they came from.
     """
 
     link: LinkId
@@ -37,6 +38,7 @@ class SnapshotsJob:
     received_bytes: int
     begins: Fetching | None = None
     alone: bool = False
+    lacks: frozenset[str] = frozenset()
 
     @property
     def work(self) -> int:
@@ -61,6 +63,7 @@ class Restore:
         for job in jobs:
             for record, snapshot in job.records:
                 self._take(record, snapshot, job.device)
+            self._staging.note_lacking(job.lacks)
             if job.begins is not None:
                 self._staging.fetched(job.begins, job.records[-1][0])
 
@@ -68,6 +71,8 @@ class Restore:
         replica = self._sound_replica(record)
         if replica is None:
             self._replace(record, snapshot, device)
+            return
+        if self._is_forgotten(replica):
             return
         touched = self._staging.touch(replica, device)
         fresh = merge(self._actor, replica.record, snapshot)
@@ -79,10 +84,16 @@ class Restore:
         except CrdtError:
             return None
 
+    def _is_forgotten(self, replica: Replica) -> bool:
+        """Tell whether a record is not kept here, which whoever sent it may not know yet."""
+        return replica.record.collection in self._staging.interest.forgotten
+
     def _replace(self, record: RecordId, snapshot: Snapshot, device: DeviceId) -> None:
         """Take a record that is not here, or whose chunks are damaged, from the snapshot alone."""
         row = self._lookup.stored_row(record)
         replica = Replica(record, restore(self._actor, snapshot), row)
+        if self._is_forgotten(replica):
+            return
         touched = self._staging.touch(replica, device)
         # What the damaged copy's heads were, the new one need not know.
         touched.heads_before = ()
@@ -104,6 +115,6 @@ def paced_snapshots(job: SnapshotsJob) -> list[SnapshotsJob]:
     for part in parts:
         # The last gives back the bytes of all, since it becomes durable last.
         received_bytes = job.received_bytes if part is parts[-1] else 0
-        jobs.append(SnapshotsJob(job.link, job.device, tuple(part), received_bytes, begins))
+        jobs.append(replace(job, records=tuple(part), received_bytes=received_bytes, begins=begins))
         begins = begins and Fetching(begins.cut, part[-1][0])
     return jobs

@@ -19,7 +19,7 @@ from p2pvault.core.staging import Staging
 from p2pvault.crdt.prefilter import inspect
 from p2pvault.errors import LimitExceeded
 from p2pvault.limits import FORK_CHANGES_MAX, FORK_RECORDS_MAX
-from p2pvault.protocol.journal import decode_entry
+from p2pvault.protocol.journal import decode_entry, outside_of
 from p2pvault.types import (
     AuthorId,
     ChangeHash,
@@ -39,11 +39,13 @@ class Branch:
         cuts: How much stays of each journal that loses something.
         changes: The changes that go.
         records: The records that they are in.
+        outside: Collections of which headers go; what these changed is not known.
     """
 
     cuts: tuple[JournalHead, ...]
     changes: Set[ChangeHash]
     records: tuple[RecordId, ...]
+    outside: Set[str] = frozenset()
 
 
 def branch_of(entries: Iterable[StoredEntry], author: AuthorId, n: int, vault: VaultId) -> Branch:
@@ -62,6 +64,7 @@ def branch_of(entries: Iterable[StoredEntry], author: AuthorId, n: int, vault: V
     cuts: dict[AuthorId, JournalHead] = {}
     gone: set[ChangeHash] = set()
     records: dict[RecordId, None] = {}
+    outside: set[str] = set()
     for stored in entries:
         body = decode_entry(stored.data, vault).body
         inspected += len(body.changes)
@@ -77,7 +80,8 @@ def branch_of(entries: Iterable[StoredEntry], author: AuthorId, n: int, vault: V
         records |= dict.fromkeys(record for record, _ in body.changes)
         if len(records) > FORK_RECORDS_MAX:
             raise LimitExceeded(f"a branch in more than {FORK_RECORDS_MAX} records")
-    return Branch(tuple(cuts.values()), gone, tuple(records))
+        outside.update(outside_of(stored.data))
+    return Branch(tuple(cuts.values()), gone, tuple(records), outside)
 
 
 def retract(

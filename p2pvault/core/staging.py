@@ -10,6 +10,7 @@ from typing import Literal
 
 from p2pvault.core.content import FETCHING, JOURNAL_OWNER, Content, Tally
 from p2pvault.core.holding import Holding, Outcome
+from p2pvault.core.interest import INTEREST, Interest
 from p2pvault.core.io import Change
 from p2pvault.core.replica import Replica, Replicas
 from p2pvault.core.selector import path_of
@@ -77,10 +78,12 @@ class Staging:
 
     Attributes:
         holding: The quarantine on top of that content.
+        interest: Which collections are kept.
     """
 
     def __init__(self, content: Content, replicas: Replicas, fingerprint_key: bytes) -> None:
         self.holding = Holding(content.quarantine)
+        self.interest: Interest = content.interest
         self._content = content
         self._replicas = replicas
         self._tally = Tally(fingerprint_key, content.fingerprints)
@@ -166,6 +169,14 @@ class Staging:
         """
         self._folded[replica.id] = replica.fold()
 
+    def note_lacking(self, collections: Iterable[str]) -> None:
+        """Take note that something of these collections is not here.
+
+        Raises:
+            LimitExceeded: They are more than a device remembers.
+        """
+        self.interest = self.interest.lacking(frozenset(collections))
+
     def fetched(self, begins: Fetching, last: RecordId) -> None:
         """Note how far the snapshots of a cut have come with this batch.
 
@@ -208,6 +219,7 @@ class Staging:
                 last_arrival=self._content.last_arrival + len(entries),
                 fetching=self._fetching,
                 quarantine=self.holding.after,
+                interest=self.interest,
             ),
             entries=entries,
             changes=tuple(_changes(changed)) if watched else (),
@@ -233,6 +245,8 @@ class Staging:
         }
         if self._fetching is not None and self._fetching != self._content.fetching:
             meta[FETCHING] = encode_progress(self._fetching)
+        if self.interest != self._content.interest:
+            meta[INTEREST] = self.interest.to_bytes()
         return meta
 
 

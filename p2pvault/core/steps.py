@@ -36,6 +36,8 @@ class Done:
         retried: How many jobs of the quarantine's own are in it.
         judged_by: What entries were judged by; None where there were none.
         retracted: The journal whose end it took away.
+        interest: Whether it changes what this device keeps.
+        erased: Whether it is a step of erasing what is not kept.
     """
 
     staged: Staged
@@ -49,6 +51,8 @@ class Done:
     retried: int = 0
     judged_by: Membership | None = None
     retracted: AuthorId | None = None
+    interest: bool = False
+    erased: bool = False
 
     def saving(self, meta: Mapping[str, bytes | None]) -> "Done":
         """Return the same with more named values in the batch."""

@@ -65,7 +65,9 @@ def go_on(link: Link, content: Content) -> list[Effect]:
     known = dict.fromkeys(content.journals, 0) | {head.author: head.n for head in supply.cut}
     upto = tuple(sorted(known.items()))
     room = min(supply.window_bytes, FEED_BYTES_MAX)
-    return [LoadSnapshots(link.id, upto, content.last_arrival, supply.after, room)]
+    # What is being erased here is not whole any more.
+    without = link.interests.theirs.forgotten | content.interest.forgotten
+    return [LoadSnapshots(link.id, upto, content.last_arrival, supply.after, room, without)]
 
 
 def loaded(link: Link, answer: SnapshotsLoaded, content: Content) -> list[Effect]:

@@ -63,7 +63,7 @@ class Upkeep:
     def done(self, now: Instant, done: Done) -> list[Effect]:
         """Take note of a durable batch; do what waited for it to be out of the way."""
         self._note(done.staged.crowded)
-        if done.staged.entries or done.staged.crowded:
+        if done.staged.entries or done.staged.crowded or done.erased:
             self._wake_by(now.monotonic + UPKEEP_PAUSE_S)
         return self._step(now) if self._due else []
 

@@ -1,6 +1,6 @@
 """Answers what repair asks the store. Everything here runs in the reader's thread."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Final, assert_never
 
 from p2pvault.core.inquiries import (
@@ -40,8 +40,8 @@ def inquire(reader: Reader, inquiry: Inquiry) -> Finding:
     match inquiry:
         case LoadCounts(link, key, corrections):
             return CountsLoaded(link, wrong_fingerprints(reader, key), corrections)
-        case LoadRanges(link, key, parts):
-            states = tuple(range_state(reader, key, part) for part in parts)
+        case LoadRanges(link, key, parts, without):
+            states = tuple(range_state(reader, key, part, without) for part in parts)
             return RangesLoaded(link, parts, states)
         case LoadWhole():
             return _load_whole(reader, inquiry)
@@ -68,26 +68,37 @@ def wrong_fingerprints(reader: Reader, key: bytes) -> tuple[tuple[Fingerprint, F
 
 
 def index_rows(
-    reader: Reader, lower: bytes = b"", upper: bytes | None = None
+    reader: Reader,
+    lower: bytes = b"",
+    upper: bytes | None = None,
+    without: Set[str] = frozenset(),
 ) -> Iterator[RecordRow]:
     """Walk over the index by record id, in pages, deleted records included."""
     while True:
         page = reader.index(lower, upper, INDEX_PAGE_ROWS)
-        yield from page
+        yield from (row for row in page if row.collection not in without)
         if len(page) < INDEX_PAGE_ROWS:
             return
         lower = page[-1].id + b"\x00"
 
 
-def range_state(reader: Reader, key: bytes, part: Part) -> RangeState:
-    """Work out what the index holds in one range."""
+def range_state(
+    reader: Reader, key: bytes, part: Part, without: Set[str] = frozenset()
+) -> RangeState:
+    """Work out what the index holds in one range, but for some collections."""
     with reader.standstill():
-        count = reader.index_count(part.lower, part.upper)
-        rows = index_rows(reader, part.lower, part.upper)
+        count = _count(reader, part, without)
+        rows = index_rows(reader, part.lower, part.upper, without)
         hashed = ((row.id, fingerprint_item(key, row.id, row.heads)) for row in rows)
         if count <= items_wanted(part):
             return _listed(list(hashed))
         return _divided(part, hashed, -(-count // RANGE_PARTS))
+
+
+def _count(reader: Reader, part: Part, without: Set[str]) -> int:
+    if not without:
+        return reader.index_count(part.lower, part.upper)
+    return sum(1 for _ in index_rows(reader, part.lower, part.upper, without))
 
 
 def _listed(hashed: list[tuple[RecordId, int]]) -> RangeState:

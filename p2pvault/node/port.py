@@ -68,6 +68,8 @@ class PeerStatus:
         ahead: Entries that we have and it lacks, as far as known.
         last_seen_ms: Wall clock of the last sign of life; None for never.
         fetching: Whether records are being fetched from it, in place of entries it does not keep.
+        without: How many collections the comparison leaves out, since one of both does not keep
+            them.
     """
 
     device: DeviceId
@@ -80,6 +82,7 @@ class PeerStatus:
     ahead: int | None
     last_seen_ms: int | None
     fetching: bool = False
+    without: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,28 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class CollectionView:
+    """A collection as this device keeps it.
+
+    Attributes:
+        name: Its name.
+        records: Number of records that are not deleted; None where it is not kept.
+        whole: Whether it is kept and nothing of it is known to be missing.
+    """
+
+    name: str
+    records: int | None
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class NodeStatus:
-    """The answer to `p2pvault status`."""
+    """The answer to `p2pvault status`.
+
+    Attributes:
+        not_kept: The collections that are not kept on this device.
+        incomplete: Those that are, and of which something may be missing.
+    """
 
     vault: VaultId
     vault_name: str
@@ -106,6 +129,8 @@ class NodeStatus:
     discovery_mode: str
     discovery_problem: str | None
     problems: Sequence[Problem] = field(default=())
+    not_kept: Sequence[str] = field(default=())
+    incomplete: Sequence[str] = field(default=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,6 +426,15 @@ class Node(Protocol):
 
     async def remove_address(self, device: str, address: Address) -> DeviceAddresses:
         """Forget an address that was given by hand."""
+
+    async def collections(self) -> Sequence[CollectionView]:
+        """List the collections that this device knows of, by name."""
+
+    async def keep_collection(self, collection: str) -> None:
+        """Keep a collection on this device."""
+
+    async def forget_collection(self, collection: str, *, anyway: bool) -> None:
+        """Keep a collection no longer on this device; `anyway`: though it may be lost."""
 
     async def quarantine(self) -> Sequence[QuarantinedDevice]:
         """List what is in quarantine, by device."""

@@ -4,8 +4,9 @@ What the store holds is durable, and only what is durable is visible, so a reade
 else. Everything here runs in the reader's thread.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
+from p2pvault.core.interest import check_kept
 from p2pvault.core.io import (
     BranchLoaded,
     EntriesLoaded,
@@ -21,6 +22,7 @@ from p2pvault.core.selector import IdPrefix, Path, Selector, parse_selector, pat
 from p2pvault.crdt.record import Record
 from p2pvault.errors import BadValue, NoRecoveryWords
 from p2pvault.limits import FORK_BYTES_MAX, ID_PREFIX_ROWS_MAX
+from p2pvault.node.interest import as_header
 from p2pvault.node.port import RecordListing, RecordView
 from p2pvault.protocol.recovery_words import write_words
 from p2pvault.store.port import Reader
@@ -29,17 +31,20 @@ from p2pvault.types import AuthorId, RecordId, RecordRow, StoreState
 _ID_BYTES = 16
 
 
-def read_record(reader: Reader, actor: AuthorId, selector: str) -> RecordView:
+def read_record(reader: Reader, actor: AuthorId, selector: str, forgotten: Set[str]) -> RecordView:
     """Return one live record.
 
     Raises:
         BadPath: The selector is neither a path nor an id.
+        NotKept: It is in a collection that is not kept here.
         NoSuchRecord: No live record matches it.
         AmbiguousPath: Several do.
         CrdtError: The stored record is damaged.
     """
     parsed = parse_selector(selector)
+    check_kept(parsed.collection if isinstance(parsed, Path) else None, forgotten)
     (stored,) = reader.records([pick(parsed, _live(_matching(reader, parsed)))])
+    check_kept(stored.row.collection, forgotten)
     record = Record.load(actor, stored.chunks, stored.row.heads)
     return RecordView(stored.row.id, path_of(stored.row), record.value())
 
@@ -57,7 +62,7 @@ def recovery_words(state: StoreState) -> str:
 
 
 def list_records(
-    reader: Reader, collection: str | None, after: str | None, limit: int
+    reader: Reader, collection: str | None, after: str | None, limit: int, forgotten: Set[str]
 ) -> RecordListing:
     """Return one page of the live records, by path.
 
@@ -66,14 +71,18 @@ def list_records(
         collection: Only this one, or all.
         after: `RecordListing.next` of the page before.
         limit: Most rows.
+        forgotten: The collections that are not kept here; what is not erased yet is left out.
 
     Raises:
+        NotKept: The collection is one of these.
         BadValue: `after` is no such mark.
         NoSuchRecord: The record that `after` marks is unknown.
     """
+    check_kept(collection, forgotten)
     found = reader.rows(collection, _mark(after), limit + 1)
     rows = found[:limit]
     following = rows[-1].id.hex() if len(found) > limit else None
+    rows = [row for row in rows if row.collection not in forgotten]
     return RecordListing([(row.id, path_of(row)) for row in rows], following)
 
 
@@ -93,9 +102,11 @@ def load_records(reader: Reader, load: LoadRecords) -> RecordsLoaded:
 
 
 def load_entries(reader: Reader, load: LoadEntries) -> EntriesLoaded:
-    """Answer the core's question for journal entries."""
+    """Answer the core's question for journal entries; a peer may want some as headers."""
     after = load.after if load.after is not None else _before_first(reader, load.first)
     entries = () if after is None else reader.entries(after, load.bytes_max)
+    if load.without:
+        entries = [as_header(reader, entry, load.without) for entry in entries]
     return EntriesLoaded(load.link, entries)
 
 

@@ -28,6 +28,7 @@ from p2pvault.node.hosting import HostedPairing, Hosting
 from p2pvault.node.network import Network
 from p2pvault.node.port import (
     ChangeEvent,
+    CollectionView,
     DeviceAddresses,
     DevicePaired,
     Members,
@@ -44,7 +45,14 @@ from p2pvault.node.quarantine import read_quarantine
 from p2pvault.node.reading import list_records, read_record, recovery_words
 from p2pvault.node.requests import Requests
 from p2pvault.node.shell import Hooks, Shell, Stores, cannot_accept
-from p2pvault.node.status import addresses_of, in_sync, members_view, peer_status, problems
+from p2pvault.node.status import (
+    addresses_of,
+    collections_view,
+    in_sync,
+    members_view,
+    peer_status,
+    problems,
+)
 from p2pvault.node.verifying import Verification
 from p2pvault.node.watchers import Watchers
 from p2pvault.protocol.recovery_words import read_words
@@ -96,12 +104,18 @@ class RunningNode:
 
     async def get(self, selector: str) -> RecordView:
         """Read one record by path or `id:` prefix."""
-        actor = self.shell.device.pipeline.author
-        return await self.shell.read(lambda reader: read_record(reader, actor, selector))
+        actor, forgotten = self.shell.device.pipeline.author, self._forgotten()
+        return await self.shell.read(lambda reader: read_record(reader, actor, selector, forgotten))
 
     async def rows(self, collection: str | None, after: str | None, limit: int) -> RecordListing:
         """List live records by path; `after` is a previous page's `next`."""
-        return await self.shell.read(lambda reader: list_records(reader, collection, after, limit))
+        forgotten = self._forgotten()
+        return await self.shell.read(
+            lambda reader: list_records(reader, collection, after, limit, forgotten)
+        )
+
+    def _forgotten(self) -> frozenset[str]:
+        return self.shell.device.pipeline.durable.interest.forgotten
 
     async def edit(self, edits: Sequence[Edit]) -> Sequence[Edited]:
         """Commit edits as one; returns when they are durable."""
@@ -190,6 +204,24 @@ class RunningNode:
         device, name = cast("tuple[DeviceId, str]", await self._requests.wait(request))
         return DevicePaired(device, name)
 
+    # Collections -------------------------------------------------------------------------
+
+    async def collections(self) -> Sequence[CollectionView]:
+        """List the collections that this device knows of, by name."""
+        return collections_view(self.shell.device)
+
+    async def keep_collection(self, collection: str) -> None:
+        """Keep a collection on this device."""
+        request = self._requests.begin()
+        self.shell.feed(asks.KeepRequested(request, collection))
+        await self._requests.wait(request)
+
+    async def forget_collection(self, collection: str, *, anyway: bool) -> None:
+        """Keep a collection no longer on this device; `anyway`: though it may be lost."""
+        request = self._requests.begin()
+        self.shell.feed(asks.ForgetRequested(request, collection, anyway))
+        await self._requests.wait(request)
+
     # Quarantine --------------------------------------------------------------------------
 
     async def quarantine(self) -> Sequence[QuarantinedDevice]:
@@ -238,6 +270,8 @@ class RunningNode:
             discovery_mode=self._discovery.mode.value,
             discovery_problem=self._beaconing.problem,
             problems=[*problems(device), *self._store_problem()],
+            not_kept=sorted(device.pipeline.durable.interest.forgotten),
+            incomplete=sorted(device.pipeline.durable.interest.partial),
         )
 
     def _store_problem(self) -> list[Problem]:

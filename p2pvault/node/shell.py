@@ -18,7 +18,14 @@ from p2pvault.core import io
 from p2pvault.core.device import Device
 from p2pvault.core.inquiries import Inquiry, LoadCounts, LoadRanges, LoadWhole
 from p2pvault.core.link import Phase
-from p2pvault.core.loads import LoadSnapshots, LoadSurplus, SurplusLoaded, SurplusUnknown
+from p2pvault.core.loads import (
+    ForgottenUnknown,
+    LoadForgotten,
+    LoadSnapshots,
+    LoadSurplus,
+    SurplusLoaded,
+    SurplusUnknown,
+)
 from p2pvault.errors import StoreError, Unreachable, VaultError
 from p2pvault.net.addresses import is_gone
 from p2pvault.net.gate import HalfOpenGate
@@ -26,6 +33,7 @@ from p2pvault.net.patience import patient
 from p2pvault.net.stream import dial, own_host_of, peer_of
 from p2pvault.node.clock import Clock
 from p2pvault.node.inquiring import inquire
+from p2pvault.node.interest import load_forgotten
 from p2pvault.node.memory import give_back_after
 from p2pvault.node.reading import load_branch, load_entries, load_hashes, load_records
 from p2pvault.node.snapshots import load_snapshots
@@ -134,6 +142,8 @@ class Shell:
                 self._nursery.start_soon(self._load_snapshots, effect)
             case LoadSurplus():
                 self._nursery.start_soon(self._load_surplus, effect)
+            case LoadForgotten():
+                self._nursery.start_soon(self._load_forgotten, effect)
             case io.Publish():
                 self._hooks.publish(effect)
             case io.Answer() | io.Refuse():
@@ -214,6 +224,14 @@ class Shell:
             self.feed(SurplusUnknown(error))
         else:
             self.feed(SurplusLoaded(found))
+
+    async def _load_forgotten(self, load: LoadForgotten) -> None:
+        try:
+            found = await self._stores.reader.run(lambda reader: load_forgotten(reader, load))
+        except VaultError as error:
+            self.feed(ForgottenUnknown(error))
+        else:
+            self.feed(found)
 
     # Streams -----------------------------------------------------------------------------
 

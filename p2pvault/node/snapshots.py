@@ -15,12 +15,20 @@ from p2pvault.node.inquiring import is_sound, read_one
 from p2pvault.protocol.journal import decode_entry
 from p2pvault.protocol.snapshot import RecordSnapshot
 from p2pvault.store.port import Reader
-from p2pvault.types import AuthorId, ChangeHash, RecordId, StoredEntry, StoredRecord, VaultId
+from p2pvault.types import (
+    AuthorId,
+    ChangeHash,
+    RecordId,
+    RecordRow,
+    StoredEntry,
+    StoredRecord,
+    VaultId,
+)
 
 _ANYONE = AuthorId(bytes(16))
 """An actor for records that nothing is written into."""
 
-Found = tuple[RecordId, StoredRecord | None]
+Found = tuple[RecordRow, StoredRecord | None]
 """A record in the order of ids; None where its pages are damaged."""
 
 
@@ -34,12 +42,13 @@ def load_snapshots(reader: Reader, vault: VaultId, load: LoadSnapshots) -> Snaps
     later = _changes_behind(reader, vault, load)
     snapshots: list[RecordSnapshot] = []
     damaged: list[RecordId] = []
-    for record, stored in found:
+    wanted = [each for each in found if each[0].collection not in load.without]
+    for row, stored in wanted:
         if stored is None or not is_sound(stored):
-            damaged.append(record)
-        elif (snapshot := _as_of(stored, later.get(record, set()))) is not None:
+            damaged.append(row.id)
+        elif (snapshot := _as_of(stored, later.get(row.id, set()))) is not None:
             snapshots.append(snapshot)
-    after = found[-1][0] if found else None
+    after = found[-1][0].id if found else None
     return SnapshotsLoaded(load.link, after, snapshots, tuple(damaged))
 
 
@@ -49,7 +58,7 @@ def _records_behind(reader: Reader, load: LoadSnapshots) -> list[Found]:
         records = reader.records_behind(load.after, load.bytes_max)
     except StoreCorrupt:
         return list(_one_by_one(reader, load))
-    return [(record.row.id, record) for record in records]
+    return [(record.row, record) for record in records]
 
 
 def _one_by_one(reader: Reader, load: LoadSnapshots) -> Iterator[Found]:
@@ -57,7 +66,7 @@ def _one_by_one(reader: Reader, load: LoadSnapshots) -> Iterator[Found]:
     size = 0
     for row in reader.index(lower, None, INDEX_PAGE_ROWS):
         for stored in read_one(reader, row.id):
-            yield row.id, stored
+            yield row, stored
             size += 0 if stored is None else sum(map(len, stored.chunks))
         if size >= load.bytes_max:
             return

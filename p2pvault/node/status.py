@@ -7,6 +7,7 @@ from p2pvault.core.device import Device
 from p2pvault.core.members import Members as DeviceMembers
 from p2pvault.errors import RunsTwice, SuspendedDevice
 from p2pvault.node.port import (
+    CollectionView,
     DeviceAddresses,
     Members,
     MemberView,
@@ -31,7 +32,8 @@ def peer_status(device: Device, peer: DeviceId, now: Instant) -> PeerStatus:
         behind=missing_here(journals, standing.journals) if known else None,
         ahead=missing_there(journals, standing.journals) if known else None,
         last_seen_ms=standing.last_seen_ms or None,
-        fetching=device.fetch.source == peer,
+        fetching=device.fetch.source == peer or standing.verdict is Verdict.INCOMPLETE,
+        without=len(standing.without),
     )
 
 
@@ -40,6 +42,21 @@ def in_sync(standing: Standing) -> bool | None:
     if standing.link is None or standing.verdict is None:
         return None
     return standing.verdict is Verdict.EQUAL
+
+
+def collections_view(device: Device) -> list[CollectionView]:
+    """Describe the collections that this device keeps, and those that it does not."""
+    content = device.pipeline.durable
+    interest, counts = content.interest, content.counts
+    names = sorted(counts.keys() | interest.forgotten | interest.partial)
+    return [
+        CollectionView(
+            name,
+            None if name in interest.forgotten else counts.get(name, 0),
+            name not in interest.forgotten | interest.partial,
+        )
+        for name in names
+    ]
 
 
 def members_view(device: Device) -> Members:

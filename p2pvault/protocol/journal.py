@@ -9,6 +9,11 @@ journal cannot be cut, reordered or continued by anyone but its author.
     changes   = [[record id, change chunk], ...]
     hash      = BLAKE2b-256("p2pv-entry", body)
     signature = Ed25519 over the hash
+    header    = pack([device, journal, n, previous, hash, signature, collections])
+
+A header stands in the place of an entry where nobody is interested in its changes. It names the
+collections that they are in. The signature binds the hash to its author; number and predecessor
+are the word of whoever made the header, until the next entry of the journal bears them out.
 
 This module knows bytes and numbers; whether the author is a member, and whether the changes are
 good, is decided above it. docs/protocol/journal.md is the specification.
@@ -27,6 +32,7 @@ from p2pvault.limits import (
     ENTRY_CHANGES_MAX,
     ENTRY_WORK_MAX,
     INTEGER_MAX,
+    INTEREST_COLLECTIONS_MAX,
     JOURNAL_ENTRIES_MAX,
     MEMBERSHIP_HEADS_MAX,
 )
@@ -42,6 +48,7 @@ from p2pvault.types import (
     VaultId,
 )
 from p2pvault.wire.codec import Tree, pack, unpack
+from p2pvault.wire.collections import collections_shape
 from p2pvault.wire.shape import (
     binary,
     exactly,
@@ -118,6 +125,7 @@ class Entry:
         hash: What the next entry names.
         signature: 64 bytes over `hash`, not yet checked.
         data: The entry as it travels and is stored.
+        outside: The collections that its changes are in, where this is a header without them.
     """
 
     body: Body
@@ -125,6 +133,7 @@ class Entry:
     hash: EntryHash
     signature: bytes
     data: bytes
+    outside: tuple[str, ...] = ()
 
     @property
     def head(self) -> JournalHead:
@@ -146,7 +155,30 @@ class Entry:
         return self.body.n == head.n + 1 and self.body.previous == head.hash
 
 
+@dataclass(frozen=True, slots=True)
+class _Header:
+    device: DeviceId
+    journal: JournalId
+    n: int
+    previous: EntryHash
+    hash: EntryHash
+    signature: bytes
+    collections: tuple[str, ...]
+
+
 _read_envelope = pair(binary(ENTRY_BYTES_MAX), exactly(64))
+_read_header = structure(
+    _Header,
+    exactly(32),
+    exactly(16),
+    unsigned(INTEGER_MAX),
+    exactly(32),
+    exactly(32),
+    exactly(64),
+    collections_shape(INTEREST_COLLECTIONS_MAX),
+)
+_HEADER_BEGINS: Final = b"\x97"
+"""An array of seven; an entry is one of two."""
 _read_body = structure(
     Body,
     unsigned(INTEGER_MAX),
@@ -162,22 +194,23 @@ _read_body = structure(
 
 
 def decode_entry(data: bytes, vault: VaultId) -> Entry:
-    """Read an entry of one vault; the signature is left to `Entry.verify`.
+    """Read an entry of one vault, or a header; the signature is left to `Entry.verify`.
 
     Args:
         data: One entry as it travels.
-        vault: The vault that it must belong to.
+        vault: The vault that it must belong to. A header does not say; its author does.
 
     Returns:
-        The entry.
+        The entry; of a header, one without changes.
 
     Raises:
         MalformedMessage: Not an entry, another format, or without changes.
         LimitExceeded: Larger than `limits` allows.
         UnexpectedMessage: An entry of another vault.
     """
-    packed, signature = _read_envelope(unpack(data, ENTRY_BYTES_MAX))
-    body = _read_body(unpack(packed, ENTRY_BYTES_MAX))
+    if data.startswith(_HEADER_BEGINS):
+        return _entry_of(_read_header(unpack(data, ENTRY_BYTES_MAX)), vault, data)
+    (packed, signature), body = _read_whole(data)
     if body.format != FORMAT:
         raise MalformedMessage(f"an entry of format {body.format}, this version reads {FORMAT}")
     if body.vault != vault:
@@ -186,6 +219,49 @@ def decode_entry(data: bytes, vault: VaultId) -> Entry:
         raise MalformedMessage("an entry without number or without changes")
     author = author_id(body.device, body.journal)
     return Entry(body, author, _hash(packed), signature, data)
+
+
+def _entry_of(header: _Header, vault: VaultId, data: bytes) -> Entry:
+    if header.n == 0 or not header.collections:
+        raise MalformedMessage("a header without number or without collections")
+    device, journal = header.device, header.journal
+    body = Body(FORMAT, vault, device, journal, header.n, header.previous, (), 0, ())
+    author = author_id(device, journal)
+    return Entry(body, author, header.hash, header.signature, data, header.collections)
+
+
+def outside_of(data: bytes) -> tuple[str, ...]:
+    """Return the collections that a header names; of an entry with its changes, none."""
+    if not data.startswith(_HEADER_BEGINS):
+        return ()
+    return _read_header(unpack(data, ENTRY_BYTES_MAX)).collections
+
+
+def records_in(data: bytes) -> tuple[RecordId, ...]:
+    """Return the records that an entry of our own store changes, each once; a header none."""
+    if data.startswith(_HEADER_BEGINS):
+        return ()
+    _, body = _read_whole(data)
+    return tuple(dict.fromkeys(record for record, _ in body.changes))
+
+
+def header_of(data: bytes, collections: Iterable[str]) -> bytes:
+    """Return the header of an entry of our own store.
+
+    Args:
+        data: The entry, with its changes.
+        collections: Those that they are in; at least one.
+    """
+    names = tuple(sorted(set(collections)))
+    assert 0 < len(names) <= INTEREST_COLLECTIONS_MAX, "a header names what it leaves out"
+    (packed, signature), body = _read_whole(data)
+    device, journal, n, previous = body.device, body.journal, body.n, body.previous
+    return pack(to_tree(_Header(device, journal, n, previous, _hash(packed), signature, names)))
+
+
+def _read_whole(data: bytes) -> tuple[tuple[bytes, bytes], Body]:
+    packed, signature = _read_envelope(unpack(data, ENTRY_BYTES_MAX))
+    return (packed, signature), _read_body(unpack(packed, ENTRY_BYTES_MAX))
 
 
 def write_entry(

@@ -116,6 +116,9 @@ class Verdict(Enum):
     APART = auto()
     """One side holds entries that the other lacks; they are on their way."""
 
+    INCOMPLETE = auto()
+    """Same journals and different content, as one side said: it is fetching what it lacks."""
+
     CONTRADICTION = auto()
     """Same journals and different content, or one entry number with two hashes: a fault."""
 

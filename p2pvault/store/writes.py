@@ -44,6 +44,7 @@ def write(connection: Connection, batch: Batch) -> None:
     _erase_records(connection, batch.erased)
     _write_entries(connection, batch.entries)
     _write_records(connection, batch.records)
+    _write_headers(connection, batch.headers)
     connection.executemany(
         "INSERT OR REPLACE INTO fingerprints VALUES (?, ?, ?)",
         map(rows.from_fingerprint, batch.fingerprints),
@@ -103,6 +104,13 @@ def _write_entries(connection: Connection, entries: Sequence[StoredEntry]) -> No
     connection.executemany(
         "INSERT OR REPLACE INTO journals VALUES (?, ?, ?)",
         [(author, n, hash_) for author, (n, hash_) in heads.items()],
+    )
+
+
+def _write_headers(connection: Connection, headers: Sequence[StoredEntry]) -> None:
+    connection.executemany(
+        "UPDATE entries SET data = ? WHERE arrival = ? AND hash = ?",
+        [(each.data, each.arrival, each.hash) for each in headers],
     )
 
 

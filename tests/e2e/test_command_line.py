@@ -95,12 +95,12 @@ def test_a_person_is_told_in_one_line(ada: Device, words: list[str]) -> None:
 def test_the_shape_of_status(couple: tuple[Device, Device]) -> None:
     status = couple[1].ask("status")
     assert status["v"] == 1
-    assert set(status["vault"]) == {"id", "name", "records"}
+    assert set(status["vault"]) == {"id", "name", "records", "not_kept", "incomplete"}
     assert set(status["device"]) == {"id", "name", "role"}
     (peer,) = status["peers"]
     assert set(peer) == {
         "id", "name", "link", "address", "in_sync", "proved_s", "behind", "ahead", "last_seen",
-        "fetching",
+        "fetching", "without",
     }  # fmt: skip
     assert (peer["name"], peer["link"], peer["in_sync"]) == ("laptop", "up", True)
     assert (peer["behind"], peer["ahead"]) == (0, 0)

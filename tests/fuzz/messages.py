@@ -23,7 +23,8 @@ from p2pvault.protocol import (
     reconcile,
     snapshot,
 )
-from p2pvault.protocol.journal import Journal, Writer, decode_entry, write_entry
+from p2pvault.protocol.interest import Interests, Statement
+from p2pvault.protocol.journal import Journal, Writer, decode_entry, header_of, write_entry
 from p2pvault.protocol.pairing import Admit, Effect, Failed, Joiner, Sponsor
 from p2pvault.protocol.pairing.messages import decode, encode, kind_of
 from p2pvault.types import (
@@ -65,6 +66,15 @@ def _entry() -> bytes:
 
 def _operations(body: bytes) -> bytes:
     return pack(list(introduction.decode_operations(body)))
+
+
+def _interest(body: bytes) -> bytes:
+    """A first statement that is heard is answered by saying so."""
+    heard = Interests()
+    heard.hear(body)
+    answer = heard.say(Statement())
+    assert (answer is not None) == (heard.their_serial == 1)
+    return body
 
 
 def _handover(body: bytes) -> bytes:
@@ -145,6 +155,8 @@ FORMATS = (
         ),
     ),
     Format(lambda body: decode_entry(body, VAULT).data, _entry()),
+    Format(lambda body: decode_entry(body, VAULT).data, header_of(_entry(), ("notes", "photos"))),
+    Format(_interest, Interests().say(Statement(frozenset({"notes"}))) or b""),
     Format(
         lambda body: reconcile.encode_refused(reconcile.decode_refused(body)),
         reconcile.encode_refused([(AuthorId(b"a" * 16), 7), (AuthorId(b"b" * 16), 2**40)]),

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from copy import deepcopy
 from typing import Self
 
+from harness.fake_collections import FakeCollections
 from harness.fake_quarantine import FakeQuarantine
 from harness.fake_recovery import RECOVERY_WORDS, FakeKey, FakeRecovery
 from harness.fake_state import FakeRecord, FakeState, fake_id
@@ -70,7 +71,7 @@ class _Connection:
         return self.streams
 
 
-class FakeDaemon(FakeQuarantine, FakeRecovery):
+class FakeDaemon(FakeCollections, FakeQuarantine, FakeRecovery):
     """Serves one home until the context ends."""
 
     def __init__(self, home: Home, state: FakeState) -> None:
@@ -183,12 +184,19 @@ class FakeDaemon(FakeQuarantine, FakeRecovery):
     def do_status(self, _: _Connection) -> JsonObject:
         vault = self.state.vault
         return {
-            "vault": None if vault is None else {**vault, "records": len(self.state.records)},
+            "vault": None if vault is None else {**vault, **self._numbers()},
             "device": self.state.device,
             "peers": list(self.state.peers),
             "listening": ["127.0.0.1:4141"],
             "discovery": {"mode": "off", "problem": None},
             "problems": list(self.state.problems),
+        }
+
+    def _numbers(self) -> JsonObject:
+        return {
+            "records": len(self.state.records),
+            "not_kept": sorted(self.state.forgotten),
+            "incomplete": sorted(self.state.incomplete),
         }
 
     def do_get(self, _: _Connection, path: str, field: str | None = None) -> JsonObject:

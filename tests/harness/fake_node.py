@@ -17,11 +17,13 @@ from p2pvault.errors import (
     NoRecoveryWords,
     NoSuchDevice,
     NoSuchRecord,
+    OnlyHere,
     VaultError,
 )
 from p2pvault.net.services import DiscoverySettings
 from p2pvault.node.port import (
     ChangeEvent,
+    CollectionView,
     DeviceAddresses,
     DevicePaired,
     Finding,
@@ -94,6 +96,7 @@ class FakeNode:
     checks: int = 0
     watched: list[str | None] = field(default_factory=list)
     quarantined: list[QuarantinedDevice] = field(default_factory=list)
+    forgotten: set[str] = field(default_factory=set)
     words: str = "zoo " * 23 + "vote"
     decisions: list[RecoveryDecision] = field(default_factory=list)
 
@@ -196,6 +199,21 @@ class FakeNode:
     async def remove_address(self, device: str, address: Address) -> DeviceAddresses:
         self.given.remove(address)
         return (await self.addresses(device))[0]
+
+    async def collections(self) -> Sequence[CollectionView]:
+        names = {path.split("/")[0] for path in self.records} | self.forgotten
+        return [
+            CollectionView(name, None if name in self.forgotten else 1, name not in self.forgotten)
+            for name in sorted(names)
+        ]
+
+    async def keep_collection(self, collection: str) -> None:
+        self.forgotten.discard(collection)
+
+    async def forget_collection(self, collection: str, *, anyway: bool) -> None:
+        if not anyway:
+            raise OnlyHere(f"nobody else has {collection}")
+        self.forgotten.add(collection)
 
     async def quarantine(self) -> Sequence[QuarantinedDevice]:
         return list(self.quarantined)

@@ -27,6 +27,9 @@ class FakeState:
     removed: list[JsonObject] = field(default_factory=list)
     quarantined: list[JsonObject] = field(default_factory=list)
     stays: int = 0
+    forgotten: set[str] = field(default_factory=set)
+    incomplete: set[str] = field(default_factory=set)
+    only_here: set[str] = field(default_factory=set)
     problems: list[JsonObject] = field(default_factory=list)
     findings: list[JsonObject] = field(default_factory=list)
     attempts: list[str] = field(default_factory=list)
@@ -58,6 +61,7 @@ def peer(name: str, **changes: object) -> JsonObject:
         "address": "127.0.0.1:4242",
         "in_sync": True,
         "proved_s": 2.4,
+        "without": 0,
         "fetching": False,
         "behind": 0,
         "ahead": 0,

@@ -2,8 +2,17 @@
 
 from harness.memory_store import MemoryStore
 from p2pvault.core.io import LoadFailed
-from p2pvault.core.loads import Load, Loaded, LoadSurplus, SurplusLoaded, SurplusUnknown
+from p2pvault.core.loads import (
+    ForgottenUnknown,
+    Load,
+    Loaded,
+    LoadForgotten,
+    LoadSurplus,
+    SurplusLoaded,
+    SurplusUnknown,
+)
 from p2pvault.errors import StoreCorrupt
+from p2pvault.node.interest import load_forgotten
 from p2pvault.node.snapshots import load_snapshots
 from p2pvault.types import VaultId
 
@@ -17,4 +26,6 @@ def answer(
         if unreadable:
             return SurplusUnknown(torn)
         return SurplusLoaded(store.surplus(load.upto, load.chunks_min))
+    if isinstance(load, LoadForgotten):
+        return ForgottenUnknown(torn) if unreadable else load_forgotten(store, load)
     return LoadFailed(torn, load.link) if unreadable else load_snapshots(store, vault, load)

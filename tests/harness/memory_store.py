@@ -61,6 +61,8 @@ class MemoryStore:
             before = self._records.get(write.row.id)
             kept = () if before is None or write.replaces else before.chunks
             self._records[write.row.id] = StoredRecord(write.row, (*kept, write.chunk))
+        headers = {(each.arrival, each.hash): each for each in batch.headers}
+        self._entries = [headers.get((each.arrival, each.hash), each) for each in self._entries]
         self._fingerprints.update({item.collection: item for item in batch.fingerprints})
         self._operations.extend(batch.operations)
         self._meta.update({name: value for name, value in batch.meta.items() if value is not None})

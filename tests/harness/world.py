@@ -20,7 +20,7 @@ from harness.memory_store import MemoryStore
 from harness.party import Party, Wire
 from p2pvault.core import asks, io
 from p2pvault.core.inquiries import Inquiry, LoadCounts, LoadRanges, LoadWhole
-from p2pvault.core.loads import Load, LoadSnapshots, LoadSurplus
+from p2pvault.core.loads import Load, LoadForgotten, LoadSnapshots, LoadSurplus
 from p2pvault.core.start import NewVault, device_of, found_vault, join_vault, renewed
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys
@@ -338,7 +338,7 @@ class World:
                 self._load(party, ("log", link), link, partial(load_hashes, load=effect))
             case LoadCounts() | LoadRanges() | LoadWhole():
                 self._later(party, ("repair", effect.link), lambda: self._inquire(party, effect))
-            case LoadSnapshots() | LoadSurplus():
+            case LoadSnapshots() | LoadSurplus() | LoadForgotten():
                 lane = ("whole", getattr(effect, "link", party.name))
                 self._later(party, lane, lambda: self._load_whole(party, lane, effect))
             case io.Dial(attempt, _, address):

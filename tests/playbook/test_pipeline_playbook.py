@@ -6,9 +6,9 @@ from harness.entropy import seeded
 from harness.pipelines import BOB, Bench, answered, bob, one
 from harness.world import put
 from p2pvault.core.asks import Edit
+from p2pvault.core.at_once import PlainJob
 from p2pvault.core.folding import FoldJob
 from p2pvault.core.io import LoadRecords, Persist, RecordsLoaded
-from p2pvault.core.jobs import PlainJob
 from p2pvault.errors import (
     AmbiguousPath,
     BadValue,

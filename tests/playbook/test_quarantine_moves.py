@@ -2,8 +2,8 @@
 
 from harness.judge import BOB_ID, CYD_ID, Judge, one_journal
 from harness.world import put
+from p2pvault.core.at_once import PlainJob
 from p2pvault.core.content import JOURNAL_OWNER
-from p2pvault.core.jobs import PlainJob
 from p2pvault.core.replica import Replicas
 from p2pvault.core.staging import Staging
 from p2pvault.protocol.journal import Entry

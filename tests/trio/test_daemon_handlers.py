@@ -178,7 +178,13 @@ async def test_a_record_is_removed(keeper: Keeper, node: FakeNode) -> None:
 async def test_status_has_everything_that_the_node_knows(keeper: Keeper) -> None:
     away: JsonObject = dict.fromkeys(["address", "in_sync", "proved_s", "behind", "ahead"])
     assert await ask(keeper, "status") == {
-        "vault": {"id": VAULT.hex(), "name": "home", "records": 3},
+        "vault": {
+            "id": VAULT.hex(),
+            "name": "home",
+            "records": 3,
+            "not_kept": [],
+            "incomplete": [],
+        },
         "device": {"id": HERE.hex(), "name": "laptop", "role": "admin"},
         "peers": [
             {
@@ -187,13 +193,14 @@ async def test_status_has_everything_that_the_node_knows(keeper: Keeper) -> None
                 "address": "192.168.1.5:47474",
                 "in_sync": True,
                 "proved_s": 1.5,
+                "without": 0,
                 "fetching": False,
                 "behind": 0,
                 "ahead": 2,
                 "last_seen": "2023-11-14T22:13:20+00:00",
             },
             {"id": (b"t" * 32).hex(), "name": "tablet", "link": "down", "last_seen": None}
-            | {**away, "fetching": False},
+            | {**away, "without": 0, "fetching": False},
         ],
         "listening": ["192.168.1.5:47474"],
         "discovery": {"mode": "quiet", "problem": "no multicast"},

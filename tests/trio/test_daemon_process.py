@@ -100,7 +100,8 @@ def test_a_daemon_without_a_vault_gets_one_and_keeps_it(home: Home) -> None:
     with daemon(home) as running, connect(home) as caller:
         assert caller.call("hello")["vault"] is False
         made = caller.call("init", name="laptop")
-        assert caller.call("status")["vault"] == {**made["vault"], "records": 0}
+        empty = {"records": 0, "not_kept": [], "incomplete": []}
+        assert caller.call("status")["vault"] == {**made["vault"], **empty}
         running.send_signal(signal.SIGTERM)
         assert running.wait(60) == 0
     with daemon(home), connect(home) as caller:

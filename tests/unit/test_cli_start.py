@@ -31,11 +31,12 @@ Start:
   join  Join the vault of the device that runs `p2pvault pair`.
 
 Read and write:
-  get    Show a record, or one field of it.
-  set    Change fields of a record; make it if it is not there.
-  ls     List the records of the vault, or of one COLLECTION.
-  rm     Delete a record, on all devices.
-  watch  Print changes as they happen, until interrupted.
+  get          Show a record, or one field of it.
+  set          Change fields of a record; make it if it is not there.
+  ls           List the records of the vault, or of one COLLECTION.
+  rm           Delete a record, on all devices.
+  collections  See which collections this device keeps; keep or forget one.
+  watch        Print changes as they happen, until interrupted.
 
 Devices:
   status      Show the devices, the proof of equality, and what is wrong.

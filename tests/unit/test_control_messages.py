@@ -178,6 +178,8 @@ def test_a_refusal_names_the_place() -> None:
 def test_every_method_takes_a_request_of_its_own_shape() -> None:
     smallest = {
         "init": {"name": "a"},
+        "collection_keep": {"collection": "a"},
+        "collection_forget": {"collection": "a", "anyway": False},
         "get": {"path": "a/b"},
         "set": {"path": "a/b", "puts": [], "deletes": []},
         "set_many": {"records": [{"path": "a/b", "value": {}}]},

@@ -88,7 +88,12 @@ def _written(status: NodeStatus) -> JsonObject:
     listening: list[Json] = [str(address) for address in status.listening]
     problems = [_problem(one.code, one.message, one.hint) for one in status.problems]
     return {
-        "vault": {**named(status.vault, status.vault_name), "records": status.records},
+        "vault": {
+            **named(status.vault, status.vault_name),
+            "records": status.records,
+            "not_kept": [*status.not_kept],
+            "incomplete": [*status.incomplete],
+        },
         "device": {**named(status.device, status.device_name), "role": status.role.value},
         "peers": [_peer(peer) for peer in status.peers],
         "listening": listening,
@@ -104,6 +109,7 @@ def _peer(peer: PeerStatus) -> Json:
         "address": None if peer.address is None else str(peer.address),
         "in_sync": peer.in_sync,
         "proved_s": peer.proved_s,
+        "without": peer.without,
         "fetching": peer.fetching,
         "behind": peer.behind,
         "ahead": peer.ahead,

@@ -1,6 +1,7 @@
 """All methods of one conversation."""
 
 from p2pvault.control.schema import METHODS
+from p2pvaultd.handlers.collections import CollectionHandlers
 from p2pvaultd.handlers.devices import DeviceHandlers
 from p2pvaultd.handlers.pairing import PairingHandlers
 from p2pvaultd.handlers.quarantine import QuarantineHandlers
@@ -14,6 +15,7 @@ from p2pvaultd.methods import Methods
 _GROUPS = (
     StateHandlers,
     RecordHandlers,
+    CollectionHandlers,
     DeviceHandlers,
     QuarantineHandlers,
     RecoveryHandlers,

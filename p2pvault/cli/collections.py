@@ -1,0 +1,101 @@
+"""Which collections this device keeps: `collections` with its commands."""
+
+from collections.abc import Iterator
+from typing import cast
+
+import click
+
+from p2pvault.cli.command import VaultGroup
+from p2pvault.cli.session import Session, pass_session
+from p2pvault.cli.wording import columns, one_line
+from p2pvault.control.caller import Caller
+from p2pvault.control.messages import Json, JsonObject
+from p2pvault.errors import OnlyHere
+
+
+@click.group(cls=VaultGroup, invoke_without_command=True)
+@click.pass_context
+def collections(context: click.Context) -> None:
+    """See which collections this device keeps; keep or forget one.
+
+    A device keeps every collection until it is told to forget it. What it forgets is erased here
+    and stays on the other devices.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(list_collections)
+
+
+@collections.command("list")
+@pass_session
+def list_collections(session: Session) -> None:
+    """List the collections, how many records they have, and whether they are kept here."""
+    with session.connect() as caller:
+        found = list(_pages(caller))
+    answer: JsonObject = {"collections": [*found]}
+    if not found:
+        session.report.show(answer, "There are no collections yet.")
+        return
+    table = columns([("COLLECTION", "RECORDS", "HERE"), *map(_row, found)])
+    session.report.show(answer, *table)
+
+
+def _pages(caller: Caller) -> Iterator[JsonObject]:
+    after: dict[str, Json] = {}
+    while True:
+        page = caller.call("collections", **after)
+        yield from cast("list[JsonObject]", page["collections"])
+        if page["next"] is None:
+            return
+        after = {"after": page["next"]}
+
+
+def _row(collection: JsonObject) -> tuple[str, ...]:
+    records, whole = collection["records"], collection["whole"]
+    kept = "kept" if whole else "kept, not all of it is here yet"
+    name = one_line(str(collection["name"]))
+    return (name, "-", "not kept") if records is None else (name, str(records), kept)
+
+
+@collections.command()
+@click.argument("name")
+@pass_session
+def keep(session: Session, name: str) -> None:
+    """Keep the collection NAME on this device.
+
+    What other devices hold of it is fetched as soon as they are linked.
+    """
+    with session.connect() as caller:
+        answer = caller.call("collection_keep", collection=name)
+    session.report.show(answer, f"This device keeps {session.report.quote(one_line(name))}.")
+    session.report.note(
+        f"{session.command('status')} shows when all of it is here. "
+        f"To take it back: {session.command('collections', 'forget', name)}."
+    )
+
+
+@collections.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Also where no other device is proved to hold all of it.")
+@pass_session
+def forget(session: Session, name: str, yes: bool) -> None:
+    """Erase the collection NAME on this device and keep it no longer.
+
+    Another device that keeps it must be linked and proved to hold all of it.
+    """
+    with session.connect() as caller:
+        try:
+            answer = caller.call("collection_forget", collection=name, anyway=yes)
+        except OnlyHere as error:
+            _confirm(session, name, error)
+            answer = caller.call("collection_forget", collection=name, anyway=True)
+    session.report.show(answer, f"This device forgets {session.report.quote(one_line(name))}.")
+    session.report.note(f"To take it back: {session.command('collections', 'keep', name)}.")
+
+
+def _confirm(session: Session, name: str, error: OnlyHere) -> None:
+    if not session.may_ask():
+        hint = f"{error.hint} Or insist with --yes: what only this device holds is lost then."
+        raise OnlyHere(str(error), hint=hint) from error
+    lost = f"What only this device holds of {session.report.quote(one_line(name))} is lost."
+    question = f"No linked device is proved to hold all of it. {lost} Forget it anyway?"
+    session.confirm(question, "Nothing was forgotten.")
