@@ -27,7 +27,7 @@ from p2pvault.core.restore import SnapshotsJob
 from p2pvault.errors import CrdtError, Refused, UnexpectedMessage, VaultError
 from p2pvault.limits import JOURNALS_ON_WORD_MAX
 from p2pvault.protocol.fork import Fork, Narrowing, Word, decode_fork, encode_fork
-from p2pvault.protocol.journal import decode_entry
+from p2pvault.protocol.journal import Entry, decode_entry
 from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import AuthorId, Batch, DeviceId, Doubt, JournalHead
 
@@ -70,6 +70,7 @@ class Forks:
         self._memory = memory
         self._retracting: set[AuthorId] = set()
         self._believed: dict[DeviceId, AuthorId] = {}
+        self._headed: dict[AuthorId, int] = {}
 
     @property
     def notice(self) -> Doubt | None:
@@ -185,8 +186,19 @@ class Forks:
         self._believed = {
             device: author
             for device, author in self._believed.items()
-            if author not in durable or durable[author].n <= self._memory.closed.get(author, 0)
+            if author not in durable or durable[author].n <= self._unproved(author)
         }
+
+    def _unproved(self, author: AuthorId) -> int:
+        """Return how far a journal of ours may reach without a proof that we wrote more of it."""
+        return max(self._memory.closed.get(author, 0), self._headed.get(author, 0))
+
+    def _note_headers(self, entries: Sequence[Entry]) -> None:
+        """Count no header as a proof: anybody can put a number of our journal on what we signed."""
+        for entry in entries:
+            if entry.outside and entry.author in self._believed.values():
+                n = max(entry.body.n, self._headed.get(entry.author, 0))
+                self._headed[entry.author] = n
 
     def arrived(self, job: EntriesJob | SnapshotsJob) -> list[Effect]:
         """Draw a new journal if entries that we signed go on where ours ends: it forgot them.
@@ -194,12 +206,12 @@ class Forks:
         Raises:
             SealBroken: We did not.
         """
-        author = self._pipeline.author
+        author, entries = self._pipeline.author, entries_of([job])
+        self._note_headers(entries)
         ours = self._pipeline.newest.journals.get(author)
         n = 0 if ours is None else ours.n
-        forgotten = next(
-            (e for e in entries_of([job]) if e.author == author and e.body.n > n), None
-        )
+        whole = (entry for entry in entries if not entry.outside)
+        forgotten = next((e for e in whole if e.author == author and e.body.n > n), None)
         if forgotten is None:
             return []
         forgotten.verify(self._members.keys.public.signing)
@@ -379,7 +391,8 @@ class Forks:
             return []
         is_proven = self._is_proof(narrowing, ours, fork.entry)
         if not (is_proven or self._is_harmless(link, author, narrowing.common)):
-            return self.ended(author)
+            # What it holds of its branch may be headers, which it can do without.
+            return [*self.ended(author), _say(link, Fork(Word.GIVE_WAY, author))]
         if not self._may_give_way(author):
             return []
         effects = self._renew(author) if author == self._pipeline.author else []
@@ -403,6 +416,8 @@ class Forks:
         entry = decode_entry(data, self._members.vault)
         if (entry.author, entry.body.n) != (ours.author, narrowing.theirs):
             raise UnexpectedMessage("another entry than the one that was to be proved")
+        if entry.outside:
+            raise UnexpectedMessage("a header, whose number nobody signed, in the place of a proof")
         entry.verify(self._members.keys.public.signing)
         if narrowing.theirs <= ours.n and entry.hash == narrowing.ours_there:
             raise UnexpectedMessage("a fork in a journal that is the same on both sides")

@@ -128,6 +128,9 @@ class Intake:
     # Checking ----------------------------------------------------------------------------
 
     def _is_new(self, entry: Entry) -> bool:
+        if entry.outside and entry.author == self._actor:
+            # Nothing of it was written here, and its number is not signed.
+            return False
         head, n = self._staging.head(entry.author), entry.body.n
         if head is not None and n == head.n and entry.hash != head.hash:
             return self._contest(entry)

@@ -35,7 +35,7 @@ class Interest:
         partial: Those that are, and of which something may be missing.
         erasing: The forgotten ones that are not erased yet, with the last arrival number up to
             which their entries become headers at once. Those behind go when all members hold them.
-        turn: How often this has changed since the device started.
+        turn: How often this has changed since the device started, or what there is to erase.
     """
 
     forgotten: frozenset[str] = frozenset()
@@ -89,6 +89,10 @@ class Interest:
             partial=self.partial if alone else self.partial | {collection},
             erasing={name: n for name, n in self.erasing.items() if name != collection},
         )
+
+    def moved(self) -> "Interest":
+        """Return the same after something to erase went otherwise; what was found is outdated."""
+        return self._next()
 
     def erased(self, collection: str) -> "Interest":
         """Return it after nothing of a forgotten collection is left."""

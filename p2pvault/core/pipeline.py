@@ -280,8 +280,9 @@ class Pipeline:
 
     @property
     def _is_busy(self) -> bool:
-        """Whether nothing can be begun: what a retraction erases is still there for readers."""
-        erases = self._persisting is not None and self._persisting.done.retracted is not None
+        """Whether nothing can be begun: what is being erased is still there for readers."""
+        done = None if self._persisting is None else self._persisting.done
+        erases = done is not None and (done.retracted is not None or done.erased)
         return self._loading is not None or self._waiting is not None or self._spoiled or erases
 
     def _begin(self, step: Step) -> None:

@@ -67,7 +67,7 @@ def branch_of(entries: Iterable[StoredEntry], author: AuthorId, n: int, vault: V
     outside: set[str] = set()
     for stored in entries:
         body = decode_entry(stored.data, vault).body
-        inspected += len(body.changes)
+        inspected += max(1, len(body.changes))
         if inspected > FORK_CHANGES_MAX:
             raise LimitExceeded(f"a branch with more than {FORK_CHANGES_MAX} changes behind it")
         changes = [inspect(chunk) for _, chunk in body.changes]
@@ -106,6 +106,10 @@ def retract(
     """
     staging.cut(branch.cuts)
     for replica in _held(branch.records, lookup):
+        if replica.record.collection in staging.interest.forgotten:
+            # It is about to be erased; whoever keeps it repeats what goes.
+            staging.erase(replica)
+            continue
         rebuilt = replica.record.without(branch.changes)
         if rebuilt is not None:
             commit.repeat(replica, rebuilt)

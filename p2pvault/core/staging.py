@@ -142,6 +142,11 @@ class Staging:
         self._replicas.drop((replica.id,))
         self._tally.drop(replica.row)
 
+    def erase(self, replica: Replica) -> None:
+        """Take a record away that is not kept, in front of the step of erasing that would."""
+        self.drop(replica)
+        self.interest = self.interest.moved()
+
     def touch(self, replica: Replica, device: DeviceId) -> Touched:
         """Take a record into the batch before it changes."""
         touched = self._touched.get(replica.id)

@@ -24,6 +24,7 @@ from p2pvault.errors import BadValue, NoRecoveryWords
 from p2pvault.limits import FORK_BYTES_MAX, ID_PREFIX_ROWS_MAX
 from p2pvault.node.interest import as_header
 from p2pvault.node.port import RecordListing, RecordView
+from p2pvault.protocol.journal import outside_of
 from p2pvault.protocol.recovery_words import write_words
 from p2pvault.store.port import Reader
 from p2pvault.types import AuthorId, RecordId, RecordRow, StoreState
@@ -117,10 +118,11 @@ def load_hashes(reader: Reader, load: LoadHashes) -> HashesLoaded:
 
 
 def _entry(reader: Reader, author: AuthorId, n: int) -> bytes:
-    """Return one entry as it travels; nothing where it is not kept."""
+    """Return one entry as it travels; nothing where it, or all but its header, is not kept."""
     arrival = reader.first_arrival(author, n)
-    found = [] if arrival is None else reader.entries(arrival - 1, 1)
-    return next((entry.data for entry in found if (entry.author, entry.n) == (author, n)), b"")
+    page = [] if arrival is None else reader.entries(arrival - 1, 1)
+    found = (entry.data for entry in page if (entry.author, entry.n) == (author, n))
+    return next((data for data in found if not outside_of(data)), b"")
 
 
 def load_branch(reader: Reader, load: LoadBranch) -> BranchLoaded:
