@@ -11,7 +11,7 @@ from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
 from p2pvault.core.restore import SnapshotsJob, paced_snapshots
 from p2pvault.crdt.prefilter import weigh
 from p2pvault.errors import LimitExceeded
-from p2pvault.limits import ENTRY_WORK_MAX
+from p2pvault.limits import ENTRY_WORK_MAX, WORK_PER_CHANGE
 from p2pvault.protocol.journal import Entry
 from p2pvault.types import AuthorId, LinkId, QuarantinedRow, RecordId
 
@@ -95,7 +95,8 @@ def size_of(job: RecordJob) -> int:
         case EditJob(wishes=wishes):
             return len(wishes)
         case EntriesJob(entries=entries):
-            return sum(len(entry.body.changes) for entry in entries)
+            # A header changes none, and costs as much as an entry that changes one.
+            return sum(len(entry.body.changes) or 1 for entry in entries)
         case SnapshotsJob(records=records):
             return len(records)
         case ReleaseJob(row):
@@ -210,7 +211,7 @@ def paced_entries(job: EntriesJob) -> list[EntriesJob]:
     """Cut entries; see `paced`."""
     parts: list[EntriesJob] = []
     for entry in job.entries:
-        work = sum(weigh(change) for _, change in entry.body.changes)
+        work = _weight(entry)
         if work > ENTRY_WORK_MAX:
             raise LimitExceeded(f"an entry of {work} units of work, {ENTRY_WORK_MAX} are allowed")
         if parts and parts[-1].work + work <= ENTRY_WORK_MAX:
@@ -219,3 +220,9 @@ def paced_entries(job: EntriesJob) -> list[EntriesJob]:
         else:
             parts.append(replace(job, entries=(entry,), work=work))
     return parts
+
+
+def _weight(entry: Entry) -> int:
+    if entry.outside:
+        return WORK_PER_CHANGE
+    return sum(weigh(change) for _, change in entry.body.changes)

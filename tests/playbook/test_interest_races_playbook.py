@@ -1,8 +1,14 @@
 """What is forgotten, and what else is under way at that moment."""
 
+from harness.headers import forged
 from harness.pairs import world_of
 from p2pvault.core import asks, io
 from p2pvault.core.folding import FoldJob
+from p2pvault.core.jobs import EntriesJob, paced, size_of
+from p2pvault.limits import ENTRY_CHANGES_MAX
+from p2pvault.node.reading import load_records
+from p2pvault.protocol.journal import decode_entry
+from p2pvault.types import LinkId
 
 
 def test_nothing_reads_the_store_while_what_is_forgotten_is_erased():
@@ -18,3 +24,26 @@ def test_nothing_reads_the_store_while_what_is_forgotten_is_erased():
     world.run()
     assert bob.store.rows("notes", None, 10) == []
     assert bob.device.pipeline.is_idle
+
+
+def test_headers_are_work_as_well():
+    """Else all that fits into what may be received at once would be one step of the device."""
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", text="a")
+    world.run()
+    vault, author = ada.device.members.vault, ada.device.pipeline.author
+    made = [forged(ada, bob, author, "notes", by=by) for by in range(1, 3_001)]
+    headers = tuple(decode_entry(data, vault) for data in made)
+    job = EntriesJob(LinkId(1), headers)
+    assert size_of(job) == len(headers)
+    parts = paced(job)
+    assert [len(part.entries) for part in parts] == [2_000, 1_000]
+    pipeline = bob.device.pipeline
+    (load,) = pipeline.submit(EntriesJob(LinkId(1), headers[:1])).effects
+    for entry in headers[1:]:
+        pipeline.submit(EntriesJob(LinkId(1), (entry,)))
+    around = bob.device._circumstances(world.now)
+    (persist, following) = pipeline.loaded(load_records(bob.store, load), around).effects
+    assert len(persist.batch.entries) == 1
+    assert len(pipeline._loading.jobs) == ENTRY_CHANGES_MAX
+    assert isinstance(following, io.LoadRecords)
