@@ -332,7 +332,8 @@ class Fetch:
 
         Records hold changes by journals of the cut already. Those that no peer here can tell us
         more of are adopted, or nobody would take these records from us; the others come from
-        the peers that hold them. Should the source come back, content that differs is repaired.
+        the peers that hold them. Should the source come back, what differs is fetched from it: of
+        whatever collection is known here, something may be missing until then.
         """
         content = self._pipeline.durable
         assert content.fetching is not None, "there is something to give up"
@@ -344,7 +345,7 @@ class Fetch:
             and not any(head.n <= peer.reached(head.author) for peer in peers)
         ]
         report = Report("warning", "snapshots_given_up", {"journals": len(orphans)})
-        return [report, *self._adopt(tuple(orphans), self._given_up)]
+        return [report, *self._adopt(tuple(orphans), self._given_up, frozenset(content.counts))]
 
     def _given_up(self, now: Instant) -> list[Effect]:
         self._adopting, self._unsettled = False, False

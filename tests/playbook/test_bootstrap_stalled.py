@@ -32,6 +32,10 @@ def codes(party: Party) -> list[str]:
     return [problem.code for problem in problems(party.device)]
 
 
+def lacking(party: Party) -> set[str]:
+    return set(party.device.pipeline.durable.interest.partial)
+
+
 def made_up(party: Party, liar: Party) -> Cut:
     """Return what a party holds, with more of the liar's journal than there is."""
     own = liar.device.pipeline.author
@@ -175,10 +179,14 @@ def test_what_only_a_lost_source_had_does_not_keep_the_others_apart() -> None:
     assert cyd.verdict(dan) is dan.verdict(cyd) is Verdict.EQUAL
     assert world.values(dan) == world.values(cyd)
     assert world.value(dan, path)["more"] == 1
+    assert lacking(cyd) == lacking(dan) == {"large"}, "neither vouches for what may be missing"
     settle(world)
     world.pass_time(LINK_AGE_MAX_S)
     assert_proved(world)
     assert len(world.values(dan)) == LARGE
+    assert lacking(cyd) == lacking(dan) == set()
+    for party in (ada, cyd, dan):
+        assert party.reported("content_differs") == party.reported("repair_begun") == []
 
 
 def test_another_source_is_asked_where_one_is_silent() -> None:
