@@ -20,12 +20,15 @@ class SnapshotsLoaded:
         after: The last record that was looked at; None when none is left.
         snapshots: Records as of the cut, by id.
         damaged: Records that are left out, since the copies here do not load.
+        unknown: It cannot be told how they were: of an entry behind the cut there is a header only,
+            and what it changed may be in them by now.
     """
 
     link: LinkId
     after: RecordId | None
     snapshots: Sequence[RecordSnapshot]
     damaged: tuple[RecordId, ...] = ()
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

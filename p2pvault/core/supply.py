@@ -71,11 +71,17 @@ def go_on(link: Link, content: Content) -> list[Effect]:
 
 
 def loaded(link: Link, answer: SnapshotsLoaded, content: Content) -> list[Effect]:
-    """Send loaded records, and go on; what is damaged here is told here, and left out."""
+    """Send loaded records, and go on; what is damaged here is told here, and left out.
+
+    Where they are not known as they were at the cut, the peer begins anew with another one.
+    """
     supply = link.supply
     if supply is None or not supply.loading:
         # It was withdrawn meanwhile, and perhaps offered again.
         return []
+    if answer.unknown:
+        link.supply = None
+        return offer(link, content)
     supply.loading, supply.after = False, answer.after
     bodies = list(encode_snapshots(answer.snapshots))
     supply.sent_bytes += sum(map(len, bodies))

@@ -12,7 +12,7 @@ from p2pvault.crdt.record import Record
 from p2pvault.errors import StoreCorrupt
 from p2pvault.limits import FEED_BYTES_MAX, INDEX_PAGE_ROWS
 from p2pvault.node.inquiring import is_sound, read_one
-from p2pvault.protocol.journal import decode_entry
+from p2pvault.protocol.journal import decode_entry, outside_of
 from p2pvault.protocol.snapshot import RecordSnapshot
 from p2pvault.store.port import Reader
 from p2pvault.types import (
@@ -36,10 +36,14 @@ def load_snapshots(reader: Reader, vault: VaultId, load: LoadSnapshots) -> Snaps
     """Answer the core's question for records as of a cut.
 
     A damaged one is left out: whoever gets it would refuse it, and could get no other from us.
+    None is given where it is not known how they were: changes that nobody's journals name would
+    be in what the asker writes on top of them.
     """
     # In this order: a change that shows in a record shows in the log, too.
     found = _records_behind(reader, load)
     later = _changes_behind(reader, vault, load)
+    if later is None:
+        return SnapshotsLoaded(load.link, load.after, (), unknown=True)
     snapshots: list[RecordSnapshot] = []
     damaged: list[RecordId] = []
     wanted = [each for each in found if each[0].collection not in load.without]
@@ -84,11 +88,14 @@ def _as_of(record: StoredRecord, later: set[ChangeHash]) -> RecordSnapshot | Non
 
 def _changes_behind(
     reader: Reader, vault: VaultId, load: LoadSnapshots
-) -> Mapping[RecordId, set[ChangeHash]]:
+) -> Mapping[RecordId, set[ChangeHash]] | None:
+    """Return the changes that came later, by record; None where some of them are not known."""
     later: dict[RecordId, set[ChangeHash]] = {}
     upto = dict(load.upto)
     for stored in _log(reader, _start(reader, load)):
         if stored.n > upto.get(stored.author, 0):
+            if not load.without.issuperset(outside_of(stored.data)):
+                return None
             for record, change in decode_entry(stored.data, vault).body.changes:
                 later.setdefault(record, set()).add(open_change(change)[1])
     return later
