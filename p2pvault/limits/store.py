@@ -5,7 +5,7 @@ from typing import Final
 from p2pvault.limits.units import KIB, MIB
 
 KEEPSAKE_BYTES_MAX: Final = 48 * MIB
-"""The second copy of keys and membership: a membership log at its longest is some 15 MB."""
+"""The second copy of keys, membership and interest: the longest membership log is some 15 MB."""
 
 SALVAGE_ROWS: Final = 16
 """Rows in one transaction of a salvage: an entry is up to 1 MiB, a record up to 16 MiB."""

@@ -1,4 +1,4 @@
-"""A second copy of what no other device can give back: this device's keys, and its membership.
+"""A second copy of what no other device can give back: keys, membership, what is kept here.
 
 `vault.keys` lies beside the database and holds the named values of KEPT and KEPT_UNDER and all
 membership operations, sealed under a key that comes from the store's. It is written after each
@@ -24,6 +24,7 @@ from p2pvault.errors import (
 from p2pvault.limits import (
     INTEGER_MAX,
     KEEPSAKE_BYTES_MAX,
+    MIB,
     OPERATION_BYTES_MAX,
     WIRE_ARRAY_ITEMS_MAX,
 )
@@ -42,7 +43,7 @@ from p2pvault.wire.shape import (
     unsigned,
 )
 
-KEPT: Final = frozenset(("device-keys", "journal"))
+KEPT: Final = frozenset(("device-keys", "journal", "interest"))
 """The values that are kept, beside those of KEPT_UNDER. All others can be had again, but for the
 words of the recovery key: those can be forgotten, and where there is no room for a new second copy
 the old one would remember them."""
@@ -55,8 +56,8 @@ _CONTEXT: Final = b"p2pvault keepsake"
 _NAME_CHARACTERS_MAX: Final = 80
 """`epoch/` and 64 hexadecimal digits."""
 
-_VALUE_BYTES_MAX: Final = 4_096
-"""A device's keys are its largest value, some 200 bytes."""
+_VALUE_BYTES_MAX: Final = MIB
+"""Collections are the largest value: 1 536 names of 64 characters are 400 KB at their longest."""
 
 
 @dataclass(frozen=True, slots=True)

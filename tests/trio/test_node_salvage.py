@@ -13,6 +13,7 @@ import trio
 
 from harness.nodes import founded, pair, settings, where
 from p2pvault.core.asks import Edit
+from p2pvault.core.interest import INTEREST, Interest
 from p2pvault.crypto.schedule import store_key
 from p2pvault.errors import StoreCorrupt
 from p2pvault.node.offline import verify_home
@@ -209,6 +210,19 @@ async def test_without_a_first_page_all_is_named(two_homes: tuple[Path, Path]) -
     assert lost[-1] == Lost("store", "everything but keys and membership")
     after = holding(ada)
     assert (after.records, after.state.journals) == ({}, [])
+
+
+async def test_what_is_not_kept_here_is_known_without_a_first_page(
+    two_homes: tuple[Path, Path],
+) -> None:
+    """Or a small device would fetch all that it was told to forget."""
+    _, bob = two_homes
+    interest = Interest(frozenset({"notes"})).to_bytes()
+    with closing(open_store(bob, key_of(bob))) as store:
+        store.persist(Batch(meta={INTEREST: interest}))
+    wipe(bob, 0)
+    list(verify_home(bob, repair=True))
+    assert state_of(bob).meta[INTEREST] == interest
 
 
 async def test_what_is_lost_comes_back_from_the_other_device(two_homes: tuple[Path, Path]) -> None:
