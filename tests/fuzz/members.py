@@ -11,8 +11,9 @@ from functools import cache
 
 from fuzz.target import Target
 from harness.entropy import seeded
+from harness.headers import forged
 from harness.memory_store import MemoryStore
-from harness.pairs import link_up, say, world_of
+from harness.pairs import entries_of, link_up, say, world_of
 from harness.party import Party
 from harness.proofs import assert_proved
 from harness.world import World
@@ -22,6 +23,8 @@ from p2pvault.limits import KIB
 from p2pvault.protocol import bootstrap, fork, introduction, ranges, reconcile, snapshot
 from p2pvault.protocol.bootstrap import CutHead, Wanted
 from p2pvault.protocol.fork import Fork, Word
+from p2pvault.protocol.interest import Interests, Statement
+from p2pvault.protocol.journal import header_of
 from p2pvault.protocol.ranges import FIRST, RangeList, RangeSum
 from p2pvault.protocol.snapshot import RecordSnapshot
 from p2pvault.types import Address, AuthorId, EntryHash, JournalHead, RecordId
@@ -93,7 +96,7 @@ def _packed(*messages: Said) -> bytes:
 
 
 def seeds() -> list[bytes]:
-    """Return conversations that get far: cuts, repairs, forks, refusals, and introductions."""
+    """Return conversations that get far: cuts, repairs, forks, refusals, headers, introductions."""
     world, ada, bob = _world()
     content = ada.device.pipeline.durable
     heads = tuple(content.journals.values())
@@ -126,7 +129,28 @@ def seeds() -> list[bytes]:
         _packed((Kind.ENTRIES, reconcile.encode_entries(entries))),
         _packed((Kind.REFUSED, reconcile.encode_refused([(author, 1)]))),
         _packed(*_introduced(world, ada)),
+        _packed(*_kept(), (Kind.HAVE, have), *_headed(ada, bob)),
     ]
+
+
+def _kept() -> list[Said]:
+    """Statements of a device that forgets a collection after it has said that it is about to."""
+    interests, notes = Interests(), frozenset({"notes"})
+    said = (
+        Statement(leaving=notes),
+        Statement(forgotten=notes),
+        Statement(partial=notes | {"photos"}),
+    )
+    bodies = [interests.say(each) for each in said]
+    return [(Kind.INTEREST, body) for body in bodies if body is not None]
+
+
+def _headed(ada: Party, bob: Party) -> list[Said]:
+    """Headers: of an entry that is held, of one that never was, and of the receiver's own."""
+    held = entries_of(ada)[0]
+    made = [header_of(held, ["notes"])]
+    made += [forged(ada, bob, each.device.pipeline.author, "notes") for each in (ada, bob)]
+    return [(Kind.ENTRIES, reconcile.encode_entries([each])) for each in made]
 
 
 def _forked(author: AuthorId) -> list[Said]:
