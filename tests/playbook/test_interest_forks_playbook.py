@@ -11,7 +11,7 @@ from p2pvault.core.jobs import RetractJob
 from p2pvault.core.kinds import Kind
 from p2pvault.core.retraction import branch_of
 from p2pvault.errors import LimitExceeded
-from p2pvault.limits import BACKOFF_MAX_S, FORK_CHANGES_MAX, IDLE_S
+from p2pvault.limits import BACKOFF_MAX_S, FORK_CHANGES_MAX, IDLE_S, JOURNALS_PER_DEVICE_MAX
 from p2pvault.node.reading import load_branch, load_hashes, load_records
 from p2pvault.protocol.fork import Fork, Word, encode_fork
 from p2pvault.protocol.journal import author_id, outside_of
@@ -176,3 +176,22 @@ def test_what_is_about_to_be_erased_goes_with_its_branch_and_is_not_repeated():
     totals = {each.collection: each.total for each in phone.store.collections()}
     assert totals["notes"] == 0
     assert made.batch.entries == (), "nothing of it is repeated here"
+
+
+def test_headers_begin_no_more_journals_of_a_device_than_it_may_have():
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", text="a")
+    world.run()
+    hash_, signature = signed_by(ada, bob)
+    made = [
+        pack([ada.id, bytes([n]) * 16, 1, bytes(32), hash_, signature, ["notes"]])
+        for n in range(1, JOURNALS_PER_DEVICE_MAX + 1)
+    ]
+    link = say(world, ada, bob, (Kind.ENTRIES, encode_entries(made[:-1])))
+    world.run()
+    assert not is_gone(link)
+    say(world, ada, bob, (Kind.ENTRIES, encode_entries(made[-1:])))
+    world.run()
+    assert is_gone(link)
+    owners = bob.device.pipeline.durable.devices.values()
+    assert sum(owner == ada.id for owner in owners) == JOURNALS_PER_DEVICE_MAX
