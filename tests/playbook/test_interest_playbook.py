@@ -380,3 +380,17 @@ def test_when_the_last_voucher_is_lost_the_collection_is_kept() -> None:
     world.pass_time(3 * IDLE_S)
     assert isinstance(ada.answers[901], OnlyHere)
     assert world.value(ada, "notes/one") == {"text": "a"}
+
+
+def test_whoever_is_no_voucher_may_leave_in_the_middle() -> None:
+    world, (ada, bob, cyd) = world_of(3)
+    world.put(ada, "notes/one", text="a")
+    world.pass_time(1)
+    forget(world, cyd, "notes")
+    world.strand(bob)
+    world.give(ada, asks.ForgetRequested(901, "notes"))
+    world.part(ada, cyd)
+    world.pass_time(1)
+    assert 901 not in ada.answers, "bob's word is still awaited"
+    world.pass_time(3 * IDLE_S)
+    assert isinstance(ada.answers[901], OnlyHere)

@@ -13,6 +13,8 @@ from p2pvault.errors import VaultError
 from p2pvault.limits import BACKOFF_MAX_S, KIB, UPKEEP_PAUSE_S
 from p2pvault.protocol.reconcile import Verdict
 
+pytestmark = pytest.mark.heavy
+
 COLLECTIONS = ("contacts", "notes", "photos")
 
 
