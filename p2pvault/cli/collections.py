@@ -28,7 +28,7 @@ def collections(context: click.Context) -> None:
 @collections.command("list")
 @pass_session
 def list_collections(session: Session) -> None:
-    """List the collections, how many records they have, and whether they are kept here."""
+    """List the collections, and which of them are kept here."""
     with session.connect() as caller:
         found = list(_pages(caller))
     answer: JsonObject = {"collections": [*found]}
@@ -67,10 +67,8 @@ def keep(session: Session, name: str) -> None:
     with session.connect() as caller:
         answer = caller.call("collection_keep", collection=name)
     session.report.show(answer, f"This device keeps {session.report.quote(one_line(name))}.")
-    session.report.note(
-        f"{session.command('status')} shows when all of it is here. "
-        f"To take it back: {session.command('collections', 'forget', name)}."
-    )
+    session.report.note(f"{session.command('status')} shows when all of it is here.")
+    session.report.note(f"To take it back: {session.command('collections', 'forget', name)}.")
 
 
 @collections.command()
