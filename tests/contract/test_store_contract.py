@@ -1,8 +1,5 @@
 """What every store promises: those on disk, in memory and in the simulator pass one suite."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import pytest
 
 from harness.batches import (
@@ -17,11 +14,9 @@ from harness.batches import (
     row,
     rows,
 )
-from harness.memory_store import MemoryStore
 from p2pvault.errors import NoSuchRecord
 from p2pvault.limits import ADDRESSES_PER_PEER_MAX, DROP_BYTES_MAX, DROP_ENTRIES_MAX
 from p2pvault.store.port import Store
-from p2pvault.store.sqlite import open_store
 from p2pvault.types import (
     EMPTY_HASH,
     Acknowledgement,
@@ -34,19 +29,6 @@ from p2pvault.types import (
     StoredEntry,
     StoreState,
 )
-from sim.disk import Disk
-
-
-@pytest.fixture(params=["memory", "simulated", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    makers: dict[str, Callable[[], Store]] = {
-        "memory": MemoryStore,
-        "simulated": lambda: Disk(lambda _, __: None),
-        "sqlite": lambda: open_store(tmp_path / "home", bytes(32), create=True),
-    }
-    opened = makers[request.param]()
-    yield opened
-    opened.close()
 
 
 def names(found: list) -> list[str]:

@@ -1,29 +1,10 @@
 """Entries that become headers, in every store."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
 
 from harness.batches import author, entry
-from harness.memory_store import MemoryStore
 from p2pvault.store.port import Store
-from p2pvault.store.sqlite import open_store
 from p2pvault.types import Batch, EntryHash, JournalHead
-from sim.disk import Disk
-
-
-@pytest.fixture(params=["memory", "simulated", "sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    makers: dict[str, Callable[[], Store]] = {
-        "memory": MemoryStore,
-        "simulated": lambda: Disk(lambda _, __: None),
-        "sqlite": lambda: open_store(tmp_path / "home", bytes(32), create=True),
-    }
-    opened = makers[request.param]()
-    yield opened
-    opened.close()
 
 
 def test_a_header_takes_the_place_of_its_entry_and_of_no_other(store: Store) -> None:
