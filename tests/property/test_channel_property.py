@@ -21,7 +21,7 @@ messages = st.lists(
 
 
 @given(messages, st.data())
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_messages_arrive_whole_however_the_stream_is_cut(
     sent: list[Message], data: st.DataObject
 ) -> None:
@@ -65,7 +65,7 @@ def test_a_bit_flipped_anywhere_lets_no_message_through() -> None:
 
 
 @given(st.integers(0, 200_000))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_a2_a_stream_cut_off_anywhere_gives_whole_messages_only_and_is_noticed(end: int) -> None:
     alice, bob = channels()
     sent = [Message(1, 0, b"first"), Message(2, 0, bytes(100_000)), Message(3, 0, b"last")]
@@ -78,7 +78,6 @@ def test_a2_a_stream_cut_off_anywhere_gives_whole_messages_only_and_is_noticed(e
 
 
 @given(st.binary(max_size=2000))
-@settings(deadline=None)
 def test_bytes_of_a_stranger_deliver_nothing(noise: bytes) -> None:
     _, bob = channels()
     try:

@@ -60,7 +60,7 @@ def in_random_order(changes: Sequence[Change], random: Random) -> list[Change]:
 
 
 @given(data, data)
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 def test_a_commit_leads_to_the_wanted_value_here_and_elsewhere(
     old: dict[str, Value], new: dict[str, Value]
 ) -> None:
@@ -74,7 +74,7 @@ def test_a_commit_leads_to_the_wanted_value_here_and_elsewhere(
 
 
 @given(data, actions)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_devices_that_met_all_the_others_are_equal(
     start: dict[str, Value], script: list[Action]
 ) -> None:
@@ -86,7 +86,7 @@ def test_devices_that_met_all_the_others_are_equal(
 
 
 @given(data, actions, st.randoms(use_true_random=False))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_any_causal_order_in_any_batches_and_more_than_once_leads_to_the_same_record(
     start: dict[str, Value], script: list[Action], random: Random
 ) -> None:
@@ -107,7 +107,7 @@ def test_any_causal_order_in_any_batches_and_more_than_once_leads_to_the_same_re
 
 
 @given(data, actions)
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_an_edit_that_did_not_know_of_a_deletion_is_never_lost(
     start: dict[str, Value], script: list[Action]
 ) -> None:
@@ -124,7 +124,7 @@ def test_an_edit_that_did_not_know_of_a_deletion_is_never_lost(
 
 
 @given(data, data)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_the_changed_fields_of_an_edit_are_those_that_differ(
     old: dict[str, Value], new: dict[str, Value]
 ) -> None:

@@ -79,7 +79,7 @@ def test_the_filter_takes_what_the_engine_saves_of_hundreds_of_histories():
 
 @pytest.mark.heavy
 @given(data, st.lists(st.tuples(st.integers(0, 2), data, st.booleans()), max_size=5))
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 def test_snapshots_carry_records_whole_and_merge_like_changes(
     start: dict[str, Value], edits: list[tuple[int, dict[str, Value], bool]]
 ):

@@ -33,7 +33,7 @@ def test_p10_one_bit_flipped_in_any_byte_fails(position: int) -> None:
 
 
 @given(st.sampled_from(list(SIZES)), st.data())
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_p10_any_bit_flipped_fails(position: int, data: st.DataObject) -> None:
     flip(position, data.draw(st.integers(0, SIZES[position] * 8 - 1)))
 
@@ -53,7 +53,7 @@ def test_p9_a_message_cut_at_any_byte_gets_no_answer_and_establishes_nothing(pos
 
 
 @given(st.sampled_from(list(SIZES)), st.data())
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 def test_p2_random_bytes_of_the_right_size_fail(position: int, data: st.DataObject) -> None:
     size = SIZES[position] - 2
     noise = data.draw(st.binary(min_size=size, max_size=size))
@@ -66,7 +66,6 @@ def test_p2_random_bytes_of_the_right_size_fail(position: int, data: st.DataObje
 
 
 @given(st.binary(max_size=3000))
-@settings(deadline=None)
 def test_p2_bytes_of_a_stranger_get_no_answer(noise: bytes) -> None:
     responder = accept()
     try:

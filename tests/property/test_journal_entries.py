@@ -63,7 +63,6 @@ def test_an_entry_comes_back_and_verifies(parts, heads, wall_ms) -> None:
     read.verify(KEYS.public.signing)
 
 
-@settings(deadline=None)
 @given(commits, st.data())
 def test_a_flipped_bit_anywhere_is_refused(parts, drawn: st.DataObject) -> None:
     data = bytearray(entry(parts).data)
@@ -168,7 +167,7 @@ def test_an_entry_above_its_bound_is_not_looked_at() -> None:
 sizes = st.one_of(st.integers(1, 200), st.integers(CHANGE_BYTES_MAX - 2, CHANGE_BYTES_MAX))
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.lists(st.one_of(sizes, st.integers(1, 400 * KIB)), max_size=12))
 def test_a_commit_is_cut_into_entries_that_fit_and_nothing_is_lost(lengths) -> None:
     commit = [(RecordId(number.to_bytes(16, "big")), bytes(n)) for number, n in enumerate(lengths)]

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.heavy
 
 KEYS = {KEEPER.id, SUCCESSOR.id}
 
-thorough = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+thorough = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 quick = settings(thorough, max_examples=60)
 
 

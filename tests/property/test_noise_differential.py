@@ -17,7 +17,7 @@ key = st.binary(min_size=32, max_size=32)
 @pytest.mark.parametrize("base", [*BASES, *MODIFIED])
 @pytest.mark.parametrize("we_initiate", [True, False], ids=["we dial", "we accept"])
 @given(data=st.data())
-@settings(deadline=None, max_examples=5)
+@settings(max_examples=5)
 def test_ours_talks_with_an_independent_implementation(
     base: str, we_initiate: bool, data: st.DataObject
 ) -> None:

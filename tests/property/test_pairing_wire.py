@@ -100,7 +100,7 @@ def check_that_it_failed_closed(meeting: Meeting) -> None:
         assert meeting.sponsor.only(AskWords).digits == meeting.joiner.only(ShowWords).digits
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.data(), st.sampled_from(SIDES), st.integers(1, 255))
 def test_p10_a_changed_byte_anywhere_fails_closed(data, side: str, flip: int) -> None:
     at = data.draw(st.integers(0, lengths()[side] - 1))
@@ -167,7 +167,7 @@ def test_p12_a_rewritten_offer_is_noticed_by_both(changes: dict[str, int | bytes
     assert isinstance(meeting.joiner.error, WrongCode)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.data(), st.sampled_from(SIDES))
 def test_p9_a_stream_cut_anywhere_fails_closed(data, side: str) -> None:
     at = data.draw(st.integers(0, lengths()[side] - 1))
@@ -175,7 +175,7 @@ def test_p9_a_stream_cut_anywhere_fails_closed(data, side: str) -> None:
     check_that_it_failed_closed(meeting)
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(st.integers(1, 300))
 def test_bytes_in_any_pieces_have_the_same_effects(piece: int) -> None:
     whole, pieces = run(Meeting()), run(Meeting(piece=piece))
@@ -189,7 +189,7 @@ def _comparable(effects: list[Effect]) -> list[object]:
     return [type(effect) if isinstance(effect, varying) else effect for effect in effects]
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(st.lists(st.binary(max_size=200), max_size=5), st.booleans())
 def test_any_bytes_at_all_end_in_one_clear_failure(pieces: list[bytes], with_code: bool) -> None:
     machine: Sponsor | Joiner = sponsor() if with_code else joiner()
@@ -202,7 +202,7 @@ def test_any_bytes_at_all_end_in_one_clear_failure(pieces: list[bytes], with_cod
     assert not failures[0].counts_as_guess
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.integers(0, 15), st.binary(max_size=300))
 def test_a_message_has_one_encoding_only(kind: int, body: bytes) -> None:
     try:

@@ -86,7 +86,7 @@ def agree(device: Device) -> int:
 
 @pytest.mark.heavy
 @given(data, st.lists(st.tuples(st.integers(0, 2), data, st.booleans()), max_size=6))
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_the_filter_agrees_with_the_engine(
     start: dict[str, Value], edits: list[tuple[int, dict[str, Value], bool]]
 ) -> None:

@@ -84,7 +84,7 @@ indexes = st.dictionaries(st.integers(0, 400), st.integers(0, 2), max_size=200)
 
 
 @given(indexes, indexes)
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 def test_exactly_what_differs_is_found_on_both_sides(ours: dict[int, int], theirs: dict[int, int]):
     check(ours, theirs)
 
@@ -93,7 +93,7 @@ def test_exactly_what_differs_is_found_on_both_sides(ours: dict[int, int], their
     st.integers(0, 5_000),
     st.lists(st.tuples(st.integers(0, 6_000), st.integers(0, 3)), max_size=40),
 )
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_few_differences_in_many_records(size: int, edits: list[tuple[int, int]]):
     ours = dict.fromkeys(range(size), 0)
     theirs = ours | dict(edits)

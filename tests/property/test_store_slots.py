@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.entropy import seeded
@@ -41,7 +41,6 @@ def opens(files: HomeFiles) -> bool:
     return True
 
 
-@settings(deadline=None)
 @given(content=contents)
 def test_any_content_is_refused_with_an_error_of_ours(
     files: HomeFiles, good: dict[Path, bytes], content: bytes
@@ -51,7 +50,6 @@ def test_any_content_is_refused_with_an_error_of_ours(
     assert not opens(files)
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_any_changed_byte_or_cut_end_fails_closed(
     files: HomeFiles, good: dict[Path, bytes], data: st.DataObject

@@ -106,7 +106,7 @@ short = st.binary(max_size=200)
 scalars = st.binary(min_size=32, max_size=32)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.builds(cpace.Terms, short, short, short), short, short, scalars)
 def test_both_sides_agree_with_an_independent_implementation(
     agreed: cpace.Terms, mine: bytes, theirs: bytes, scalar: bytes
@@ -126,7 +126,7 @@ def test_both_sides_agree_with_an_independent_implementation(
         assert peer.verify(agreement.tag)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(codes=st.lists(short, min_size=2, max_size=2, unique=True), session=short)
 def test_another_code_never_confirms(codes: list[bytes], session: bytes) -> None:
     a, b = (

@@ -25,7 +25,7 @@ XCHACHA_TAG = bytes.fromhex("c0875924c1c7987947deafd8780acf49")
 
 
 @given(st.binary(max_size=200), st.binary(max_size=40))
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 def test_what_is_sealed_to_a_device_opens_on_it(plaintext: bytes, info: bytes) -> None:
     sealed = seal_to(BOX, plaintext, info)
     assert open_sealed(KEYS.box, sealed, info) == plaintext

@@ -182,5 +182,5 @@ class Attack(RuleBasedStateMachine):
         assert len(recent) <= PAIRING_FAILURES_PER_HOUR
 
 
-Attack.TestCase.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
+Attack.TestCase.settings = settings(max_examples=100, stateful_step_count=60)
 test_attack = Attack.TestCase
