@@ -1,8 +1,8 @@
 """Batches that need no record (operations, keys, addresses) and what follows once they are durable.
 
 What was learned is in force at once, so it has to become durable sooner or later: a batch that did
-not fit is tried again. Everything behind it waits for it, since operations that reach the store
-before those that they follow would make a log that does not load.
+not fit is tried again. The pipeline keeps it, and sees to it that nothing overtakes it that must
+not.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,7 @@ from p2pvault.core.at_once import PlainJob
 from p2pvault.core.io import Answer, Effect, Refuse, Report
 from p2pvault.core.members import Learned
 from p2pvault.core.pipeline import Pipeline
+from p2pvault.core.steps import Step
 from p2pvault.errors import VaultError
 from p2pvault.limits import RETRY_S
 from p2pvault.protocol.membership import MembershipLog
@@ -53,7 +54,6 @@ class Errands:
         self.retry_at = float("inf")
         self._pipeline = pipeline
         self._awaited: dict[int, Errand] = {}
-        self._delayed: list[PlainJob] = []
         self._serial = 0
 
     def save(
@@ -62,11 +62,7 @@ class Errands:
         """Make a batch durable, behind all that were given before; `lacks`: see `PlainJob`."""
         self._serial += 1
         self._awaited[self._serial] = errand
-        job = PlainJob(self._serial, batch, lacks)
-        if self._delayed:
-            self._delayed.append(job)
-            return []
-        return self._submit(job)
+        return _begun(self._pipeline.submit(PlainJob(self._serial, batch, lacks)))
 
     def done(self, name: int) -> Errand:
         """Take note that a batch is durable; return what follows."""
@@ -74,7 +70,6 @@ class Errands:
 
     def failed(self, now: Instant, job: PlainJob, error: VaultError) -> list[Effect]:
         """Take note that a batch did not fit; whoever waits for an answer is told."""
-        self._delayed.append(job)
         self.retry_at = now.monotonic + RETRY_S
         report = Report("error", "persist_failed", {"reason": error.code})
         errand = self._awaited[job.name]
@@ -86,11 +81,10 @@ class Errands:
         if now.monotonic < self.retry_at:
             return []
         self.retry_at = float("inf")
-        delayed, self._delayed = self._delayed, []
-        return [effect for job in delayed for effect in self._submit(job)]
+        return _begun(self._pipeline.retry())
 
-    def _submit(self, job: PlainJob) -> list[Effect]:
-        step = self._pipeline.submit(job)
-        assert step.done is None, "nothing is durable the moment it is asked for"
-        assert not step.failed, "and nothing fails before it is tried"
-        return step.effects
+
+def _begun(step: Step) -> list[Effect]:
+    assert step.done is None, "nothing is durable the moment it is asked for"
+    assert not step.failed, "and nothing fails before it is tried"
+    return step.effects

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
-from p2pvault.core.at_once import AtOnceJob
+from p2pvault.core.at_once import AtOnceJob, PlainJob
 from p2pvault.core.commit import Wish
 from p2pvault.core.folding import FoldJob
 from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
@@ -117,6 +117,16 @@ def goes_with(other: Job, first: RecordJob) -> TypeGuard[RecordJob]:
 def came_over(job: Job, link: LinkId) -> bool:
     """Tell whether a job came over a link."""
     return isinstance(job, EntriesJob | SnapshotsJob) and job.link == link
+
+
+def is_judged(job: Job) -> bool:
+    """Tell whether what comes of a job depends on who belongs to the vault."""
+    return isinstance(job, EntriesJob | SnapshotsJob | ReleaseJob | LiftJob)
+
+
+def follows_plain(job: Job) -> bool:
+    """Tell whether a job may be worth nothing where a plain job before it was lost."""
+    return isinstance(job, PlainJob) or is_judged(job)
 
 
 def edits_of(jobs: Sequence[RecordJob]) -> list[EditJob]:

@@ -4,7 +4,7 @@ A job is local edits, entries or snapshots from a peer, or membership operations
 refers to, is staged in memory, and is persisted; the next one is staged meanwhile, so that the
 processor and the disk work at the same time. At most one batch is at the store: if it fails, the
 one staged behind it is thrown away too, the replicas are dropped, and the store's word counts
-again.
+again. Plain batches that failed are tried again before anything that is judged by what they say.
 """
 
 from collections import deque
@@ -36,7 +36,9 @@ from p2pvault.core.jobs import (
     edits_of,
     entries_of,
     fetched_bytes_of,
+    follows_plain,
     goes_with,
+    is_judged,
     is_whole,
     link_of,
     named_by,
@@ -123,6 +125,7 @@ class Pipeline:
         self._spoiled = False
         self._serial = 0
         self._unsaved: dict[str, bytes | None] = {}
+        self._held: list[PlainJob] = []
 
     @property
     def author(self) -> AuthorId:
@@ -182,7 +185,13 @@ class Pipeline:
 
     def submit(self, *jobs: Job) -> Step:
         """Add jobs at the end."""
-        self._jobs.extend(jobs)
+        self._held += (held := [job for job in jobs if self._held and isinstance(job, PlainJob)])
+        self._jobs.extend(job for job in jobs if job not in held)
+        return self._advance(Step())
+
+    def retry(self) -> Step:
+        """Try plain jobs again that failed, and those that wait behind them."""
+        self._try_held()
         return self._advance(Step())
 
     def loaded(self, answer: RecordsLoaded, around: Circumstances) -> Step:
@@ -253,17 +262,24 @@ class Pipeline:
         assert prepared.id == batch, "the batch that failed is the one under way"
         lost = [*prepared.jobs, *(self._waiting.jobs if self._waiting else ())]
         if any(isinstance(job, PlainJob) for job in lost):
-            lost += self._withdraw_plain()
+            lost += self._withdraw()
+        self._held += [job for job in lost if isinstance(job, PlainJob)]
         self._waiting = None
         self._newest = self.durable
         self._spoiled = True
         return self._advance(Step(failed=[Failed(job, error) for job in lost]))
 
-    def _withdraw_plain(self) -> list[Job]:
-        """Take back the plain jobs in the queue: they may build on one that was lost."""
-        plain = [job for job in self._jobs if isinstance(job, PlainJob)]
-        self._jobs = deque(job for job in self._jobs if not isinstance(job, PlainJob))
-        return list(plain)
+    def _withdraw(self) -> list[Job]:
+        """Take back what may build on a plain job that was lost, or is judged by what it says."""
+        lost = [job for job in self._jobs if follows_plain(job)]
+        self._jobs = deque(job for job in self._jobs if not follows_plain(job))
+        if self._loading is not None and any(map(is_judged, self._loading.jobs)):
+            lost[:0] = self._loading.jobs
+            self._loading = replace(self._loading, jobs=())
+        return lost
+
+    def _try_held(self) -> None:
+        self._jobs, self._held = deque([*self._held, *self._jobs]), []
 
     # Getting on ------------------------------------------------------------------------
 
@@ -286,6 +302,8 @@ class Pipeline:
         return self._loading is not None or self._waiting is not None or self._spoiled or erases
 
     def _begin(self, step: Step) -> None:
+        if self._held and is_judged(self._jobs[0]):
+            self._try_held()
         first = self._jobs.popleft()
         if isinstance(first, AtOnceJob):
             self._prepare(self._at_once(first), (first,))
