@@ -24,7 +24,7 @@ from p2pvault.core.loads import Load, LoadForgotten, LoadSnapshots, LoadSurplus
 from p2pvault.core.start import NewVault, device_of, found_vault, join_vault, renewed
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys
-from p2pvault.errors import StoreCorrupt, StoreFull, VaultError
+from p2pvault.errors import CrdtError, StoreCorrupt, StoreFull, VaultError
 from p2pvault.node.inquiring import inquire
 from p2pvault.node.reading import load_branch, load_entries, load_hashes, load_records
 from p2pvault.protocol.handover import Handover, encode_handover
@@ -411,7 +411,13 @@ class World:
 
     def _load_whole(self, party: Party, lane: Hashable, load: Load) -> None:
         vault = party.device.members.vault
-        found = answer(party.store, vault, load, unreadable=party.unreadable)
+        found: io.Input
+        try:
+            found = answer(party.store, vault, load, unreadable=party.unreadable)
+        except CrdtError as error:
+            # As the shell does with a record that is damaged where it lies.
+            assert not isinstance(load, LoadSurplus), "that loads no record"
+            found = io.LoadFailed(error, load.link)
         self._later(party, lane, lambda: self._handle(party, found))
 
     def _show(self, shown: Party, seer: Party) -> None:

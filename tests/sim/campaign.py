@@ -1,11 +1,14 @@
 """One seed from beginning to end."""
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from time import process_time
 from traceback import format_exception
 
+from sim import fakes
 from sim.fate import Fate
-from sim.plan import Plan, draw_plan
+from sim.oracles import Violation
+from sim.plan import Plan, draw_plan, draw_short_plan
 from sim.simulation import Simulation, setting
 from sim.standins import StandIns
 from sim.trace import Trace
@@ -22,6 +25,7 @@ class Outcome:
         virtual_s: How much time passed for them.
         processor_s: How much it took.
         failure: What went wrong, with its traceback; None if nothing did.
+        violation: The promise that an oracle saw broken; None where something else went wrong.
         tail: The last lines of the trace.
     """
 
@@ -31,6 +35,7 @@ class Outcome:
     virtual_s: float
     processor_s: float
     failure: str | None
+    violation: str | None
     tail: list[str]
 
     def __str__(self) -> str:
@@ -51,15 +56,22 @@ def run_seed(seed: int, tail_lines: int = 60) -> Outcome:
     return run_plan(draw_plan(seed), tail_lines)
 
 
-def run_plan(plan: Plan, tail_lines: int = 60) -> Outcome:
-    """Play a plan that was drawn, or made by hand."""
-    trace, began = Trace(), process_time()
+def run_fast(seed: int, tail_lines: int = 60) -> Outcome:
+    """Play one short seed of the fast ring."""
+    return run_plan(draw_short_plan(seed), tail_lines, fast=True)
+
+
+def run_plan(plan: Plan, tail_lines: int = 60, *, fast: bool = False) -> Outcome:
+    """Play a plan that was drawn, or made by hand; `fast`: over the fakes of `sim.fakes`."""
+    trace, began = Trace(whole=not fast), process_time()
     sim: Simulation | None = None
-    failure = None
+    failure = violation = None
     try:
-        with StandIns(plan.seed).installed():
+        with StandIns(plan.seed).installed(), fakes.installed() if fast else nullcontext():
             sim = setting(plan, trace)
             Fate(sim).play()
+    except Violation as error:
+        failure, violation = "".join(format_exception(error)), str(error)
     except Exception as error:  # noqa: BLE001  # a fault of any sort is what is looked for
         failure = "".join(format_exception(error))
     return Outcome(
@@ -69,5 +81,6 @@ def run_plan(plan: Plan, tail_lines: int = 60) -> Outcome:
         virtual_s=sim.now.monotonic if sim is not None else 0.0,
         processor_s=process_time() - began,
         failure=failure,
+        violation=violation,
         tail=trace.tail(tail_lines),
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from harness.memory_store import MemoryStore
 from p2pvault.crypto.hashing import digest
-from p2pvault.types import Batch, RecordRow, StoredEntry
+from p2pvault.types import AuthorId, Batch, RecordRow, StoredEntry
 
 _MODULUS = 2**128
 
@@ -20,23 +20,37 @@ class Disk(MemoryStore):
     Attributes:
         truth: A number that follows from what records hold, and from nothing else.
         truths: Every such number that was ever true here.
-        written: Called with every batch that became durable.
+        watch: Called with every batch that is about to become durable.
     """
 
-    def __init__(self, written: Callable[["Disk", Batch], None]) -> None:
+    def __init__(self, watch: Callable[["Disk", Batch], None]) -> None:
         super().__init__()
         self.truth = 0
         self.truths = {0}
-        self.written = written
+        self.watch = watch
 
     def persist(self, batch: Batch) -> None:
-        before = [self._records.get(write.row.id) for write in batch.records]
+        self.watch(self, batch)
+        touched = {*batch.erased, *(write.row.id for write in batch.records)}
+        before = sum(truth_of(record.row) for record in self.records([*touched]))
         super().persist(batch)
-        for old, write in zip(before, batch.records, strict=True):
-            self.truth += truth_of(write.row) - (truth_of(old.row) if old is not None else 0)
-        self.truth %= _MODULUS
+        after = sum(truth_of(record.row) for record in self.records([*touched]))
+        self.truth = (self.truth + after - before) % _MODULUS
         self.truths.add(self.truth)
-        self.written(self, batch)
+
+    def copy(self) -> "Disk":
+        """Return what a backup of this moment holds."""
+        twin = Disk(self.watch)
+        for name, value in vars(self).items():
+            if isinstance(value, dict | list | set):
+                setattr(twin, name, value.copy())
+        twin.truth = self.truth
+        return twin
+
+    def last_of(self, author: AuthorId) -> int:
+        """Return the number of the last entry of a journal that it holds, 0 if there is none."""
+        head = self._journals.get(author)
+        return head.n if head is not None else 0
 
     def entries(self, after_arrival: int, bytes_max: int) -> list[StoredEntry]:
         """Answer as the store in memory does, without looking at what was before."""

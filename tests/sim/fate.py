@@ -6,12 +6,16 @@ from random import Random
 from harness.world import put
 from p2pvault.core import asks, io
 from p2pvault.errors import VaultError
-from p2pvault.limits import BACKOFF_MAX_S, IDLE_S
+from p2pvault.limits import BACKOFF_MAX_S, IDLE_S, LINK_AGE_MAX_S, RUNS_TWICE_S
 from p2pvault.types import Address
+from sim.asunder import is_asunder, judge_asunder
+from sim.care import Care
 from sim.liar import lie_to
 from sim.oracles import SECRET_WORD, Violation, is_settled, judge
 from sim.plan import MOVES
+from sim.setbacks import Setbacks
 from sim.simulation import SimParty, Simulation
+from sim.sown import Sown
 
 _NAMES = tuple(f"notes/{letter} {SECRET_WORD}" for letter in "abcdef")
 
@@ -23,10 +27,15 @@ _SETTLE_S = 2 * BACKOFF_MAX_S + 2 * IDLE_S
 """Longest time until devices that nobody disturbs are equal: two rounds of the longest pause, after
 the silence in which a dead link is noticed."""
 
-_SETTLE_INPUTS_MAX = 100_000
+_INPUTS_MAX = 100_000
 """The same in inputs: the busiest seeds, of six devices whose bytes dribble, need half of it."""
 
 _LOOK_S = 5.0
+
+_MENDING_S = 20.0
+
+_VERIFY_S = 300.0
+"""How often people verify stores while devices do not become equal."""
 
 _MEMBERS_MIN = 2
 
@@ -44,6 +53,12 @@ class Fate:
         self._lives: dict[tuple[str, int], int] = {}
         self._serial = 0
         self._leaving: SimParty | None = None
+        self._removal: tuple[SimParty, int, int] | None = None
+        self._feud: dict[int, tuple[SimParty, SimParty]] = {}
+        self._setbacks = Setbacks(sim, self._random, self.acknowledged)
+        self._care = Care(sim)
+        self._asunder = False
+        self._verify_at = 0.0
 
     def play(self) -> None:
         """Let everything happen, then heal the world and judge it.
@@ -57,21 +72,34 @@ class Fate:
             (name,) = self._random.choices(MOVES, weights)
             awake = [p for p in self._sim.parties if not p.switched_off and not p.wiped]
             if awake:
-                move: Callable[[SimParty], None] = getattr(self, name)
-                move(self._random.choice(awake))
+                self._move(name)(self._random.choice(awake))
             self._sim.pass_time(self._random.expovariate(1 / self._plan.pause_s))
         self.heal()
         self.settle()
+        self._mend_damage()
         self._last_edits()
         self.settle()
         self._check_settled()
-        judge(self._sim, self.acknowledged())
+        if self._asunder:
+            judge_asunder(self._sim, self.acknowledged())
+        else:
+            self._check_feud()
+            self._setbacks.spare_removed()
+            judge(self._sim, self.acknowledged())
+
+    def _move(self, name: str) -> Callable[[SimParty], None]:
+        owner = self if hasattr(self, name) else self._setbacks
+        move: Callable[[SimParty], None] = getattr(owner, name)
+        return move
 
     def heal(self) -> None:
         """Make everything good, and leave what follows to the devices."""
         sim = self._sim
         sim.note(None, "all is well again")
         sim.faults = False
+        while self._plan.slow_mending and sim.network.is_divided:
+            sim.network.mend(wholly=False)
+            sim.pass_time(self._random.expovariate(1 / _MENDING_S))
         sim.network.mend(wholly=True)
         for party in sim.parties:
             party.disk_full = False
@@ -82,6 +110,8 @@ class Fate:
                 sim.give(party, io.NetworkChanged((party.address,)))
         # Whoever sleeps does not know yet; what waits for it keeps its order.
         sim.pass_time(max(0.0, *(party.asleep_until - sim.now.monotonic for party in sim.parties)))
+        if any(party.twin for party in sim.parties):
+            self._setbacks.meet_twins(_SETTLE_S, self._look)
         self._finish_removal()
 
     def _finish_removal(self) -> None:
@@ -97,21 +127,54 @@ class Fate:
         views = [party.device.members.membership for party in members]
         if not any(not view.is_member(leaving.id) for view in views):
             if leaving.device.members.is_member:
+                leaving.leaving = False
                 return
             pairs = zip(members, views, strict=True)
             party = next(party for party, view in pairs if view.is_admin(party.id))
             self._ask_removal(party, leaving)
         leaving.removed = True
+        leaving.leaving = False
 
     def settle(self) -> None:
         """Wait until all devices are equal and have proved it, and no longer than they may take."""
-        end, inputs_max = self._sim.now.monotonic + _SETTLE_S, self._sim.inputs + _SETTLE_INPUTS_MAX
-        while not is_settled(self._sim):
+        patience_s = self._patience_s()
+        end, inputs_max = self._sim.now.monotonic + patience_s, self._sim.inputs + _INPUTS_MAX
+        while not self._asunder and not is_settled(self._sim):
             if self._sim.now.monotonic > end:
-                raise Violation(f"the devices are not equal after {_SETTLE_S:g} s of peace")
+                if not is_asunder(self._sim):
+                    raise Violation(f"the devices are not equal after {patience_s:g} s of peace")
+                self._asunder = True
             if self._sim.inputs > inputs_max:
-                raise Violation(f"the devices are not equal after {_SETTLE_INPUTS_MAX} inputs")
-            self._sim.pass_time(_LOOK_S)
+                raise Violation(f"the devices are not equal after {_INPUTS_MAX} inputs")
+            if self._look():
+                end = self._sim.now.monotonic + patience_s
+
+    def _patience_s(self) -> float:
+        """A refused twin waits; what was believed on a link, and its one recount, end with it."""
+        kinds, patience_s = self._sim.sown.kinds, _SETTLE_S
+        if Sown.CLONE in kinds:
+            patience_s += RUNS_TWICE_S
+        if kinds & (Sown.CLAIM | Sown.DAMAGE):
+            patience_s += LINK_AGE_MAX_S
+        return patience_s
+
+    def _look(self) -> bool:
+        """Let time pass, and people do what they are told; return whether they did anything."""
+        self._sim.pass_time(_LOOK_S)
+        self._see_feud()
+        if self._sim.now.monotonic > self._verify_at:
+            self._verify_at = self._sim.now.monotonic + _VERIFY_S
+            self._setbacks.find_damage()
+        return self._care.reinstate()
+
+    def _mend_damage(self) -> None:
+        """Let every device verify its store and have it repaired, until nothing is wrong."""
+        end = self._sim.now.monotonic + _SETTLE_S
+        while not self._asunder and self._setbacks.find_damage():
+            if self._sim.now.monotonic > end:
+                raise Violation("damage that others hold undamaged is not repaired")
+            self._sim.pass_time(_MENDING_S)
+            self.settle()
 
     def _last_edits(self) -> None:
         """One edit on every member: the links that were proved also carry something."""
@@ -135,6 +198,14 @@ class Fate:
             answer = party.answers.get(request)
             if answer is not None and not isinstance(answer, VaultError):
                 found.setdefault(name, set()).update(fields)
+        for name, fields in self._setbacks.excused.items():
+            found[name] = found.get(name, set()) - fields
+        for party in self._parties:
+            if party.removed:
+                # What it had before is on the members; nobody sends it anything any more.
+                found.get(party.name, set()).difference_update(
+                    self._setbacks.forgotten.get(party.name, ())
+                )
         return found
 
     # What people do ----------------------------------------------------------------------
@@ -192,18 +263,21 @@ class Fate:
         self._see_removal()
         members = [each for each in self._sim.parties if each.counts]
         is_admin = party.counts and party.device.members.membership.is_admin(party.id)
-        if self._leaving is not None or not is_admin or len(members) <= _MEMBERS_MIN:
+        busy = self._leaving is not None or self._feud
+        if busy or not is_admin or len(members) <= _MEMBERS_MIN:
             return
         gone = self._random.choice([each for each in members if each is not party])
         if not self._may_go(party, gone):
             return
         self._leaving = gone
-        self._ask_removal(party, gone)
+        gone.leaving = True
+        self._removal = party, party.life, self._ask_removal(party, gone)
 
-    def _ask_removal(self, party: SimParty, gone: SimParty) -> None:
+    def _ask_removal(self, party: SimParty, gone: SimParty) -> int:
         self._sim.note(party, f"removes {gone.name}")
         request = next(self._sim._requests)
         self._sim.give(party, asks.RevokeRequested(request, gone.id.hex()))
+        return request
 
     def _may_go(self, party: SimParty, gone: SimParty) -> bool:
         """Tell whether nothing that a device decided would fall with it, or might yet be decided.
@@ -213,7 +287,60 @@ class Fate:
         """
         known = party.device.members.log
         told = all(operation.hash in known for operation in gone.device.members.log.operations)
-        return told and not any(guest.is_at(gone) for guest in self._sim.guests)
+        needed = self._has_twin(gone) or self._setbacks.holds_the_last(gone)
+        return told and not needed and not any(guest.is_at(gone) for guest in self._sim.guests)
+
+    def _has_twin(self, party: SimParty) -> bool:
+        return any(each.twin and not each.wiped and each.id == party.id for each in self._parties)
+
+    @property
+    def _parties(self) -> list[SimParty]:
+        return self._sim.parties
+
+    def feud(self, _: SimParty) -> None:
+        """Let two admins remove each other while they are parted; once a seed."""
+        self._see_removal()
+        admins = [
+            party
+            for party in self._parties
+            if party.counts
+            and not party.switched_off
+            and party.device.members.membership.is_admin(party.id)
+        ]
+        if self._leaving is not None or self._feud or len(admins) <= _MEMBERS_MIN:
+            return
+        one, other = self._random.sample(admins, 2)
+        if not (self._may_go(one, other) and self._may_go(other, one)):
+            return
+        for party, gone in ((one, other), (other, one)):
+            self._sim.network.part(party, gone, silent=True)
+            gone.leaving = True
+            self._feud[self._ask_removal(party, gone)] = party, gone
+
+    def _see_feud(self) -> None:
+        """Take note of who is out: for all others, or not yet for anybody."""
+        members = [each for each in self._parties if each.counts and not each.leaving]
+        if any(party.switched_off for party in members):
+            return
+        for _, gone in self._feud.values():
+            views = [party.device.members.membership for party in members]
+            if all(gone.id in view.removed for view in views):
+                gone.removed, gone.leaving = True, False
+
+    def _check_feud(self) -> None:
+        """Who was removed is out, unless the one who removed it is out and could tell nobody."""
+        for request, (party, gone) in self._feud.items():
+            answered = not isinstance(party.answers.get(request), VaultError | None)
+            if answered and not gone.removed and not party.removed:
+                raise Violation(f"{party.name} removed {gone.name}, and both are in")
+            gone.leaving = False
+
+    def _is_asked(self) -> bool:
+        """Tell whether the device that removes the other one has not come to it yet."""
+        if self._removal is None:
+            return False
+        party, life, request = self._removal
+        return party.life == life and request not in party.answers
 
     def _see_removal(self) -> None:
         """Take note of what became of the removal on its way: known to all, or to nobody."""
@@ -227,13 +354,14 @@ class Fate:
         ]
         if all(knowing):
             self._leaving.removed = True
-        if all(knowing) or not any(knowing):
+        if all(knowing) or not (any(knowing) or self._is_asked()):
+            self._leaving.leaving = False
             self._leaving = None
 
     def admit(self, party: SimParty) -> None:
         """Pair a new device, with all the ceremony."""
         members = [each for each in self._sim.parties if each.counts]
-        if party.counts and party is not self._leaving and len(members) < _MEMBERS_MAX:
+        if party.counts and not party.leaving and len(members) < _MEMBERS_MAX:
             name = f"new{len(self._sim.guests)}"
             self._sim.note(party, f"invites {name}")
             self._sim.invite(party, name, admin=self._random.random() < 0.5)
@@ -241,13 +369,16 @@ class Fate:
     def wipe(self, party: SimParty) -> None:
         """Lose a device and all that is on it; the person pairs a new one, and may be unlucky."""
         self._see_removal()
-        others = [p for p in self._sim.parties if p.counts and p not in (party, self._leaving)]
+        others = [p for p in self._parties if p.counts and p is not party and not p.leaving]
         admins = [p for p in others if p.device.members.membership.is_admin(p.id)]
-        if not party.counts or party is self._leaving or len(others) < _MEMBERS_MIN or not admins:
+        if not party.counts or party.leaving or len(others) < _MEMBERS_MIN or not admins:
+            return
+        if self._has_twin(party) or self._setbacks.holds_the_last(party):
             return
         self._sim.note(party, "is wiped")
         self._sim.lose(party, power=True)
         party.wiped = True
+        self._setbacks.lose()
         self.admit(self._random.choice(admins))
 
     # What goes wrong ---------------------------------------------------------------------
@@ -284,6 +415,16 @@ class Fate:
         for other in self._sim.parties:
             if other is not party and self._random.random() < share:
                 yield other
+
+    def split(self, _: SimParty) -> None:
+        """Divide the devices into two groups or three that hear nothing of each other."""
+        groups, silent = self._random.choice([2, 2, 3]), self._random.random() < 0.5
+        sides = [(party, self._random.randrange(groups)) for party in self._parties]
+        self._sim.note(None, f"{groups} groups are parted, {silent=}")
+        for one, side in sides:
+            for other, far_side in sides:
+                if side != far_side:
+                    self._sim.network.part(one, other, silent=silent)
 
     def mend(self, _: SimParty) -> None:
         self._sim.note(None, "something is mended")

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 from p2pvault.core.kinds import Kind
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys, device_id
-from p2pvault.protocol.introduction import encode_secrets
+from p2pvault.protocol.introduction import encode_operations, encode_secrets
 from p2pvault.protocol.journal import Journal, Writer, write_entry
+from p2pvault.protocol.membership.operation import Rename, sign_operation
 from p2pvault.protocol.reconcile import Have, encode_entries, encode_have
 from p2pvault.types import EntryHash, JournalHead, JournalId, RecordId
+from sim.sown import Sown
 
 if TYPE_CHECKING:
     from sim.simulation import SimParty, Simulation
@@ -100,6 +102,33 @@ def _entry_after(liar: "SimParty", gap: int) -> bytes:
     return write_entry(writer, after, (), 0, [(RecordId(bytes(16)), chunk)]).data
 
 
+def _two_entries(liar: "SimParty", sim: "Simulation", random: Random) -> list[Message]:
+    """An entry that its own device does not know: whatever that writes next is a second one.
+
+    Not beside large edits: a branch with many of them may be too long to be mended.
+    """
+    if sim.plan.edit_bulky:
+        return []
+    journal, members = liar.device.pipeline._writer.journal, liar.device.members
+    head = liar.device.pipeline.durable.journals.get(journal.author)
+    sim.sown.may_fork(journal.author, head.n if head is not None else 0)
+    _, chunk = Record.create(journal.author, "lies", "five", {"lie": random.randrange(100)})
+    changes = [(RecordId(random.randbytes(16)), chunk)]
+    entry = write_entry(Writer(journal, members.keys), head, members.heads, 0, changes)
+    return [(Kind.ENTRIES, encode_entries([entry.data]))]
+
+
+def _two_operations(liar: "SimParty", sim: "Simulation", random: Random) -> list[Message]:
+    """One operation or two that its own device does not know, under its next number."""
+    log, device = liar.device.members.log, liar.id
+    header = log.header(device, 0)
+    sim.sown.may_contradict(device, header.n - 1)
+    names = [f"liar {random.randrange(100)}" for _ in range(random.randint(1, 2))]
+    signing = liar.device.members.keys.signing
+    signed = [sign_operation(header, Rename(device, name), signing) for name in names]
+    return [(Kind.OPERATIONS, body) for body in encode_operations(signed)]
+
+
 def _stranger(liar: "SimParty", _: "Simulation", random: Random) -> list[Message]:
     """An entry by a device that nobody admitted."""
     keys = DeviceKeys.generate(random.randbytes)
@@ -147,20 +176,22 @@ def _relay_removed(liar: "SimParty", sim: "Simulation", random: Random) -> list[
     return [(Kind.ENTRIES, encode_entries(later[: random.randint(1, 3)]))] if later else []
 
 
-def _claim(liar: "SimParty", _: "Simulation", random: Random) -> list[Message]:
+def _claim(liar: "SimParty", sim: "Simulation", random: Random) -> list[Message]:
     """To hold what nobody wrote, with the content of nobody."""
     heads = sorted(liar.device.pipeline.durable.journals.values(), key=lambda head: head.author)
     if not heads:
         return []
+    sim.sown.kinds |= Sown.CLAIM
     more = replace(random.choice(heads), n=1 << 40)
     return [(Kind.HAVE, encode_have(Have((more,), random.randbytes(32))))]
 
 
-def _disclaim(liar: "SimParty", _: "Simulation", random: Random) -> list[Message]:
+def _disclaim(liar: "SimParty", sim: "Simulation", random: Random) -> list[Message]:
     """To hold less than it said."""
     heads = [head for head in liar.device.pipeline.durable.journals.values() if head.n > 1]
     if not heads:
         return []
+    sim.sown.kinds |= Sown.CLAIM
     less = replace(random.choice(heads), n=1)
     return [(Kind.HAVE, encode_have(Have((less,), random.randbytes(32))))]
 
@@ -182,6 +213,8 @@ LIES: tuple[tuple[str, Lie], ...] = (
     ("entries backwards", _backwards),
     ("a changed entry", _changed),
     ("an entry behind a gap", _ahead),
+    ("an entry that its device does not know", _two_entries),
+    ("operations that its device does not know", _two_operations),
     ("an entry by a stranger", _stranger),
     ("an entry in another's name", _forged),
     ("a change in another's name", _as_another),

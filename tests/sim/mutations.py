@@ -9,23 +9,27 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from p2pvault.core import replication, start
+from p2pvault.core import start
+from p2pvault.core.clones import Clones
 from p2pvault.core.content import Content, Tally
 from p2pvault.core.device import Device
+from p2pvault.core.forks import Forks
 from p2pvault.core.intake import Intake
 from p2pvault.core.io import Answer, Effect, Input, Persist
 from p2pvault.core.link import Feed, Link, Phase
 from p2pvault.core.links import Links
 from p2pvault.core.members import Learned
 from p2pvault.core.pipeline import Pipeline
+from p2pvault.core.repair import Repair
 from p2pvault.core.replica import Replicas
 from p2pvault.core.replication import Replication
-from p2pvault.core.steps import Done, Step
+from p2pvault.core.steps import Circumstances, Done, Step
 from p2pvault.errors import VaultError
+from p2pvault.node import audit
 from p2pvault.protocol.journal import Entry
 from p2pvault.protocol.reconcile import Journals, Peer, Verdict
-from p2pvault.types import DeviceId, Instant, RecordRow, StoreState
-from sim.plan import Plan, draw_plan
+from p2pvault.types import Batch, DeviceId, Instant, RecordRow, StoredRecord, StoreState
+from sim.plan import Plan, draw_plan, draw_short_plan
 from sim.replacing import replaced
 
 Replacement = tuple[object, str, Any]
@@ -37,19 +41,28 @@ class Mutation:
 
     Attributes:
         name: What is wrong.
-        seeds: Within how many seeds it has to be found.
+        seeds: Within how many seeds it has to be found, wherever one begins to look.
         replacements: Owners, names of their attributes, and what stands there instead.
         plan: What is played besides what a seed drew, for bugs that few seeds can meet.
+        draw: What draws plans: short ones, unless those hardly ever meet the bug.
+        first: The seed to begin with, where looking from 0 on takes long.
     """
 
     name: str
     seeds: int
     replacements: tuple[Replacement, ...]
     plan: Mapping[str, float] = field(default_factory=dict)
+    draw: Callable[[int], Plan] = draw_short_plan
+    first: int = 0
 
     def plan_of(self, seed: int) -> Plan:
-        """Return the plan of a seed; large values, which take long, only where it needs them."""
-        return replace(draw_plan(seed), **{"edit_bulky": 0, **self.plan})
+        """Return the plan of a seed, with what this bug needs and without what takes long."""
+        return replace(self.draw(seed), **{**_CALM, **self.plan})
+
+    @property
+    def plans(self) -> Iterator[Plan]:
+        """The plans of which one has to find it."""
+        return (self.plan_of(self.first + each) for each in range(self.seeds))
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -88,7 +101,7 @@ def _acknowledge(device: Device, now: Instant, done: Done) -> list[Effect]:
         return []
     content = done.staged.content
     heads = tuple(content.journals[author] for author in sorted(content.journals))
-    return [replication._have(link, heads, content)]
+    return device._replication._have(link, heads, content)
 
 
 def _answer(_: Device, __: Instant, done: Done) -> list[Effect]:
@@ -169,7 +182,7 @@ def _announces_only(
     effects = self._send_live(link, content, entries) if link.feed.at_tail else []
     moved = sorted({entry.author for entry in entries})
     heads = tuple(content.journals[author] for author in moved)
-    return [*effects, replication._have(link, heads, content)]
+    return [*effects, *self._have(link, heads, content)]
 
 
 def _never_dead(self: Link, now: Instant) -> bool:
@@ -238,63 +251,100 @@ def _is_first(content: Content, author: Any) -> bool:
     return author == min(content.journals, default=None)
 
 
+_CALM = {"edit_bulky": 0, "restore": 0, "clone": 0, "flip": 0, "feud": 0}
+"""What mutations do not need unless they say so; large values also take long."""
+
+
+def _goes_on(state: StoreState, entropy: Any, doubt: Any) -> Batch:
+    """A store that was put back writes on in its old journal."""
+    return Batch()
+
+
+def _greets(self: Clones, now: Instant, link: Link, run: bytes) -> list[Effect]:
+    return []
+
+
+def _sees_no_fork(self: Forks, link: Link) -> list[Effect]:
+    return []
+
+
+def _takes_no_notice(self: Forks, job: Any) -> list[Effect]:
+    return []
+
+
+def _finds_all_sound(stored: StoredRecord) -> bool:
+    return True
+
+
+def _asks_nobody(self: Repair, link: Link) -> list[Effect]:
+    return []
+
+
+def _knows_too_early(self: Device, now: Instant) -> Circumstances:
+    return Circumstances(now, self.members.membership, self.members.heads)
+
+
 _window = property(lambda self: 1 << 40)
 _unblocked = property(lambda self: False)
 
 _REMOVING = {"remove": 3, "part": 3, "mend": 2}
 
 MUTATIONS: tuple[Mutation, ...] = (
-    Mutation("entries are announced before they are durable", 3, (_then(_announce),)),
-    Mutation("entries are acknowledged before they are durable", 10, (_then(_acknowledge),)),
+    Mutation("entries are announced before they are durable", 10, (_then(_announce),)),
+    Mutation("entries are acknowledged before they are durable", 20, (_then(_acknowledge),)),
     Mutation(
         "edits are answered before they are durable",
-        6,
+        20,
         (_then(_answer), (Device, "_done", _done_without_answers)),
     ),
     Mutation(
         "membership operations are told before they are durable",
-        20,
+        60,
         ((Device, "_learn", _learn_aloud),),
         {"rename": 6, "crash_rate": 0.02},
+        draw_plan,
+        first=52,
     ),
     Mutation(
-        "fingerprints count new records only", 3, ((Tally, "replace", _count_new_records_only),)
+        "fingerprints count new records only", 10, ((Tally, "replace", _count_new_records_only),)
     ),
-    Mutation("fingerprints keep old states", 3, ((Tally, "replace", _never_take_away),)),
-    Mutation("entries are taken twice", 10, ((Intake, "_is_new", _takes_again),)),
+    Mutation("fingerprints keep old states", 10, ((Tally, "replace", _never_take_away),)),
+    Mutation("entries are taken twice", 30, ((Intake, "_is_new", _takes_again),)),
     Mutation(
         "a gap in a journal is accepted",
-        10,
+        30,
         ((Intake, "_is_new", _takes_what_follows),),
         {"lie": 6},
     ),
     Mutation(
         "entries of a removed device count",
-        20,
+        50,
         ((Intake, "_counts", _counts_always),),
         {"lie": 10, **_REMOVING},
+        draw_plan,
+        first=34,
     ),
-    Mutation("a removal leaves links up", 10, ((Links, "end_removed", _ends_nothing),), _REMOVING),
+    Mutation("a removal leaves links up", 40, ((Links, "end_removed", _ends_nothing),), _REMOVING),
     Mutation("“same” means that the peer has nothing new", 3, ((Peer, "compare", _contains),)),
     Mutation(
         "a local edit leaves “same” standing", 3, ((Replication, "announce", _announces_only),)
     ),
-    Mutation("a new link begins with the old verdict", 3, ((Links, "_note_up", _keeps_verdict),)),
-    Mutation("silence is not noticed", 10, ((Link, "is_dead", _never_dead),), {"cut": 4}),
-    Mutation("replicas survive a batch that failed", 10, ((Replicas, "clear", _keeps),)),
+    Mutation("a new link begins with the old verdict", 20, ((Links, "_note_up", _keeps_verdict),)),
+    Mutation("silence is not noticed", 20, ((Link, "is_dead", _never_dead),), {"cut": 4}),
+    Mutation("replicas survive a batch that failed", 30, ((Replicas, "clear", _keeps),)),
     Mutation(
         "what waits behind a batch that fails is forgotten",
-        10,
+        40,
         ((Pipeline, "persist_failed", _forgets_what_waits),),
         {"persist_fault_rate": 0.1, "pause_s": 0.05, "disk_s": 0.1},
     ),
     Mutation(
-        "what was sent counts as delivered", 10, ((Replication, "begin", _sent_is_delivered),)
+        "what was sent counts as delivered", 20, ((Replication, "begin", _sent_is_delivered),)
     ),
-    Mutation("a journal starts anew", 6, ((start, "content_of", _forgets_own_journal),)),
+    Mutation("a journal starts anew", 10, ((start, "content_of", _forgets_own_journal),)),
     Mutation(
         "a feed stops after one load",
-        6,
+        30,
         ((Replication, "loaded", _stops_feeding),),
         {"edit_bulky": 2, "crash": 2},
     ),
@@ -303,5 +353,33 @@ MUTATIONS: tuple[Mutation, ...] = (
         6,
         ((Peer, "window_bytes", _window), (Feed, "is_blocked", _unblocked)),
         {"edit_bulky": 2, "crash": 2},
+        draw_plan,
+    ),
+    Mutation(
+        "a store that was put back writes on in its journal",
+        30,
+        ((start, "renewed", _goes_on),),
+        {"backup": 3, "restore": 3, "witness_share": 1.0},
+    ),
+    Mutation("a copy of a device is not refused", 6, ((Clones, "greeted", _greets),), {"clone": 3}),
+    Mutation(
+        "forks are not looked for",
+        20,
+        ((Forks, "examine", _sees_no_fork), (Forks, "arrived", _takes_no_notice)),
+        {"backup": 3, "restore": 3, "witness_share": 0.0},
+        draw_plan,
+        first=2,
+    ),
+    Mutation(
+        "a flipped bit is not noticed", 30, ((audit, "is_sound", _finds_all_sound),), {"flip": 6}
+    ),
+    Mutation("damage is not fetched again", 20, ((Repair, "_ask", _asks_nobody),), {"flip": 6}),
+    Mutation(
+        "entries name operations that are not durable",
+        40,
+        ((Device, "_circumstances", _knows_too_early),),
+        {"remove": 4, "persist_fault_rate": 0.1},
+        draw_plan,
+        first=35,
     ),
 )

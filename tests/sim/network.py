@@ -210,6 +210,11 @@ class Network:
         cable = self._cables.get(link)
         return cable.other(party) if cable is not None and party in cable.up else None
 
+    @property
+    def is_divided(self) -> bool:
+        """Whether anything stands between any two devices."""
+        return bool(self._barriers)
+
     def is_parted(self, one: "End", other: "End") -> bool:
         """Tell whether something stands between two devices, in either direction."""
         names = one.name, other.name

@@ -22,6 +22,7 @@ from p2pvault.limits import (
     INBOUND_BYTES_MAX,
     KIB,
     LINKS_MAX,
+    MESSAGE_BYTES_MAX,
     UNACKNOWLEDGED_BYTES_MAX,
 )
 from p2pvault.protocol.journal import decode_entry
@@ -29,7 +30,7 @@ from p2pvault.protocol.membership.decode import decode
 from p2pvault.protocol.membership.history import positions
 from p2pvault.protocol.membership.operation import NewEpoch, Remove
 from p2pvault.protocol.reconcile import Verdict
-from p2pvault.types import Batch, DeviceId, RecordId
+from p2pvault.types import Batch, DeviceId, RecordId, StoredEntry
 from sim.disk import Disk
 
 if TYPE_CHECKING:
@@ -38,16 +39,18 @@ if TYPE_CHECKING:
 SECRET_WORD = "unsayable"
 """In every name and value that a simulated person writes; never on the wire as it is."""
 
-_EVENTS_OF_A_FAULT = frozenset({"content_differs"})
-"""Lines in the log that no device may ever have a reason to write."""
-
 
 class Violation(AssertionError):
     """A promise was broken."""
 
 
 class Watch:
-    """Looks at what happens in a simulation while it happens."""
+    """Looks at what happens in a simulation while it happens.
+
+    Attributes:
+        told: The devices that heard that they run twice.
+        refused_twice: Whether somebody refused a device because it runs twice.
+    """
 
     def __init__(self, sim: "Simulation") -> None:
         self._sim = sim
@@ -55,6 +58,8 @@ class Watch:
         self._changes: dict[tuple[bytes, bytes, int], bytes] = {}
         self._operations: dict[tuple[bytes, int], bytes] = {}
         self._settled: set[tuple[str, int]] = set()
+        self.told: set[str] = set()
+        self.refused_twice = False
 
     # At every transition -----------------------------------------------------------------
 
@@ -65,6 +70,8 @@ class Watch:
 
     def look(self, party: "SimParty") -> None:
         """Check what a device holds and claims after a transition."""
+        if party.device.clones.told_by is not None:
+            self._hear_of_twin(party)
         for link in party.device.links:
             _check_bounds(link)
             if link.phase is Phase.UP and link.device is not None:
@@ -75,6 +82,11 @@ class Watch:
             raise Violation(f"{party.name} has more jobs than it may")
         if len(party.device._dialer._attempts) > DIALS_MAX + 1:
             raise Violation(f"{party.name} dials more than it may")
+
+    def _hear_of_twin(self, party: "SimParty") -> None:
+        if not self._sim.sown.excuses("device_runs_twice"):
+            raise Violation(f"{party.name} was told that it runs twice")
+        self.told.add(party.name)
 
     def _check_claim(self, party: "SimParty", link: Link) -> None:
         """“Same” may only stand where the peer held just that at some time, and on its disk."""
@@ -99,37 +111,58 @@ class Watch:
         self._settled.add((party.name, request))
 
     def said(self, party: "SimParty", effect: io.Report | io.Publish) -> None:
-        """Check what a device tells its person."""
-        if isinstance(effect, io.Report) and effect.event in _EVENTS_OF_A_FAULT:
+        """Check what a device tells its person: nothing is wrong that nobody did."""
+        if not isinstance(effect, io.Report):
+            return
+        about = effect.fields.get("device")
+        device = DeviceId(bytes.fromhex(about)) if isinstance(about, str) else None
+        if not self._sim.sown.excuses(effect.event, device):
             raise Violation(f"{party.name} reports {effect.event}")
+        self.refused_twice |= effect.event == "device_runs_twice"
 
-    def written(self, disk: Disk, batch: Batch) -> None:
-        """Check that no number was ever used for two things, on all disks that there ever were."""
+    def writes(self, disk: Disk, batch: Batch) -> None:
+        """Check that journals grow one by one, and that no number is ever used for two things.
+
+        The latter on all disks that there ever were.
+        """
+        _check_order(disk, batch)
         for stored in batch.entries:
             key = (stored.author, stored.n)
             if key in self._entries:
-                if self._entries[key] != stored.hash:
+                if self._entries[key] != stored.hash and not self._sim.sown.forks(*key):
                     raise Violation(f"two entries {stored.n} in one journal")
                 continue
             self._entries[key] = stored.hash
-            self._note_changes(stored.data)
+            self._note_changes(stored)
         for operation in batch.operations:
             written = decode(operation.data).operation
             key = (written.author, written.n)
-            if self._operations.setdefault(key, operation.hash) != operation.hash:
+            first = self._operations.setdefault(key, operation.hash)
+            if first != operation.hash and not self._sim.sown.contradicts(*key):
                 raise Violation(f"two membership operations {written.n} by one device")
 
-    def _note_changes(self, data: bytes) -> None:
+    def _note_changes(self, stored: StoredEntry) -> None:
         vault = self._sim.parties[0].device.members.vault
-        for record, chunk in decode_entry(data, vault).body.changes:
+        for record, chunk in decode_entry(stored.data, vault).body.changes:
             change = inspect(chunk)
             key = (record, change.actor, change.sequence)
-            if self._changes.setdefault(key, change.hash) != change.hash:
+            first = self._changes.setdefault(key, change.hash)
+            if first != change.hash and not self._sim.sown.forks(stored.author, stored.n):
                 raise Violation(f"two changes {change.sequence} by one actor in one record")
 
 
+def _check_order(disk: Disk, batch: Batch) -> None:
+    last = {cut.author: cut.n for cut in batch.cuts}
+    for stored in batch.entries:
+        if stored.n != last.get(stored.author, disk.last_of(stored.author)) + 1:
+            raise Violation(f"an entry {stored.n} that leaves a gap, or comes again")
+        last[stored.author] = stored.n
+
+
 def _check_bounds(link: Link) -> None:
-    if link.inbound_bytes > INBOUND_BYTES_MAX:
+    # A link that ended because of the bound has counted the message that it ended with.
+    last_bytes = MESSAGE_BYTES_MAX if link.phase is Phase.CLOSED else 0
+    if link.inbound_bytes > INBOUND_BYTES_MAX + last_bytes:
         raise Violation("more bytes received and not applied than the bound")
     if link.peer.in_flight_bytes > UNACKNOWLEDGED_BYTES_MAX + ENTRY_BYTES_MAX + 64 * KIB:
         raise Violation("more bytes in flight than the bound")

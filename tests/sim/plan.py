@@ -4,7 +4,7 @@ Every seed draws its own mixture, and about half of the faults are off in any on
 faults do together is seldom what ten at once do.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from random import Random
 
 
@@ -28,9 +28,11 @@ class Plan:
         garble_rate: Chance that somebody on the way changes, repeats or drops bytes.
         sighting_loss: Chance that a device misses an announcement.
         edit, edit_many, edit_bulky, delete, rename, restart, crash, sleep, cut, part, mend,
-        fill_disk, free_disk, jump_clock, readdress, stranger, lie, remove, admit, wipe: Weights of
-            the moves.
+        fill_disk, free_disk, jump_clock, readdress, stranger, lie, remove, admit, wipe, split,
+            feud, backup, restore, clone, flip: Weights of the moves.
         quiet_healing: Whether devices are left to find out by themselves that all is well again.
+        witness_share: Chance that a device notices by itself that its store was put back or copied.
+        slow_mending: Whether barriers fall one by one in the end, in any order.
     """
 
     seed: int
@@ -68,6 +70,14 @@ class Plan:
     admit: int
     wipe: int
     quiet_healing: bool
+    split: int = 0
+    feud: int = 0
+    backup: int = 0
+    restore: int = 0
+    clone: int = 0
+    flip: int = 0
+    witness_share: float = 0.0
+    slow_mending: bool = False
 
     def __str__(self) -> str:
         """Return what was drawn, and what is off."""
@@ -98,6 +108,12 @@ MOVES = (
     "remove",
     "admit",
     "wipe",
+    "split",
+    "feud",
+    "backup",
+    "restore",
+    "clone",
+    "flip",
 )
 """The fields of a plan that are weights of moves; each is the name of a method of `Fate`."""
 
@@ -148,4 +164,24 @@ def draw_plan(seed: int) -> Plan:
         admit=weight(0, 1),
         wipe=weight(0, 0, 1),
         quiet_healing=random.random() < 0.3,
+        split=weight(0, 0, 2),
+        feud=weight(0, 0, 0, 1),
+        backup=weight(1, 3),
+        restore=weight(0, 0, 0, 1, 2),
+        clone=weight(0, 0, 0, 1),
+        flip=weight(0, 0, 0, 2),
+        witness_share=rate(0.0, 0.5, 1.0),
+        slow_mending=random.random() < 0.3,
+    )
+
+
+def draw_short_plan(seed: int) -> Plan:
+    """Return a small mixture: of the same faults, on fewer devices, for a shorter time."""
+    plan = draw_plan(seed)
+    return replace(
+        plan,
+        devices=2 + plan.devices % 2,
+        moves=plan.moves // 5,
+        edit_bulky=0,
+        dribble_rate=plan.dribble_rate / 10,
     )

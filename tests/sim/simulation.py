@@ -16,6 +16,7 @@ from harness.party import Party
 from harness.world import Step, World
 from p2pvault.core import asks, io
 from p2pvault.core.start import NewVault, device_of
+from p2pvault.crypto.entropy import Entropy
 from p2pvault.errors import StoreFull, StoreUnwritable
 from p2pvault.types import Address, Batch, DeviceId, Instant, LinkId, Role
 from sim.disk import Disk
@@ -23,6 +24,7 @@ from sim.guest import Guest
 from sim.network import Network
 from sim.oracles import Violation, Watch
 from sim.plan import Plan
+from sim.sown import Field
 from sim.trace import Trace
 
 _START_MS = 1_790_000_000_000
@@ -48,7 +50,10 @@ class SimParty(Party):
         skew_ms: What its wall clock is ahead.
         asleep_until: The lid is closed until then.
         persisting: The batch that its disk has in hand.
-        standing: Whether it still counts.
+        removed: It was removed from the vault, for good.
+        leaving: Its removal is on its way.
+        wiped: It is gone, with all that it held.
+        twin: It runs from a copy of another one's store.
         lies: Whether it sometimes says what a device of ours would not.
     """
 
@@ -58,14 +63,16 @@ class SimParty(Party):
     asleep_until: float = 0.0
     persisting: Batch | None = None
     removed: bool = False
+    leaving: bool = False
     wiped: bool = False
+    twin: bool = False
     lies: bool = False
     truth: int = 0
 
     @property
     def counts(self) -> bool:
         """Whether it is a device of the vault, as far as fate knows."""
-        return not self.removed and not self.wiped
+        return not (self.removed or self.wiped or self.twin)
 
 
 class End(Protocol):
@@ -97,6 +104,8 @@ class Simulation(World):
         inputs: How many inputs the devices have taken.
         guests: Everybody who ever tried to join, by the ceremony.
         faults: Whether disks and devices fail now.
+        sown: What devices may complain about.
+        recovery_seed: The recovery key of the vault, as its person has it on paper.
     """
 
     parties: list[SimParty]
@@ -107,6 +116,8 @@ class Simulation(World):
         self.trace = trace
         self.inputs = 0
         self.faults = False
+        self.sown = Field()
+        self.recovery_seed = b""
         self.guests: list[Guest] = []
         self._disk_random = Random(f"disk/{plan.seed}")
         self._crash_random = Random(f"crash/{plan.seed}")
@@ -122,14 +133,29 @@ class Simulation(World):
     # Devices -----------------------------------------------------------------------------
 
     def _party(self, name: str, vault: NewVault) -> SimParty:
-        disk = Disk(self.watch.written)
+        disk = Disk(self.watch.writes)
         disk.persist(vault.batch)
         address = Address(f"10.0.{len(self.parties)}.1", 4_000)
         device = device_of(disk.state(), self._entropy(name, 0))
         party = SimParty(name, address, disk, device, disk=disk)
         self.parties.append(party)
+        if vault.recovery is not None:
+            self.recovery_seed = vault.recovery.seed
         self._begin(party)
         return party
+
+    def copy_of(self, first: SimParty) -> SimParty:
+        """Return a device that has a copy of another one's store, switched off as yet."""
+        disk = first.disk.copy()
+        address = Address(f"10.0.{len(self.parties)}.1", 4_000)
+        twin = SimParty(f"{first.name}2", address, disk, first.device, disk=disk, twin=True)
+        twin.switched_off = True
+        self.parties.append(twin)
+        return twin
+
+    def entropy(self, *names: object) -> Entropy:
+        """Return randomness that repeats."""
+        return self._entropy(*names)
 
     def restart(self, party: Party) -> None:
         """Stop and start a device in an orderly way, all at once."""
@@ -320,7 +346,7 @@ class Simulation(World):
                 self.network.write(party, link, data)
             case io.Dial(attempt, _, address):
                 self.network.dial(party, attempt, address)
-            case io.Answer(request):
+            case io.Answer(request) | io.Refuse(request):
                 self.watch.answered(party, request)
                 super()._perform(party, effect)
             case io.PairingNews(request, news):

@@ -6,6 +6,7 @@ import pytest
 
 from sim.campaign import run_plan
 from sim.mutations import MUTATIONS, Mutation
+from sim.plan import Plan
 
 pytestmark = pytest.mark.heavy
 
@@ -13,8 +14,10 @@ pytestmark = pytest.mark.heavy
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
 def test_a_known_bug_is_found(mutation: Mutation) -> None:
     with mutation.installed():
-        found = (run_plan(mutation.plan_of(seed)).failure for seed in range(mutation.seeds))
-        assert any(failure is not None for failure in found)
+        found = next((plan for plan in mutation.plans if _is_seen(plan)), None)
+    assert found is not None
+    # What finds it finds nothing else.
+    assert run_plan(found, fast=True).failure is None
 
 
 def test_a_mutation_leaves_nothing_behind() -> None:
@@ -31,6 +34,11 @@ def test_the_documents_list_every_known_bug() -> None:
     text = (Path(__file__).parents[2] / "docs" / "reliability.md").read_text(encoding="utf-8")
     rows = [row for row in text.splitlines() if row in {_row(each) for each in MUTATIONS}]
     assert rows == [_row(each) for each in MUTATIONS]
+
+
+def _is_seen(plan: Plan) -> bool:
+    """Tell whether an oracle says so; a crash of what was mutated counts for nothing."""
+    return run_plan(plan, fast=True).violation is not None
 
 
 def _row(mutation: Mutation) -> str:

@@ -1,6 +1,7 @@
 """Devices under everything that goes wrong: seeds that are always played, and fresh ones.
 
-`scripts/sim --seed N --trace` plays a seed again; one that failed belongs into `FOUND` then.
+`scripts/sim --seed N --trace` plays a seed again. What one that failed has shown becomes a test of
+its own: a seed is another history as soon as anything in the core is.
 """
 
 import os
