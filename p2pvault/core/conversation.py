@@ -7,7 +7,6 @@ peer may only introduce itself. Whatever breaks a rule raises, and the device en
 from dataclasses import dataclass
 
 from p2pvault.core.clones import Clones
-from p2pvault.core.errands import NOTHING_LEARNED
 from p2pvault.core.fetch import Fetch
 from p2pvault.core.forks import Forks
 from p2pvault.core.introductions import Introductions
@@ -65,12 +64,14 @@ class Conversation:
         """Give a sign of life."""
         return self.replication.beat(link, self.pipeline.durable)
 
-    def hear_stranger(self, link: Link, message: Message) -> Learned:
-        """Take a message of a peer that is no member yet; anything but operations waits."""
+    def hear_stranger(self, link: Link, message: Message) -> Learned | list[Effect]:
+        """Take a message where one of the two is no member yet; most of what there is waits."""
         if message.kind == Kind.OPERATIONS:
             return self.introductions.heard_operations(message.body)
         link.hold(message)
-        return NOTHING_LEARNED
+        if message.kind == Kind.KNOWN:
+            return self.introductions.heard_known_outside(link, message.body)
+        return []
 
     def hear(  # noqa: C901, PLR0911, PLR0912  # one line a kind: the whole table, in one place
         self, now: Instant, link: Link, message: Message

@@ -30,7 +30,6 @@ from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect, Input
 from p2pvault.core.jobs import EditJob, EntriesJob, Job, RetractJob, paced
 from p2pvault.core.keeping import Keeping
-from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link, Phase
 from p2pvault.core.links import Links
 from p2pvault.core.members import Learned, Members
@@ -233,10 +232,10 @@ class Device:
 
     def _hear(self, now: Instant, message: Message, link: Link) -> list[Effect]:
         if link.phase is Phase.INTRODUCING:
-            learned = self._conversation.hear_stranger(link, message)
-            if message.kind == Kind.OPERATIONS and not learned.operations:
+            told = self._conversation.hear_stranger(link, message)
+            if isinstance(told, Learned) and not told.operations:
                 self.links.refuse_outsider(link)
-            return self._learn(now, learned)
+            return self._learn(now, told) if isinstance(told, Learned) else told
         heard = self._conversation.hear(now, link, message)
         match heard:
             case Learned():

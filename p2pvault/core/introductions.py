@@ -72,6 +72,16 @@ class Introductions:
             effects.append(_write(link, Kind.SECRETS, encode_secrets(secrets)))
         return effects
 
+    def heard_known_outside(self, link: Link, body: bytes) -> list[Effect]:
+        """Tell a member that takes this device for one, too, what put it out.
+
+        It may be the only one left that knows. A member is told no more than it may know anyway.
+        """
+        membership = self._members.membership
+        if self._members.is_member or membership.member_by_static(link.static) is None:
+            return []
+        return self.tell(link, self._members.durable.since(decode_known(body).heads))
+
     def tell(self, link: Link, operations: tuple[StoredOperation, ...]) -> list[Effect]:
         """Send operations to a peer."""
         bodies = encode_operations(operation.data for operation in operations)

@@ -376,7 +376,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("damage is not fetched again", 20, ((Repair, "_ask", _asks_nobody),), {"flip": 6}),
     Mutation(
         "entries name operations that are not durable",
-        40,
+        60,
         ((Device, "_circumstances", _knows_too_early),),
         {"remove": 4, "persist_fault_rate": 0.1},
         draw_plan,
