@@ -20,7 +20,12 @@ from p2pvault.errors import (
     RevokedDevice,
     SuspendedDevice,
 )
-from p2pvault.limits import DEVICE_PREFIX_DIGITS_MIN, EPOCHS_MAX, MEMBERSHIP_HEADS_MAX
+from p2pvault.limits import (
+    DEVICE_PREFIX_DIGITS_MIN,
+    EPOCHS_MAX,
+    GATE_EPOCHS_MAX,
+    MEMBERSHIP_HEADS_MAX,
+)
 from p2pvault.protocol.membership import (
     Author,
     DeviceCard,
@@ -165,8 +170,7 @@ class Members:
         that knows none of them, so whoever dials it comes down to an older one on every odd turn.
         """
         known = [epoch.id for epoch in self.membership.epochs if epoch.id in self.secrets]
-        back = (turn + 1) // 2 % len(known) if turn % 2 else 0
-        return gate_key(self.secrets[known[back]])
+        return gate_key(self.secrets[known[epochs_back(turn, len(known))]])
 
     def discovery_keys(self) -> list[bytes]:
         """Return the discovery keys of the two newest epochs, newest first."""
@@ -307,6 +311,20 @@ class Members:
         opened = open_epochs(log, self.membership, self.device, self.keys.box, self.secrets)
         self.secrets |= opened
         return Learned(added, {**secrets, **opened})
+
+
+def epochs_back(turn: int, known: int) -> int:
+    """Return how many epochs a turn goes back.
+
+    The ways that are taken first are as far apart as the epochs that an accepting device tries, with
+    the oldest epoch among them: one of them is known wherever the device fell asleep, unless epochs
+    were started beside each other. The ways between them come later.
+    """
+    if turn % 2 == 0:
+        return 0
+    oldest = known - 1
+    order = sorted(range(known), key=lambda back: ((oldest - back) % GATE_EPOCHS_MAX, back))
+    return order[turn // 2 % known]
 
 
 def _the_one(selector: str, devices: Iterable[Holder]) -> Holder:

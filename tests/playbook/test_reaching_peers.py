@@ -6,6 +6,7 @@ from harness.pairs import effects_of, link_of, only, world_of
 from harness.proofs import assert_proved
 from harness.world import World
 from p2pvault.core import asks, io
+from p2pvault.core.members import epochs_back
 from p2pvault.errors import Refused
 from p2pvault.limits import ADDRESSES_PER_PEER_MAX, BACKOFF_MAX_S, GATE_EPOCHS_MAX, HANDSHAKE_S
 from p2pvault.protocol.reconcile import Verdict
@@ -177,3 +178,15 @@ def test_a_member_that_slept_through_more_epochs_than_are_tried_at_once_comes_ba
     world.pass_time(4 * BACKOFF_MAX_S)
     assert bob.device.members.secrets == ada.device.members.secrets
     assert ada.verdict(bob) is Verdict.EQUAL
+
+
+@pytest.mark.parametrize("known", [1, 2, 3, 4, 5, 8, 11, 30])
+def test_gates_are_tried_so_that_a_sleeper_is_met_early_wherever_it_fell_asleep(known):
+    """It tries the newest few that it knows; those are neighbours, or all that there were."""
+    tried = [epochs_back(turn, known) for turn in range(2 * known)]
+    assert set(tried[::2]) == {0}
+    assert set(tried) == set(range(known)), "whatever it knows, it is met in the end"
+    rounds = -(-known // GATE_EPOCHS_MAX)
+    for newest in range(known):
+        kept = set(range(newest, min(newest + GATE_EPOCHS_MAX, known)))
+        assert kept & set(tried[1 : 2 * rounds : 2])

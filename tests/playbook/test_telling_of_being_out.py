@@ -64,7 +64,7 @@ def test_a_suspended_device_gives_the_evidence_that_it_alone_has() -> None:
 
 
 def test_nobody_but_a_member_is_told_by_a_device_that_is_out() -> None:
-    """A removed device and another one that was removed before have nothing to say to each other."""
+    """Two devices that are out have nothing to say to each other."""
     world, (ada, bob, cyd) = world_of(3)
     world.offline(cyd)
     remove(world, bob, cyd)
