@@ -464,7 +464,8 @@ class Device:
 
     def _try_again(self, now: Instant) -> list[Effect]:
         jobs = self._sweep.due(now, self.pipeline.durable, self.members.membership)
-        return self._step(now, self.pipeline.submit(*jobs)) if jobs else []
+        effects = self._step(now, self.pipeline.submit(*jobs)) if jobs else []
+        return effects + self.forks.shed()
 
     # The network and time ----------------------------------------------------------------
 

@@ -28,6 +28,7 @@ from p2pvault.errors import CrdtError, Refused, UnexpectedMessage, VaultError
 from p2pvault.limits import JOURNALS_ON_WORD_MAX
 from p2pvault.protocol.fork import Fork, Narrowing, Word, decode_fork, encode_fork
 from p2pvault.protocol.journal import Entry, decode_entry
+from p2pvault.protocol.membership.state import Membership
 from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import AuthorId, Batch, DeviceId, Doubt, JournalHead
 
@@ -71,6 +72,7 @@ class Forks:
         self._retracting: set[AuthorId] = set()
         self._believed: dict[DeviceId, AuthorId] = {}
         self._headed: dict[AuthorId, int] = {}
+        self._shed_by: Membership | None = None
 
     @property
     def notice(self) -> Doubt | None:
@@ -251,6 +253,27 @@ class Forks:
 
     def _owner(self, author: AuthorId) -> DeviceId | None:
         return self._pipeline.newest.devices.get(author)
+
+    def shed(self) -> list[Effect]:
+        """Take out what is held of an outsider's journal and counts nowhere, and repeat it as ours.
+
+        A device states how much it has accepted before it can come to this. Where a copy of it has
+        spoken in its name it may hold more than was stated, and can say so no more. Looks again
+        when the membership has changed, so call it at any time.
+        """
+        membership, content = self._members.membership, self._pipeline.newest
+        if membership is self._shed_by:
+            return []
+        self._shed_by = membership
+        if not self._members.is_member or membership.owing.get(self._members.device):
+            return []
+        effects: list[Effect] = []
+        for author, head in content.journals.items():
+            last = membership.acceptance(content.devices[author], author)
+            if last is not None and head.n > last and author not in self._retracting:
+                self._retracting.add(author)
+                effects += self._pipeline.submit(RetractJob(author, last + 1)).effects
+        return effects
 
     # Making one of two -------------------------------------------------------------------
 

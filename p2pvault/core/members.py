@@ -316,8 +316,8 @@ class Members:
 def epochs_back(turn: int, known: int) -> int:
     """Return how many epochs a turn goes back.
 
-    The ways that are taken first are as far apart as the epochs that an accepting device tries, with
-    the oldest epoch among them: one of them is known wherever the device fell asleep, unless epochs
+    The ways that are taken first are as far apart as an accepting device tries epochs, and the
+    oldest epoch is among them: one of them is known wherever the device fell asleep, unless epochs
     were started beside each other. The ways between them come later.
     """
     if turn % 2 == 0:

@@ -30,9 +30,7 @@ class Care:
         if not suspended or not self._is_due():
             return False
         seen = [self._let_in(party, each) for party in members for each in suspended]
-        if not any(seen):
-            self._recover(members, suspended)
-        return True
+        return any(seen) or self._recover(members, suspended)
 
     def _let_in(self, admin: "SimParty", party: "SimParty") -> bool:
         """Let a device in again by an admin that knows what it did; tell that where to find it."""
@@ -52,12 +50,16 @@ class Care:
         self._decided_at = self._sim.now.monotonic + _PATIENCE_S
         return True
 
-    def _recover(self, members: list["SimParty"], suspended: list["SimParty"]) -> None:
+    def _recover(self, members: list["SimParty"], suspended: list["SimParty"]) -> bool:
         """Use the recovery key where no admin is left that could let anybody in."""
-        inside = [party for party in members if party not in suspended]
-        party = next(p for p in inside if p.device.members.membership.suspended)
-        view = party.device.members.membership.suspended
+        inside = [party for party in members if party not in suspended] or members
+        views = [(party, party.device.members.membership.suspended) for party in inside]
+        party, view = next(((party, view) for party, view in views if view), (None, {}))
+        if party is None:
+            # Who is outside has not told anybody yet.
+            return False
         self._sim.note(party, "uses the recovery key")
         devices = tuple(each.id.hex() for each in suspended if each.id in view)
         request, seed = next(self._sim._requests), self._sim.recovery_seed
         self._sim.give(party, asks.RecoveryRequested(request, seed, restored=devices))
+        return True

@@ -218,7 +218,7 @@ class Setbacks:
 
     def spare_removed(self) -> None:
         """Turn bits back on devices that were removed: nobody repairs anything with them."""
-        for damage in self._damages:
+        for damage in reversed(self._damages):
             if not damage.party.counts:
                 damage.undo()
 
