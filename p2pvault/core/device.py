@@ -314,7 +314,7 @@ class Device:
         return effects + self.fetch.done(now, done) + self._upkeep.done(now, done)
 
     def _took_in(self, link: Link, done: Done) -> list[Effect]:
-        link.inbound_bytes -= done.received_bytes
+        link.inbound.take_out(done.received_bytes)
         self._replication.took_in(link, done.staged.entries)
         return self._repair.took(link, done) + self.forks.examine(link)
 

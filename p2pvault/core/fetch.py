@@ -151,7 +151,7 @@ class Fetch:
             raise UnexpectedMessage("snapshots out of order")
         records = tuple((each.record, inspect_snapshot(each.data, each.heads)) for each in arrived)
         self._check_authors(request.cut, records)
-        link.take_in(len(body))
+        link.inbound.add(len(body))
         request.last = ids[-1]
         assert link.device is not None, "only members are listened to"
         begins = Fetching(request.cut, after)

@@ -157,7 +157,7 @@ class Forks:
         """
         if not isinstance(error, CrdtError) or not (link.peer.contested or link.talk.checks):
             return None
-        link.inbound_bytes -= sum(len(entry.data) for entry in job.entries)
+        link.inbound.take_out(sum(len(entry.data) for entry in job.entries))
         authors = {entry.author for entry in job.entries}
         link.talk.doubtful |= authors
         link.peer.contested |= authors

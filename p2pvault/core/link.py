@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import assert_never
 
+from p2pvault.core.inbound import Inbound
 from p2pvault.core.kinds import Kind
 from p2pvault.core.mending import Mending
 from p2pvault.crypto.channel import Channel
@@ -26,7 +27,6 @@ from p2pvault.limits import (
     HELD_BYTES_MAX,
     HELD_MESSAGES_MAX,
     IDLE_S,
-    INBOUND_BYTES_MAX,
     INTRODUCTIONS_MAX,
     LINK_AGE_MAX_S,
     RENEWAL_RETRY_S,
@@ -184,7 +184,7 @@ class Link:
         cuts: How often the peer has said what it does not keep.
         talk: What is said about forks.
         unforked: The check on the link before found no fork where something was missing.
-        inbound_bytes: Received entries that are not applied yet.
+        inbound: Received entries and snapshots that are not applied yet.
         held: Messages that wait until the peer is admitted.
         introductions: How often the peer has greeted us, and said what it knows, by kind.
         introduced: Whether the peer has said which operations it knows, so that new ones follow
@@ -208,7 +208,7 @@ class Link:
     cuts: int = 0
     talk: Talk = field(default_factory=Talk)
     unforked: bool = False
-    inbound_bytes: int = 0
+    inbound: Inbound = field(default_factory=Inbound)
     held: list[Message] = field(default_factory=list)
     introductions: Counter[int] = field(default_factory=Counter)
     introduced: bool = False
@@ -309,16 +309,6 @@ class Link:
     def schedule_renewal(self, now: Instant, entropy: Entropy) -> None:
         """Put the replacement of this link off: a new one is being dialled."""
         self.renew_at = now.monotonic + jittered(RENEWAL_RETRY_S, entropy)
-
-    def take_in(self, size: int) -> None:
-        """Count received bytes that wait to be applied.
-
-        Raises:
-            LimitExceeded: The peer does not wait for acknowledgements.
-        """
-        self.inbound_bytes += size
-        if self.inbound_bytes > INBOUND_BYTES_MAX:
-            raise LimitExceeded("more entries than the peer may send unacknowledged")
 
     @property
     def deadline(self) -> float:

@@ -96,7 +96,8 @@ class Replication:
         """
         read = (decode_entry(data, self._vault) for data in decode_entries(body))
         entries = tuple(entry for entry in read if not content.holds(entry.head))
-        link.take_in(sum(len(entry.data) for entry in entries))
+        for entry in entries:
+            link.inbound.add(len(entry.data), entry.head)
         if not entries:
             return None
         return EntriesJob(link.id, entries, contested=link.peer.contested, whole=link.may_fork)
@@ -227,6 +228,7 @@ class Replication:
         """Say what is held, as a digest that leaves out what one of both does not keep."""
         interest = self._interest(link, content)
         digest = content.digest_without(link.interests.without)
+        link.inbound.acknowledge(content)
         body = encode_have(Have(heads, digest))
         return [*interest, Write(link.id, link.seal(Kind.HAVE, body))]
 

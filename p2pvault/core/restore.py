@@ -26,7 +26,7 @@ class SnapshotsJob:
         link: Which.
         device: The peer; watchers are told that the changes came from it.
         records: Snapshots that passed the pre-filter, each record once.
-        received_bytes: What was counted with `Link.take_in`, given back when it is durable.
+        received_bytes: What was counted in `Link.inbound`, taken out when it is durable.
         begins: Of all records of a cut, in the order of their ids: behind which these follow.
         alone: Keeps them out of other jobs' batches.
         lacks: Collections that are not whole where they came from.

@@ -151,7 +151,7 @@ def test_more_than_a_window_of_records_arrives_piece_by_piece():
         (load.after for load in asked), key=lambda after: after or b""
     )
     (link,) = bob.device.links.up()
-    assert link.inbound_bytes == 0
+    assert link.inbound.size == 0
 
 
 def test_a_fetch_goes_on_where_it_was_after_a_crash():

@@ -148,10 +148,10 @@ def test_entries_that_build_on_nothing_end_their_link_once_the_check_finds_no_fo
     head = ada.device.pipeline.durable.journals[entry.author]
     link.talk.checks = {entry.author: head}
     job = EntriesJob(link.id, (entry,))
-    link.inbound_bytes += len(entry.data)
+    link.inbound.add(len(entry.data), entry.head)
     assert forks.excuse(link, job, StoreFull("no room")) is None
     assert forks.excuse(link, job, CrdtError("something is missing")) == []
-    assert link.inbound_bytes == 0
+    assert link.inbound.size == 0
     asked = io.LoadHashes(link.id, entry.author, (head.n,), "check")
     with pytest.raises(UnexpectedMessage, match="never sent"):
         forks.loaded(link, io.HashesLoaded(asked, (head.hash,)))

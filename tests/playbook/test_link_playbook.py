@@ -129,9 +129,9 @@ def test_a_peer_introduces_itself_no_more_than_it_has_to():
 
 def test_received_entries_are_bounded():
     ada, _ = up()
-    ada.take_in(INBOUND_BYTES_MAX)
+    ada.inbound.add(INBOUND_BYTES_MAX)
     with pytest.raises(LimitExceeded):
-        ada.take_in(1)
+        ada.inbound.add(1)
 
 
 def test_jitter_is_a_fifth_either_way():

@@ -100,7 +100,7 @@ def test_refused_entries_beyond_the_window_hold_nothing_else_back() -> None:
     assert len(quarantined(ada)) == len(late)
     assert world.values(ada) != world.values(bob)
     assert world.value(ada, "notes/own") == {"text": "behind all that"}
-    assert link_of(bob, ada).peer.in_flight_bytes == link_of(ada, bob).inbound_bytes == 0
+    assert link_of(bob, ada).peer.in_flight_bytes == link_of(ada, bob).inbound.size == 0
     assert ada.verdict(bob) is bob.verdict(ada) is Verdict.APART
     bob.disk_full = False
     world.pass_time(60)

@@ -261,7 +261,7 @@ def test_received_entries_are_counted_until_they_are_taken_in():
         side.link, encode_entries([first.data, second.data]), EMPTY
     )
     assert job.entries == (first, second)
-    assert side.link.inbound_bytes == len(first.data) + len(second.data)
+    assert side.link.inbound.size == len(first.data) + len(second.data)
     held = Content({first.author: first.head}, {}, {}, 1)
     job = side.replication.heard_entries(side.link, encode_entries([first.data, second.data]), held)
     assert job.entries == (second,), "another peer was faster with the first"
@@ -278,10 +278,28 @@ def test_a_fork_of_what_is_held_is_not_dropped_unseen():
 
 def test_a_peer_that_does_not_wait_for_acknowledgements_is_stopped():
     side = Side()
-    side.link.inbound_bytes = INBOUND_BYTES_MAX - 10
+    side.link.inbound.add(INBOUND_BYTES_MAX - 10)
     (first,) = bob().written(put("notes/one", a=1))
     with pytest.raises(LimitExceeded):
         side.replication.heard_entries(side.link, encode_entries([first.data]), EMPTY)
+
+
+def test_what_another_peer_brought_meanwhile_is_not_counted_twice():
+    """The peer takes it for acknowledged as soon as it hears that we hold it, and sends more."""
+    side = Side()
+    (first, second, third) = bob().written(*[put("notes/one", a=n) for n in range(3)])
+    take = lambda *entries: side.replication.heard_entries(  # noqa: E731
+        side.link, encode_entries([each.data for each in entries]), EMPTY
+    )
+    take(first, second)
+    held = Content({first.author: first.head}, {}, {}, 1)
+    side.replication.beat(side.link, held)
+    assert side.link.inbound.size == len(second.data)
+    side.link.inbound.take_out(len(first.data))
+    assert side.link.inbound.size == len(second.data), "passed over when its turn came"
+    take(third)
+    side.link.inbound.take_out(len(second.data))
+    assert side.link.inbound.size == len(third.data)
 
 
 # Journals that begin behind their first entry -----------------------------------------------
@@ -396,4 +414,4 @@ def test_a_newcomer_that_is_fed_the_same_by_two_at_once_ends_no_link_for_it():
     assert_proved(world)
     assert cyd.reported("link_failed") == []
     for link in cyd.device.links.up():
-        assert link.inbound_bytes == 0
+        assert link.inbound.size == 0

@@ -162,7 +162,7 @@ def _check_order(disk: Disk, batch: Batch) -> None:
 def _check_bounds(link: Link) -> None:
     # A link that ended because of the bound has counted the message that it ended with.
     last_bytes = MESSAGE_BYTES_MAX if link.phase is Phase.CLOSED else 0
-    if link.inbound_bytes > INBOUND_BYTES_MAX + last_bytes:
+    if link.inbound.size > INBOUND_BYTES_MAX + last_bytes:
         raise Violation("more bytes received and not applied than the bound")
     if link.peer.in_flight_bytes > UNACKNOWLEDGED_BYTES_MAX + ENTRY_BYTES_MAX + 64 * KIB:
         raise Violation("more bytes in flight than the bound")
