@@ -106,7 +106,7 @@ class Content:
     @property
     def fetched(self) -> Mapping[AuthorId, int]:
         """How far records may be ahead of the journals while snapshots are fetched."""
-        return {head.author: head.n for head in self.fetching.cut} if self.fetching else {}
+        return {head.author: head.n for head in self.fetching.heads} if self.fetching else {}
 
     @property
     def cut(self) -> Cut:
@@ -161,7 +161,7 @@ def after(content: Content, batch: Batch) -> Content:
         journals={**content.journals, **reached},
         devices={**content.devices, **owners},
         bases=_raised(content.bases, (*batch.adopted, *batch.dropped)),
-        fetching=None if FETCHING in batch.meta else content.fetching,
+        fetching=(_fetching(batch.meta[FETCHING]) if FETCHING in batch.meta else content.fetching),
     )
 
 

@@ -36,8 +36,10 @@ from p2pvault.protocol.bootstrap import (
     CutHead,
     Fetching,
     Wanted,
+    beginning,
     decode_cut,
     decode_end,
+    encode_progress,
     encode_wanted,
 )
 from p2pvault.protocol.snapshot import Assembly
@@ -220,29 +222,42 @@ class Fetch:
         if request is None or not request.ended or self._adopting:
             return []
         fetching = self._pipeline.durable.fetching
-        if request.last is not None and fetching != Fetching(request.cut, request.last):
+        reached = (fetching.cut, fetching.after) if fetching is not None else None
+        if request.last is not None and reached != (request.cut, request.last):
             return []
-        return self._adopt(request.cut, self._adopted, request.lacks)
+        return self._adopt(request.cut, self._beyond(request.cut), self._adopted, request.lacks)
+
+    def _beyond(self, cut: Cut) -> Cut:
+        """Return how far records may still reach once a cut is what this device holds."""
+        content = self._pipeline.durable
+        ahead = beginning(content.fetching, cut).ahead
+        return tuple(each for each in ahead if not content.reaches(each.head))
 
     def _adopt_if_reached(self) -> list[Effect]:
         """Be done with a cut whose entries came from somewhere else in the meantime."""
         content = self._pipeline.durable
         assert content.fetching is not None, "there is a cut to be done with"
-        if self._adopting or not _reached(content, content.fetching.cut):
+        fetching = content.fetching
+        if self._adopting or not _reached(content, fetching.cut or fetching.ahead):
             return []
-        return self._adopt(content.fetching.cut, self._adopted)
+        return self._adopt(fetching.cut, self._beyond(fetching.cut), self._adopted)
 
-    def _adopt(self, cut: Cut, then: Then, lacks: frozenset[str] = frozenset()) -> list[Effect]:
+    def _adopt(
+        self, cut: Cut, ahead: Cut, then: Then, lacks: frozenset[str] = frozenset()
+    ) -> list[Effect]:
+        """Make a cut what this device holds, and keep in mind how far records reach beyond it."""
         self._adopting = True
         adopted = [each for each in cut if not self._leads(each)]
         meta: dict[str, bytes | None] = {
             JOURNAL_OWNER + each.author.hex(): each.device for each in adopted
         }
-        batch = Batch(adopted=tuple(each.head for each in adopted), meta={**meta, FETCHING: None})
+        meta[FETCHING] = encode_progress(Fetching((), None, ahead)) if ahead else None
+        batch = Batch(adopted=tuple(each.head for each in adopted), meta=meta)
         return self._save(batch, then, lacks)
 
     def _adopted(self, now: Instant) -> list[Effect]:
-        self._adopting, self._request, self._unsettled = False, None, False
+        self._adopting, self._request = False, None
+        self._unsettled = self._pipeline.durable.fetching is not None
         report = Report("info", "snapshots_fetched", {"records": self._pipeline.durable.records})
         return [report, StatusChanged(), *self._restate(now), *self._ask_next(now)]
 
@@ -263,7 +278,9 @@ class Fetch:
         # Rather from a device that keeps everything.
         for link, cut in sorted(self._offers.values(), key=lambda offer: bool(_lacks(offer[0]))):
             if link.phase is Phase.UP and self._patience.trusts(now, link.device):
-                fetching = content.fetching or Fetching(cut, None)
+                fetching = content.fetching
+                if fetching is None or not fetching.cut:
+                    return self._ask(link, cut, None)
                 return self._ask(link, fetching.cut, fetching.after)
         return []
 
@@ -340,12 +357,13 @@ class Fetch:
         peers = [link.peer for link in self._links.up()]
         orphans = [
             head
-            for head in content.fetching.cut
+            for head in content.fetching.heads
             if not content.reaches(head.head)
             and not any(head.n <= peer.reached(head.author) for peer in peers)
         ]
         report = Report("warning", "snapshots_given_up", {"journals": len(orphans)})
-        return [report, *self._adopt(tuple(orphans), self._given_up, frozenset(content.counts))]
+        lacks = frozenset(content.counts)
+        return [report, *self._adopt(tuple(orphans), (), self._given_up, lacks)]
 
     def _given_up(self, now: Instant) -> list[Effect]:
         self._adopting, self._unsettled = False, False

@@ -14,7 +14,7 @@ from p2pvault.core.interest import INTEREST, Interest
 from p2pvault.core.io import Change
 from p2pvault.core.replica import Replica, Replicas
 from p2pvault.core.selector import path_of
-from p2pvault.protocol.bootstrap import Fetching, encode_progress
+from p2pvault.protocol.bootstrap import Fetching, beginning, encode_progress
 from p2pvault.protocol.journal import Entry
 from p2pvault.protocol.membership.state import Membership
 from p2pvault.types import (
@@ -192,10 +192,10 @@ class Staging:
         """
         current = self._fetching
         if current is None or (current.cut != begins.cut and begins.after is None):
-            self._fetching = current = Fetching(begins.cut, None)
+            self._fetching = current = beginning(current, begins.cut)
         reached = current.after or RecordId(b"")
         if current.cut == begins.cut and (begins.after or b"") <= reached:
-            self._fetching = Fetching(begins.cut, max(reached, last))
+            self._fetching = replace(current, after=max(reached, last))
 
     def finish(self, *, watched: bool) -> Staged:
         """Return the batch and what it leads to."""

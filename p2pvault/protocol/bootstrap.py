@@ -14,8 +14,8 @@ the device of each journal, which an entry would have said. docs/protocol/journa
 specification.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from p2pvault.errors import MalformedMessage
 from p2pvault.limits import INTEGER_MAX, JOURNAL_ENTRIES_MAX, JOURNALS_MAX
@@ -66,12 +66,20 @@ class Fetching:
     """How far a device has come with the snapshots of one cut.
 
     Attributes:
-        cut: As of when the records are.
+        cut: As of when the records are; empty where all of a cut are here, and `ahead` is left.
         after: The last record that is durable, or None.
+        ahead: Journals of cuts that were left for this one, where those reach further: some
+            records may hold what this cut knows nothing of.
     """
 
     cut: Cut
     after: RecordId | None
+    ahead: Cut = ()
+
+    @property
+    def heads(self) -> Cut:
+        """How far records may reach in every journal, sorted by author."""
+        return furthest((*self.cut, *self.ahead))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +93,7 @@ _cut_shape = sequence(
     structure(CutHead, exactly(16), exactly(32), unsigned(JOURNAL_ENTRIES_MAX), exactly(32)),
     JOURNALS_MAX,
 )
+_read_progress = structure(Fetching, _cut_shape, binary(_ID_BYTES), _cut_shape)
 _read_wanted = structure(_Wanted, unsigned(INTEGER_MAX), binary(_ID_BYTES), _cut_shape)
 
 
@@ -133,13 +142,29 @@ def decode_end(body: bytes) -> None:
 
 def encode_progress(fetching: Fetching) -> bytes:
     """Return what a store keeps while snapshots are fetched."""
-    return encode_wanted(Wanted(0, fetching.after, fetching.cut))
+    return pack(to_tree(replace(fetching, after=fetching.after or RecordId(b""))))
 
 
 def decode_progress(kept: bytes) -> Fetching:
     """Read it again; raises `MalformedMessage` where `encode_progress` did not write it."""
-    wanted = decode_wanted(kept)
-    return Fetching(wanted.cut, wanted.after)
+    read = _read_progress(unpack(kept))
+    return Fetching(_checked(read.cut), read.after or None, _checked(read.ahead))
+
+
+def beginning(left: Fetching | None, cut: Cut) -> Fetching:
+    """Return the beginning of another cut; what was fetched of the one before stays here."""
+    known = {each.author: each.n for each in cut}
+    heads = left.heads if left is not None else ()
+    return Fetching(cut, None, tuple(each for each in heads if each.n > known.get(each.author, 0)))
+
+
+def furthest(heads: Iterable[CutHead]) -> Cut:
+    """Return the furthest head of each journal, sorted by author."""
+    found: dict[AuthorId, CutHead] = {}
+    for each in heads:
+        if each.author not in found or found[each.author].n < each.n:
+            found[each.author] = each
+    return tuple(found[author] for author in sorted(found))
 
 
 def _checked(cut: Sequence[CutHead]) -> Cut:

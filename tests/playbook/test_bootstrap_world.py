@@ -248,10 +248,13 @@ def test_another_device_that_cannot_go_on_from_a_cut_starts_with_its_own():
     world.mend()
     world.online(cyd)
     world.pass_time(10)
-    assert cyd.device.pipeline.durable.fetching is None
+    fetching = cyd.device.pipeline.durable.fetching
+    assert fetching.cut == (), "all that bob holds is here"
+    assert fetching.ahead == cut[: len(fetching.ahead)], "and perhaps more of what ada wrote"
     assert loads(bob, LoadSnapshots)[0].after is None
     settle(world)
     assert_proved(world)
+    assert cyd.device.pipeline.durable.fetching is None
 
 
 @pytest.mark.parametrize("who", ["ada", "bob", "cyd"])
@@ -393,5 +396,31 @@ def test_a_link_that_failed_is_told_and_asked_nothing_more():
     bob.device.fetch._request = None
     assert bob.device.fetch.lost(world.now, LinkId(999)) == []
     world.offline(bob)
+    settle(world)
+    assert_proved(world)
+
+
+def test_what_is_written_on_records_of_a_cut_that_was_left_reaches_nobody_who_cannot_follow():
+    """Records of the first cut are ahead of the second, and so is what is written into them."""
+    world, ada, bob = two()
+    world.part(ada, bob)
+    row = ada.store.index(b"", None, 1)[0]
+    path = f"{row.collection}/{row.name}"
+    world.put(ada, path, only="ada")
+    cyd = world.join("cyd", ada)
+    world.part(bob, cyd)
+    fetching_since(world, cyd, 16)
+    world.offline(ada)
+    world.mend()
+    world.part(ada, bob)
+    world.part(ada, cyd)
+    world.online(cyd)
+    world.pass_time(10)
+    assert world.value(cyd, path)["only"] == "ada"
+    world.put(cyd, path, more="cyd")
+    world.pass_time(100)
+    for party in (bob, cyd):
+        for event in ("link_failed", "content_differs", "record_damaged"):
+            assert not party.reported(event), (party.name, event)
     settle(world)
     assert_proved(world)

@@ -248,7 +248,7 @@ def test_a_portion_of_another_cut_counts_from_its_beginning_only():
     assert here.pipeline.durable.fetching == Fetching(CUT, one_[0])
     begun = SnapshotsJob(LinkId(7), PEER, (one_,), 9, Fetching(other, None))
     here.run(here.pipeline.submit(begun))
-    assert here.pipeline.durable.fetching == Fetching(other, one_[0])
+    assert here.pipeline.durable.fetching == Fetching(other, one_[0], CUT)
 
 
 def test_parts_of_a_portion_follow_one_another():

@@ -11,6 +11,7 @@ from p2pvault.protocol.bootstrap import (
     CutHead,
     Fetching,
     Wanted,
+    beginning,
     decode_cut,
     decode_end,
     decode_progress,
@@ -19,6 +20,7 @@ from p2pvault.protocol.bootstrap import (
     encode_end,
     encode_progress,
     encode_wanted,
+    furthest,
 )
 from p2pvault.types import EntryHash, RecordId
 from p2pvault.wire.codec import pack
@@ -45,7 +47,8 @@ def test_what_is_written_is_read(cut, after) -> None:
     assert decode_cut(encode_cut(cut)) == cut
     for wanted in (Wanted(0, after, cut), Wanted(7, None, ())):
         assert decode_wanted(encode_wanted(wanted)) == wanted
-    assert decode_progress(encode_progress(Fetching(cut, after))) == Fetching(cut, after)
+    for fetching in (Fetching(cut, after), Fetching(cut, after, cut), Fetching((), None, cut)):
+        assert decode_progress(encode_progress(fetching)) == fetching
     decode_end(encode_end())
 
 
@@ -96,3 +99,13 @@ def test_a_cut_has_no_more_journals_than_a_vault() -> None:
     many = [[bytes(16), bytes(32), 1, bytes(32)]] * (JOURNALS_MAX + 1)
     with pytest.raises(LimitExceeded):
         decode_cut(pack(many))
+
+
+@given(cuts, cuts)
+def test_records_reach_as_far_as_the_furthest_of_two_cuts(left, cut) -> None:
+    both = furthest((*left, *cut))
+    assert [each.author for each in both] == sorted({each.author for each in (*left, *cut)})
+    assert all(each.n >= other.n for each in both for other in cut if each.author == other.author)
+    begun = beginning(Fetching(left, None), cut)
+    assert {each.author: each.n for each in begun.heads} == {each.author: each.n for each in both}
+    assert furthest((*cut, *cut)) == cut

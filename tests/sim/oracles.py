@@ -32,6 +32,7 @@ from p2pvault.protocol.membership.operation import NewEpoch, Remove
 from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import Batch, DeviceId, RecordId, StoredEntry
 from sim.disk import Disk
+from sim.sown import Sown
 
 if TYPE_CHECKING:
     from sim.simulation import SimParty, Simulation
@@ -119,6 +120,9 @@ class Watch:
         if not self._sim.sown.excuses(effect.event, device):
             raise Violation(f"{party.name} reports {effect.event}")
         self.refused_twice |= effect.event == "device_runs_twice"
+        if effect.event == "snapshots_given_up":
+            # Should the source come back after all, content differs, and is repaired.
+            self._sim.sown.kinds |= Sown.GIVEN_UP
 
     def writes(self, disk: Disk, batch: Batch) -> None:
         """Check that journals grow one by one, and that no number is ever used for two things.

@@ -22,16 +22,17 @@ class Sown(Flag):
     DAMAGE = auto()
     SUSPENSION = auto()
     CLAIM = auto()
+    GIVEN_UP = auto()
 
 
 COMPLAINTS: Mapping[str, Sown] = {
-    "content_differs": Sown.FORK | Sown.DAMAGE,
+    "content_differs": Sown.FORK | Sown.DAMAGE | Sown.GIVEN_UP,
     "journal_forked": Sown.FORK | Sown.CLAIM,
     "journal_renewed": Sown.FORK | Sown.CLAIM,
     "fork_mended": Sown.FORK | Sown.CLONE,
     "fork_not_mended": Sown.FORK | Sown.CLAIM | Sown.CLONE,
     "device_runs_twice": Sown.CLONE,
-    "repair_begun": Sown.FORK | Sown.DAMAGE,
+    "repair_begun": Sown.FORK | Sown.DAMAGE | Sown.GIVEN_UP,
     "fingerprints_corrected": Sown.DAMAGE,
     "record_damaged": Sown.FORK | Sown.DAMAGE,
     "recovery_contested": Sown.NOTHING,
