@@ -25,7 +25,7 @@ def played_elsewhere(seed: int, hash_seed: str) -> str:
     return played.stdout.strip()
 
 
-@pytest.mark.parametrize("seed", [3, 9, 21])
+@pytest.mark.parametrize("seed", [6, 9, 12])
 def test_a_seed_has_one_trace_whatever_the_order_of_sets(seed: int) -> None:
     digests = {played_elsewhere(seed, hash_seed) for hash_seed in ("0", "1")}
     assert digests == {run_seed(seed).digest}
