@@ -4,10 +4,11 @@ A job is local edits, entries or snapshots from a peer, or membership operations
 refers to, is staged in memory, and is persisted; the next one is staged meanwhile, so that the
 processor and the disk work at the same time. At most one batch is at the store: if it fails, the
 one staged behind it is thrown away too, the replicas are dropped, and the store's word counts
-again. Plain batches that failed are tried again before anything that is judged by what they say.
+again. Plain batches that failed are kept, in their order, until they are tried again, and nothing
+that is judged by what they say becomes durable before them: a store never holds an entry whose
+author, or whose author's removal, a crash could make it forget.
 """
 
-from collections import deque
 from collections.abc import Sequence, Set
 from dataclasses import dataclass, replace
 from typing import assert_never
@@ -37,8 +38,6 @@ from p2pvault.core.jobs import (
     entries_of,
     fetched_bytes_of,
     follows_plain,
-    goes_with,
-    is_judged,
     is_whole,
     link_of,
     named_by,
@@ -47,13 +46,11 @@ from p2pvault.core.jobs import (
     repaired_by,
     restored_by,
     rows_of,
-    size_of,
     snapshots_of,
-    stored_bytes_of,
-    work_of,
 )
 from p2pvault.core.lookup import Lookup
 from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
+from p2pvault.core.queue import Queue
 from p2pvault.core.recount import RecountJob
 from p2pvault.core.replica import Replicas
 from p2pvault.core.restore import Restore
@@ -65,10 +62,6 @@ from p2pvault.core.steps import Circumstances, Done, Failed, Step
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.errors import CrdtError, LimitExceeded, MissingChanges, Refused, VaultError
 from p2pvault.limits import (
-    EDIT_RECORDS_MAX,
-    ENTRY_CHANGES_MAX,
-    ENTRY_WORK_MAX,
-    FEED_BYTES_MAX,
     JOURNALS_PER_DEVICE_MAX,
 )
 from p2pvault.protocol.journal import Writer, decode_entry
@@ -118,14 +111,13 @@ class Pipeline:
         self._fingerprint_key = fingerprint_key
         self._entropy = entropy
         self._replicas = Replicas()
-        self._jobs: deque[Job] = deque()
+        self._jobs = Queue()
         self._loading: _Loading | None = None
         self._waiting: _Prepared | None = None
         self._persisting: _Prepared | None = None
         self._spoiled = False
         self._serial = 0
         self._unsaved: dict[str, bytes | None] = {}
-        self._held: list[PlainJob] = []
 
     @property
     def author(self) -> AuthorId:
@@ -169,7 +161,7 @@ class Pipeline:
         The id of the new one is durable with the first batch that follows.
         """
         if self._waiting is not None:
-            self._jobs.extendleft(reversed(self._waiting.jobs))
+            self._jobs.put_back(self._waiting.jobs)
             self._waiting = None
         under_way = self._persisting
         self._newest = self.durable if under_way is None else under_way.done.staged.content
@@ -185,13 +177,12 @@ class Pipeline:
 
     def submit(self, *jobs: Job) -> Step:
         """Add jobs at the end."""
-        self._held += (held := [job for job in jobs if self._held and isinstance(job, PlainJob)])
-        self._jobs.extend(job for job in jobs if job not in held)
+        self._jobs.add(jobs)
         return self._advance(Step())
 
     def retry(self) -> Step:
         """Try plain jobs again that failed, and those that wait behind them."""
-        self._try_held()
+        self._jobs.retry()
         return self._advance(Step())
 
     def loaded(self, answer: RecordsLoaded, around: Circumstances) -> Step:
@@ -201,7 +192,7 @@ class Pipeline:
         assert loading.load == answer.load, "the answer belongs to the load under way"
         step = Step()
         if self._spoiled:
-            self._jobs.extendleft(reversed(loading.jobs))
+            self._jobs.put_back(loading.jobs)
         elif loading.jobs:
             self._stage(loading, answer, around, step)
         return self._advance(step)
@@ -211,7 +202,7 @@ class Pipeline:
 
         What follows may build on what was lost, and the peer sends all of it again.
         """
-        self._jobs = deque(job for job in self._jobs if not came_over(job, link))
+        self._jobs.withdraw(lambda job: came_over(job, link))
         if self._loading is not None:
             kept = tuple(job for job in self._loading.jobs if not came_over(job, link))
             self._loading = replace(self._loading, jobs=kept)
@@ -263,7 +254,7 @@ class Pipeline:
         lost = [*prepared.jobs, *(self._waiting.jobs if self._waiting else ())]
         if any(isinstance(job, PlainJob) for job in lost):
             lost += self._withdraw()
-        self._held += [job for job in lost if isinstance(job, PlainJob)]
+        self._jobs.hold(lost)
         self._waiting = None
         self._newest = self.durable
         self._spoiled = True
@@ -271,15 +262,14 @@ class Pipeline:
 
     def _withdraw(self) -> list[Job]:
         """Take back what may build on a plain job that was lost, or is judged by what it says."""
-        lost = [job for job in self._jobs if follows_plain(job)]
-        self._jobs = deque(job for job in self._jobs if not follows_plain(job))
-        if self._loading is not None and any(map(is_judged, self._loading.jobs)):
-            lost[:0] = self._loading.jobs
-            self._loading = replace(self._loading, jobs=())
-        return lost
-
-    def _try_held(self) -> None:
-        self._jobs, self._held = deque([*self._held, *self._jobs]), []
+        queued = self._jobs.withdraw(follows_plain)
+        if self._loading is None:
+            return queued
+        loading = self._loading.jobs
+        self._loading = replace(
+            self._loading, jobs=tuple(job for job in loading if not follows_plain(job))
+        )
+        return [*(job for job in loading if follows_plain(job)), *queued]
 
     # Getting on ------------------------------------------------------------------------
 
@@ -302,9 +292,7 @@ class Pipeline:
         return self._loading is not None or self._waiting is not None or self._spoiled or erases
 
     def _begin(self, step: Step) -> None:
-        if self._held and is_judged(self._jobs[0]):
-            self._try_held()
-        first = self._jobs.popleft()
+        first = self._jobs.take()
         if isinstance(first, AtOnceJob):
             self._prepare(self._at_once(first), (first,))
             self._advance(step)
@@ -312,7 +300,7 @@ class Pipeline:
         if isinstance(first, RetractJob):
             self._begin_retraction(first, step)
             return
-        jobs = (first, *self._companions(first))
+        jobs = (first, *self._jobs.take_companions(first))
         # A snapshot comes where the store may be damaged, so its word counts and not the cache's.
         self._replicas.drop(set(restored_by(jobs)) - self._pinned())
         self._serial += 1
@@ -322,31 +310,11 @@ class Pipeline:
     def _begin_retraction(self, job: RetractJob, step: Step) -> None:
         """Ask for the branch once nothing is under way that could still add to it."""
         if self._persisting is not None:
-            self._jobs.appendleft(job)
+            self._jobs.put_back([job])
             return
         self._serial += 1
         self._loading = _Loading(self._serial, (job,), ())
         step.effects.append(LoadBranch(self._serial, job.author, job.n))
-
-    def _companions(self, first: RecordJob) -> list[RecordJob]:
-        """Return the jobs right behind that go into the same batch: fewer, larger commits."""
-        room = EDIT_RECORDS_MAX if isinstance(first, EditJob) else ENTRY_CHANGES_MAX
-        room -= size_of(first)
-        work = ENTRY_WORK_MAX - work_of(first)
-        room_bytes = FEED_BYTES_MAX - stored_bytes_of(first)
-        companions: list[RecordJob] = []
-        while self._jobs:
-            companion = self._jobs[0]
-            work -= work_of(companion)
-            room_bytes -= stored_bytes_of(companion)
-            if not goes_with(companion, first) or size_of(companion) > room:
-                break
-            if work < 0 or room_bytes < 0:
-                break
-            self._jobs.popleft()
-            companions.append(companion)
-            room -= size_of(companion)
-        return companions
 
     def _load_for(self, jobs: Sequence[RecordJob]) -> LoadRecords:
         selectors = [wish.selector for job in edits_of(jobs) for wish in job.wishes]
@@ -460,7 +428,7 @@ class Pipeline:
         if len(jobs) == 1 and isinstance(error, CrdtError):
             parts = one_by_one(jobs[0])
         if len(parts) > 1:
-            self._jobs.extendleft(reversed(parts))
+            self._jobs.put_back(parts)
         else:
             step.failed.append(Failed(jobs[0], error))
 

@@ -117,7 +117,7 @@ def test_large_records_are_folded_alone():
 def test_nothing_is_done_while_something_else_is_under_way_until_patience_ends():
     world, ada = alone(1, 1)
     upkeep, pipeline = ada.device._upkeep, ada.device.pipeline
-    pipeline._jobs.append(None)
+    pipeline._jobs.add([None])
     upkeep.wake_at = world.now.monotonic
     upkeep._stepped_at = world.now.monotonic - 1
     assert upkeep.wake(world.now) == []
