@@ -38,11 +38,13 @@ not give a page, which is then as lost as one that does not check out."""
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(path: Path, *, reads_only: bool = False) -> Iterator[None]:
     """Turn what the database raises inside the block into our own errors.
 
     Args:
         path: The database, for the message.
+        reads_only: The connection cannot write, so a fault of the disk that SQLite says no more of
+            is one of reading.
 
     Raises:
         StoreError: The kind that the result code stands for.
@@ -55,7 +57,8 @@ def translated(path: Path) -> Iterator[None]:
         # The low byte is the primary code; extended codes share it.
         extended = getattr(error, "sqlite_errorcode", dbapi2.SQLITE_MISUSE)
         code = extended & 0xFF
-        kind = StoreCorrupt if extended in _NOT_GIVEN else _KINDS.get(code)
+        not_given = extended in _NOT_GIVEN or (reads_only and extended == dbapi2.SQLITE_IOERR)
+        kind = StoreCorrupt if not_given else _KINDS.get(code)
         if kind is None:
             raise AssertionError(f"the database refused a call as wrong: {error}") from error
         may_be_full = kind is StoreUnwritable and code in _SAID_OF_A_FULL_DISK

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import ClassVar, Final
 
 from p2pvault.errors import (
     NoSuchRecord,
@@ -75,6 +75,8 @@ class SqliteReader:
         connection: To it.
         reopen: Opens another one like it, where this one has met a page that it cannot read.
     """
+
+    _READS_ONLY: ClassVar = True
 
     def __init__(
         self, path: Path, connection: Connection, reopen: Callable[[], Connection]
@@ -271,7 +273,7 @@ class SqliteReader:
             self._renew()
         self._depth += 1
         try:
-            with translated(self._path):
+            with translated(self._path, reads_only=self._READS_ONLY):
                 yield
         except (StoreCorrupt, StoreUnwritable):
             self._spoiled = True
@@ -280,7 +282,7 @@ class SqliteReader:
             self._depth -= 1
 
     def _renew(self) -> None:
-        with translated(self._path):
+        with translated(self._path, reads_only=self._READS_ONLY):
             spoiled, self._connection = self._connection, self._reopen()
             self._spoiled = False
             spoiled.close()
@@ -344,6 +346,8 @@ class SqliteReader:
 
 class SqliteStore(SqliteReader):
     """The writer; `port.Store` says what each method promises."""
+
+    _READS_ONLY = False
 
     def __init__(
         self,
@@ -472,7 +476,7 @@ def open_reader(home: Path, key: bytes) -> SqliteReader:
     if files.database.stat().st_size == 0:
         # A crash right after making the file leaves this; a reader cannot even begin on it.
         raise NoVault(f"{files.database} was never filled")
-    with ExitStack() as on_failure, translated(files.database):
+    with ExitStack() as on_failure, translated(files.database, reads_only=True):
         opening = partial(connect, files.database, key, writable=False)
         connection = opening()
         on_failure.callback(connection.close)

@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlcipher3 import dbapi2
 
 from harness import store_child
 from harness.batches import numbered
 from harness.memory_store import MemoryStore
+from p2pvault.errors import StoreCorrupt, StoreError, StoreUnwritable
+from p2pvault.store.faults import translated
 from p2pvault.store.sqlite import SqliteStore, open_store
 
 CHILD = [sys.executable, store_child.__file__]
@@ -136,3 +139,28 @@ def test_no_room_for_a_new_store_is_a_full_disk_however_little_is_missing(
     refusals = run_child("make_with_little_room", tmp_path, on_small_disk)
     assert len(refusals) > 10
     assert set(refusals) == {"StoreFull"}
+
+
+def sqlite_error(code: int) -> dbapi2.OperationalError:
+    error = dbapi2.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("code", "reading", "writing"),
+    [
+        (dbapi2.SQLITE_IOERR, StoreCorrupt, StoreUnwritable),
+        (266, StoreCorrupt, StoreCorrupt),
+        (778, StoreUnwritable, StoreUnwritable),
+        (dbapi2.SQLITE_CANTOPEN, StoreUnwritable, StoreUnwritable),
+    ],
+    ids=["no more said", "read", "write", "open"],
+)
+def test_what_a_disk_does_not_give_is_no_fault_of_writing(
+    tmp_path: Path, code: int, reading: type[StoreError], writing: type[StoreError]
+) -> None:
+    with pytest.raises(reading), translated(tmp_path / "vault.db", reads_only=True):
+        raise sqlite_error(code)
+    with pytest.raises(writing), translated(tmp_path / "vault.db"):
+        raise sqlite_error(code)
