@@ -95,7 +95,7 @@ def test_every_read_of_a_run_may_be_the_one_that_fails(laptop: tuple[Device, Fau
         if not faults.hits:
             break
     assert good > RECORDS
-    assert ended == {"sound", "damaged", "store_unwritable"}
+    assert ended == {"sound", "damaged", "store_corrupt"}
 
 
 def outcome(device: Device) -> str:
