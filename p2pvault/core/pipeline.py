@@ -61,9 +61,7 @@ from p2pvault.core.staging import Staged, Staging
 from p2pvault.core.steps import Circumstances, Done, Failed, Step
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.errors import CrdtError, LimitExceeded, MissingChanges, Refused, VaultError
-from p2pvault.limits import (
-    JOURNALS_PER_DEVICE_MAX,
-)
+from p2pvault.limits import JOURNALS_PER_DEVICE_MAX
 from p2pvault.protocol.journal import Writer, decode_entry
 from p2pvault.types import (
     AuthorId,

@@ -53,6 +53,7 @@ def test_what_is_typed_arrives_however_long_it_is(
         ]
         done = programs.command(home, ["set", "--stdin"], "\n".join(lines).encode())
         assert (done.code, done.messages) == (0, "")
+        # Where a program runs is what it inherits, so this process has to be there.
         monkeypatch.chdir(place)
         assert programs.command(home, ["set", "notes/poem", "text=@poem"], b"").code == 0
         got = programs.command(home, ["get", "notes/poem", "text"], b"")

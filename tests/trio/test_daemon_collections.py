@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from harness.fake_node import FakeNode, FakeSource
-from p2pvault.control.messages import Json, JsonObject, Request
-from p2pvault.control.schema import check_request, problem_of_result
+from harness.handlers import ask
+from p2pvault.control.messages import Json
 from p2pvault.errors import OnlyHere
 from p2pvault.limits import LIST_ROWS_MAX
 from p2pvaultd.config import Settings
-from p2pvaultd.handlers.table import methods_of
 from p2pvaultd.keeper import Keeper, open_keeper
 
 
@@ -24,13 +23,6 @@ async def keeper(node: FakeNode) -> AsyncIterator[Keeper]:
     async with open_keeper(FakeSource(node), Settings()) as keeper:
         await keeper.run_existing()
         yield keeper
-
-
-async def ask(keeper: Keeper, method: str, **params: Json) -> JsonObject:
-    assert check_request(Request(1, method, params)) is None
-    result = await methods_of(keeper).calls[method](params)
-    assert problem_of_result(method, result) == ""
-    return result
 
 
 async def test_a_collection_is_forgotten_listed_and_kept_again(keeper: Keeper) -> None:

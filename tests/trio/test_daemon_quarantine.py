@@ -5,12 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from harness.fake_node import PHONE, FakeNode, FakeSource, record_id
-from p2pvault.control.messages import Json, JsonObject, Request
-from p2pvault.control.schema import check_request, problem_of_result
+from harness.handlers import ask
+from p2pvault.control.messages import Json
 from p2pvault.errors import NoSuchDevice
 from p2pvault.node.port import QuarantinedDevice
 from p2pvaultd.config import Settings
-from p2pvaultd.handlers.table import methods_of
 from p2pvaultd.keeper import Keeper, open_keeper
 
 PATHS = ("notes/one", "id:ab")
@@ -24,13 +23,6 @@ async def keeper() -> AsyncIterator[Keeper]:
     async with open_keeper(FakeSource(node), Settings()) as keeper:
         await keeper.run_existing()
         yield keeper
-
-
-async def ask(keeper: Keeper, method: str, **params: Json) -> JsonObject:
-    assert check_request(Request(1, method, params)) is None
-    result = await methods_of(keeper).calls[method](params)
-    assert problem_of_result(method, result) == ""
-    return result
 
 
 async def test_what_is_there_is_listed_by_device(keeper: Keeper) -> None:
