@@ -66,7 +66,6 @@ from p2pvault.limits.discovery import (
     SUSPEND_GAP_S,
 )
 from p2pvault.limits.edits import (
-    BULK_RECORDS,
     EDIT_RECORDS_MAX,
     EDITS_QUEUED_MAX,
     ID_PREFIX_ROWS_MAX,
@@ -217,6 +216,8 @@ from p2pvault.limits.replication import (
     UNACKNOWLEDGED_BYTES_MAX,
 )
 from p2pvault.limits.store import (
+    BULK_BYTES,
+    BULK_OVER_S,
     KEEPSAKE_BYTES_MAX,
     PAGE_FAULTS_MAX,
     PAGES_MENDED_MAX,
@@ -263,7 +264,8 @@ __all__ = [
     "ADDRESSES_PER_PEER_MAX",
     "BACKOFF_MAX_S",
     "BACKOFF_MIN_S",
-    "BULK_RECORDS",
+    "BULK_BYTES",
+    "BULK_OVER_S",
     "CHANGE_ACTORS_MAX",
     "CHANGE_BYTES_MAX",
     "CHANGE_DEPENDENCIES_MAX",

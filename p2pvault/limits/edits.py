@@ -8,9 +8,6 @@ EDITS_QUEUED_MAX: Final = 1_024
 EDIT_RECORDS_MAX: Final = 1_000
 """Records in one local edit: they become one entry."""
 
-BULK_RECORDS: Final = 256
-"""Records in a batch from which on it pays to give memory back: 17 MB after a batch of 1 000."""
-
 ID_PREFIX_ROWS_MAX: Final = 1_024
 """Records looked at for an id prefix; so short a prefix that more match is ambiguous anyway."""
 

@@ -52,3 +52,10 @@ SLOT_KIND_CHARACTERS_MAX: Final = 32
 
 SLOTS_FILE_BYTES_MAX: Final = 64 * KIB
 """SLOTS_MAX slots at their largest, with room to spare."""
+
+BULK_BYTES: Final = 128 * KIB
+"""Written or read in one go, from which on it pays to give memory back when it is over: what a few
+hundred small records take."""
+
+BULK_OVER_S: Final = 1.0
+"""Without bulk work until memory is given back: batches of one import follow each other in less."""

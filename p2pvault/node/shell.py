@@ -7,6 +7,7 @@ dials and streams have tasks of their own.
 
 import itertools
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -23,6 +24,7 @@ from p2pvault.core.loads import (
     LoadForgotten,
     LoadSnapshots,
     LoadSurplus,
+    SnapshotsLoaded,
     SurplusLoaded,
     SurplusUnknown,
 )
@@ -34,7 +36,7 @@ from p2pvault.net.stream import dial, own_host_of, peer_of
 from p2pvault.node.clock import Clock
 from p2pvault.node.inquiring import inquire
 from p2pvault.node.interest import load_forgotten
-from p2pvault.node.memory import give_back_after
+from p2pvault.node.memory import Memory
 from p2pvault.node.reading import load_branch, load_entries, load_hashes, load_records
 from p2pvault.node.snapshots import load_snapshots
 from p2pvault.node.streams import Stream
@@ -85,6 +87,7 @@ class Shell:
         self._nursery: trio.Nursery
         self._streams: dict[LinkId, Stream] = {}
         self._link_ids = itertools.count(1)
+        self._memory = Memory(self._shrink)
         self._gate = HalfOpenGate()
         self._idle = trio.Event()
         self._batches, self._to_persist = trio.open_memory_channel[io.Persist](1)
@@ -99,6 +102,7 @@ class Shell:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             nursery.start_soon(self._persist_all)
+            nursery.start_soon(self._memory.run)
             nursery.start_soon(self._wake_in_time)
             task_status.started()
             await trio.sleep_forever()
@@ -139,7 +143,9 @@ class Shell:
             case LoadCounts() | LoadRanges() | LoadWhole():
                 self._nursery.start_soon(self._inquire, effect)
             case LoadSnapshots():
-                self._nursery.start_soon(self._load_snapshots, effect)
+                vault = self.device.members.vault
+                wholes = partial(load_snapshots, vault=vault, load=effect)
+                self._nursery.start_soon(self._load, wholes, effect.link)
             case LoadSurplus():
                 self._nursery.start_soon(self._load_surplus, effect)
             case LoadForgotten():
@@ -166,9 +172,14 @@ class Shell:
     # The store ---------------------------------------------------------------------------
 
     async def _persist_all(self) -> None:
-        async for effect in self._to_persist:
-            self.feed(await self._persist(effect))
-            give_back_after(len(effect.batch.records))
+        while True:
+            await self._persist_next()
+
+    async def _persist_next(self) -> None:
+        # A function of its own, which forgets the batch: the next one may be hours away.
+        effect = await self._to_persist.receive()
+        self.feed(await self._persist(effect))
+        self._memory.used(sum(len(record.chunk) for record in effect.batch.records))
 
     async def _persist(self, effect: io.Persist) -> io.Persisted | io.PersistFailed:
         batch = effect.batch
@@ -195,6 +206,7 @@ class Shell:
             self.feed(io.LoadFailed(error, link))
         else:
             self.feed(answer)
+            self._memory.used(_bytes_of(answer))
 
     async def _inquire(self, inquiry: Inquiry) -> None:
         try:
@@ -204,16 +216,11 @@ class Shell:
         else:
             self.feed(finding)
 
-    async def _load_snapshots(self, load: LoadSnapshots) -> None:
-        vault = self.device.members.vault
-        try:
-            answer = await self._stores.reader.run(
-                lambda reader: load_snapshots(reader, vault, load)
-            )
-        except VaultError as error:
-            self.feed(io.LoadFailed(error, load.link))
-        else:
-            self.feed(answer)
+    async def _shrink(self) -> None:
+        """Empty the caches; a store that cannot do even that is noticed by whoever needs it."""
+        with suppress(StoreError):
+            await self._stores.writer.run(lambda store: store.shrink())
+            await self._stores.reader.run(lambda reader: reader.shrink())
 
     async def _load_surplus(self, load: LoadSurplus) -> None:
         try:
@@ -345,6 +352,17 @@ class Shell:
 def log_report(level: str, event: str, fields: Mapping[str, object]) -> None:
     """Write one of the core's lines to the log."""
     getattr(_log, level)(event, **fields)
+
+
+def _bytes_of(answer: io.Input) -> int:
+    """Return how much was read in bulk for a link; nothing for other answers."""
+    match answer:
+        case io.EntriesLoaded(entries=entries):
+            return sum(len(entry.data) for entry in entries)
+        case SnapshotsLoaded(snapshots=snapshots):
+            return sum(len(snapshot.data) for snapshot in snapshots)
+        case _:
+            return 0
 
 
 def cannot_accept(reason: str) -> None:

@@ -170,6 +170,10 @@ class Reader(Protocol):
         """Return the number of records that are not deleted."""
         ...
 
+    def shrink(self) -> None:
+        """Let go of the memory that holds what was read before; it is read again when needed."""
+        ...
+
     def close(self) -> None:
         """Let go of the files. Nothing may be called afterwards."""
         ...

@@ -203,6 +203,14 @@ class TestRecords:
         store.persist(rows(row(1, deleted=True)))
         assert store.count() == 1
 
+    def test_shrinking_forgets_nothing(self, store: Store) -> None:
+        store.persist(rows(row(1), row(2)))
+        before = store.state(), store.records_behind(None, 1 << 20)
+        store.shrink()
+        assert (store.state(), store.records_behind(None, 1 << 20)) == before
+        store.persist(rows(row(3)))
+        assert store.count() == 3
+
 
 class TestPages:
     @pytest.fixture

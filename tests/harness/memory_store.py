@@ -223,6 +223,9 @@ class MemoryStore:
     def count(self) -> int:
         return sum(not row.deleted for row in self._rows())
 
+    def shrink(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

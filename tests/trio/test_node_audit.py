@@ -16,8 +16,9 @@ from p2pvault.node.audit import audit
 from p2pvault.node.port import Finding, Progress
 from p2pvault.node.running import open_node
 from p2pvault.store.home import HomeFiles
+from p2pvault.store.reader import SqliteReader
 from p2pvault.store.slots import load_master_key
-from p2pvault.store.sqlite import SqliteReader, SqliteStore, open_reader, open_store
+from p2pvault.store.sqlite import SqliteStore, open_reader, open_store
 from p2pvault.types import EMPTY_HASH, Batch, JournalHead, StoredEntry
 
 EDITS = 5

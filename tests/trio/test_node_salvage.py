@@ -23,8 +23,9 @@ from p2pvault.node.salvage import salvage
 from p2pvault.store.cipher import PAGE_BYTES, connect
 from p2pvault.store.fresh import install, make_fresh, put_in_place
 from p2pvault.store.home import HomeFiles
+from p2pvault.store.reader import SqliteReader
 from p2pvault.store.slots import load_master_key
-from p2pvault.store.sqlite import SqliteReader, open_reader, open_store
+from p2pvault.store.sqlite import open_reader, open_store
 from p2pvault.types import AuthorId, Batch, JournalHead, RecordId, RecordRow, StoreState
 
 RECORDS = 24

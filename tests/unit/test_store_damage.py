@@ -12,7 +12,8 @@ from p2pvault.errors import StoreCorrupt
 from p2pvault.store.cipher import PAGE_BYTES
 from p2pvault.store.home import HomeFiles
 from p2pvault.store.keepsake import read_keepsake
-from p2pvault.store.sqlite import SqliteReader, open_reader, open_store
+from p2pvault.store.reader import SqliteReader
+from p2pvault.store.sqlite import open_reader, open_store
 from p2pvault.types import Acknowledgement, Batch
 
 BATCHES = 30

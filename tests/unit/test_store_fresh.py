@@ -13,7 +13,8 @@ from p2pvault.store import cipher, fresh
 from p2pvault.store.cipher import connect
 from p2pvault.store.fresh import install, make_fresh, put_in_place
 from p2pvault.store.home import HomeFiles
-from p2pvault.store.sqlite import SqliteReader, open_store
+from p2pvault.store.reader import SqliteReader
+from p2pvault.store.sqlite import open_store
 
 
 @pytest.fixture

@@ -1,12 +1,13 @@
 """The store on disk: its files, its key, its lock, its settings, and what damage looks like."""
 
+import ctypes
 import os
 import shutil
 import stat
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -440,3 +441,27 @@ def test_rows_of_a_large_batch_are_all_there(store: SqliteStore) -> None:
     store.persist(rows(*(row(number) for number in range(5_000))))
     assert store.count() == 5_000
     assert len(store.records([record_id(number) for number in range(5_000)])) == 5_000
+
+
+class Mallinfo(ctypes.Structure):
+    """What mallinfo2(3) returns."""
+
+    _fields_ = [(f"_{n}", ctypes.c_size_t) for n in range(7)]
+    _fields_ += [(name, ctypes.c_size_t) for name in ("uordblks", "fordblks", "keepcost")]
+
+
+@pytest.fixture
+def allocated() -> Callable[[], int]:
+    """Return a function that tells how many bytes the C library has given out."""
+    mallinfo = getattr(ctypes.CDLL(None), "mallinfo2", None)
+    if mallinfo is None:
+        pytest.skip("this C library does not tell what it has given out")
+    mallinfo.restype = Mallinfo
+    return lambda: mallinfo().uordblks
+
+
+def test_shrinking_lets_go_of_pages(store: SqliteStore, allocated: Callable[[], int]) -> None:
+    store.persist(Batch(records=tuple(put(row(n), bytes(8_192)) for n in range(300))))
+    before = allocated()
+    store.shrink()
+    assert before - allocated() > 2_000_000

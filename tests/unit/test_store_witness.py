@@ -12,7 +12,8 @@ from p2pvault.errors import StoreFull, StoreUnwritable
 from p2pvault.limits import WITNESS_BATCHES
 from p2pvault.store import witness
 from p2pvault.store.home import HomeFiles
-from p2pvault.store.sqlite import SqliteReader, SqliteStore, open_store
+from p2pvault.store.reader import SqliteReader
+from p2pvault.store.sqlite import SqliteStore, open_store
 from p2pvault.types import Batch, Doubt
 
 KEY = bytes(range(32))
