@@ -12,6 +12,7 @@ import trio
 
 from p2pvault.control.home import find_home, private_directory
 from p2pvault.errors import VaultError
+from p2pvault.limits import THREAD_SWITCH_S
 from p2pvaultd.app import Daemon
 from p2pvaultd.complaint import complain
 from p2pvaultd.config import Overrides, load_settings
@@ -25,6 +26,7 @@ from p2pvaultd.vault import VaultSource
 def run() -> None:
     """Run the daemon; ends the process."""
     options = parse_options(sys.argv[1:])
+    sys.setswitchinterval(THREAD_SWITCH_S)
     try:
         daemon = _compose(options)
         trio.run(daemon.run)

@@ -8,6 +8,7 @@ fails, or a record may be half changed, the whole cache is dropped and the store
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from p2pvault.crdt.record import Record
 from p2pvault.limits import CHUNKS_BEFORE_FOLD, FOLD_BYTES_MIN, RECORDS_CACHED_MAX
@@ -128,5 +129,5 @@ class Replicas:
         if surplus <= 0:
             return
         kept = frozenset(pinned)
-        for record in [r for r in self._loaded if r not in kept][:surplus]:
+        for record in list(islice((r for r in self._loaded if r not in kept), surplus)):
             del self._loaded[record]

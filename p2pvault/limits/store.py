@@ -59,3 +59,7 @@ hundred small records take."""
 
 BULK_OVER_S: Final = 1.0
 """Without bulk work until memory is given back: batches of one import follow each other in less."""
+
+STORE_STATEMENT_ROWS: Final = 100
+"""Rows in one statement: writing 10 000 records beside a thread that computes all the time takes
+2.3 s with 100 rows in each, and 3.9 s with one. Statements stay prepared, rows and all."""

@@ -4,11 +4,13 @@ It checks what only the store can know, that entries continue what is held, and 
 with everything else. Values are bound as parameters throughout; no SQL is built from data.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Final, TypeVar
 
+from p2pvault.limits import STORE_STATEMENT_ROWS
 from p2pvault.store import rows
-from p2pvault.store.cipher import Connection
+from p2pvault.store.cipher import Connection, Row
 from p2pvault.types import (
     AuthorId,
     Batch,
@@ -19,18 +21,24 @@ from p2pvault.types import (
     StoredEntry,
 )
 
-_PUT_RECORD: Final = """
-    INSERT INTO records (id, collection, name, deleted, heads) VALUES (?, ?, ?, ?, ?)
+T = TypeVar("T")
+
+_PUT_RECORDS: Final = """
+    INSERT INTO records (id, collection, name, deleted, heads) VALUES {}
     ON CONFLICT (id) DO UPDATE SET collection = excluded.collection, name = excluded.name,
         deleted = excluded.deleted, heads = excluded.heads
 """
-_DROP_CHUNKS: Final = "DELETE FROM chunks WHERE record = (SELECT pk FROM records WHERE id = ?)"
+_DROP_CHUNKS: Final = "DELETE FROM chunks WHERE record IN (SELECT pk FROM records WHERE id IN ({}))"
+_ADD_CHUNKS: Final = """
+    WITH fresh (id, data) AS (VALUES {})
+    INSERT INTO chunks (record, data)
+    SELECT pk, fresh.data FROM fresh CROSS JOIN records ON records.id = fresh.id
+"""
 # A journal that stands further already stays there, and so does its base.
 _ADOPT: Final = """
     INSERT INTO {} VALUES (?, ?, ?)
     ON CONFLICT (author) DO UPDATE SET n = excluded.n, hash = excluded.hash WHERE excluded.n > n
 """
-_ADD_CHUNK: Final = "INSERT INTO chunks (record, data) SELECT pk, ? FROM records WHERE id = ?"
 
 
 def write(connection: Connection, batch: Batch) -> None:
@@ -82,9 +90,8 @@ def _cut_journals(connection: Connection, cuts: Sequence[JournalHead]) -> None:
 
 
 def _erase_records(connection: Connection, erased: Sequence[RecordId]) -> None:
-    ids = [(record,) for record in erased]
-    connection.executemany(_DROP_CHUNKS, ids)
-    connection.executemany("DELETE FROM records WHERE id = ?", ids)
+    _drop_chunks(connection, erased)
+    connection.executemany("DELETE FROM records WHERE id = ?", [(record,) for record in erased])
 
 
 def _write_entries(connection: Connection, entries: Sequence[StoredEntry]) -> None:
@@ -155,15 +162,34 @@ def _drop_entries(connection: Connection, last: Sequence[JournalHead]) -> None:
 def _write_records(connection: Connection, writes: Sequence[RecordWrite]) -> None:
     if len({item.row.id for item in writes}) != len(writes):
         raise AssertionError("a record appears twice in one batch")
-    connection.executemany(
-        _PUT_RECORD,
-        [
-            (row.id, row.collection, row.name, row.deleted, rows.from_heads(row.heads))
-            for row in (item.row for item in writes)
-        ],
-    )
-    connection.executemany(_DROP_CHUNKS, [(item.row.id,) for item in writes if item.replaces])
-    connection.executemany(_ADD_CHUNK, [(item.chunk, item.row.id) for item in writes])
+    for part in _parts(writes):
+        found = (item.row for item in part)
+        columns = [(r.id, r.collection, r.name, r.deleted, rows.from_heads(r.heads)) for r in found]
+        _execute(connection, _PUT_RECORDS, columns)
+        _drop_chunks(connection, [item.row.id for item in part if item.replaces])
+        _execute(connection, _ADD_CHUNKS, [(item.row.id, item.chunk) for item in part])
+
+
+def _drop_chunks(connection: Connection, records: Sequence[RecordId]) -> None:
+    for part in _parts(records):
+        connection.execute(_DROP_CHUNKS.format(", ".join("?" * len(part))), part)
+
+
+def _parts(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut what is written into as much as one statement takes.
+
+    The interpreter's lock is given up while a statement runs, and waited for behind it. Where each
+    row has one of its own, a thread that computes meanwhile holds up every single row.
+    """
+    for start in range(0, len(items), STORE_STATEMENT_ROWS):
+        yield items[start : start + STORE_STATEMENT_ROWS]
+
+
+def _execute(connection: Connection, statement: str, values: Sequence[Row]) -> None:
+    """Run a statement with so many rows of parameters in it."""
+    marks = f"({', '.join('?' * len(values[0]))})"
+    flat = tuple(chain.from_iterable(values))
+    connection.execute(statement.format(", ".join([marks] * len(values))), flat)
 
 
 def _write_quarantine(connection: Connection, batch: Batch) -> None:

@@ -15,7 +15,12 @@ from harness.batches import (
     rows,
 )
 from p2pvault.errors import NoSuchRecord
-from p2pvault.limits import ADDRESSES_PER_PEER_MAX, DROP_BYTES_MAX, DROP_ENTRIES_MAX
+from p2pvault.limits import (
+    ADDRESSES_PER_PEER_MAX,
+    DROP_BYTES_MAX,
+    DROP_ENTRIES_MAX,
+    STORE_STATEMENT_ROWS,
+)
 from p2pvault.store.port import Store
 from p2pvault.types import (
     EMPTY_HASH,
@@ -202,6 +207,20 @@ class TestRecords:
         store.persist(rows(row(1), row(2), row(3, deleted=True)))
         store.persist(rows(row(1, deleted=True)))
         assert store.count() == 1
+
+    def test_a_batch_of_many_writes_and_erases_each(self, store: Store) -> None:
+        many = range(2 * STORE_STATEMENT_ROWS + 1)
+        store.persist(Batch(records=tuple(put(row(n), b"%d" % n) for n in many)))
+        again = [put(row(n, heads=2), b"again %d" % n, replaces=n % 2 == 0) for n in many]
+        store.persist(Batch(records=tuple(again)))
+        found = store.records([record_id(n) for n in many])
+        assert [each.row for each in found] == [write.row for write in again]
+        for n, each in enumerate(found):
+            assert each.chunks == (
+                (b"again %d" % n,) if n % 2 == 0 else (b"%d" % n, b"again %d" % n)
+            )
+        store.persist(Batch(erased=tuple(record_id(n) for n in many[1:])))
+        assert [each.row.id for each in store.records_behind(None, 1 << 30)] == [record_id(0)]
 
     def test_shrinking_forgets_nothing(self, store: Store) -> None:
         store.persist(rows(row(1), row(2)))
