@@ -11,6 +11,7 @@ import pytest
 import trio
 
 from harness import discovery_peer, netns
+from harness.cable_host import Quality
 
 REASON = netns.unavailable()
 
@@ -190,13 +191,13 @@ async def test_a_port_that_another_program_keeps_is_a_problem_and_not_the_end(
 
 
 @pytest.fixture
-def lossy(hosts: Sequence[netns.Host]) -> Sequence[netns.Host]:
-    """Two hosts with a bad link; skips here, since trio would lose the reason."""
-    try:
-        hosts[1].netem("delay", "30ms", "10ms", "loss", "20%")
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"needs the kernel's sch_netem: {error.stderr.strip()}")
-    return hosts
+def lossy() -> Iterator[Sequence[netns.Host]]:
+    """Two hosts with a bad cable; skips here, since trio would lose the reason."""
+    if (reason := netns.line_unavailable()) is not None:
+        pytest.skip(reason)
+    with netns.line(2) as (hosts, (cable,)):
+        cable.become(Quality(loss=0.2, delay_s=0.03, jitter_s=0.01))
+        yield hosts
 
 
 async def test_a_lossy_network_only_takes_longer(lossy: Sequence[netns.Host]) -> None:

@@ -11,13 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.daemons import Device, Fleet, wait_synced
-from p2pvault.crdt.prefilter import inspect
-from p2pvault.crypto.schedule import store_key
-from p2pvault.protocol.journal import decode_entry
-from p2pvault.store.home import HomeFiles
-from p2pvault.store.slots import load_master_key
-from p2pvault.store.sqlite import open_store
-from p2pvault.types import VaultId
+from harness.soundness import assert_no_number_twice
 
 pytestmark = pytest.mark.e2e
 
@@ -61,22 +55,6 @@ def only_the_database(backup: Path, home: Path) -> None:
 
 def database_and_log(backup: Path, home: Path) -> None:
     put_back(backup, home, DATABASE)
-
-
-def assert_no_number_twice(*homes: Path) -> None:
-    """Check that no two homes hold two entries, or two changes of a record, with one number."""
-    entries: dict[tuple[bytes, int], bytes] = {}
-    changes: dict[tuple[bytes, bytes, int], bytes] = {}
-    for home in homes:
-        store = open_store(home, store_key(load_master_key(HomeFiles(home))))
-        stored, (genesis, *_) = store.entries(0, 1 << 40), store.state().operations
-        store.close()
-        for each in stored:
-            assert entries.setdefault((each.author, each.n), each.hash) == each.hash
-            for record, chunk in decode_entry(each.data, VaultId(genesis.hash)).body.changes:
-                change = inspect(chunk)
-                key = (record, change.actor, change.sequence)
-                assert changes.setdefault(key, change.hash) == change.hash
 
 
 def problems(device: Device) -> list[str]:

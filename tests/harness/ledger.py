@@ -3,6 +3,8 @@
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
+from random import Random
 from typing import Final
 
 from harness.daemons import Device
@@ -22,30 +24,46 @@ TURNS: Final = 32
 """After so many bulk writes the same records are written again: little to read at the end."""
 
 
+Values = Mapping[str, Mapping[str, Json]]
+"""Of records, by their paths."""
+
+
 class Writer:
     """Writes to one device without end, through whatever happens to its daemon.
 
-    Each write sets records to a number that only grows. One that was not answered may be there or
-    not; one that was has to be there, or a later one.
+    Each write sets the writer's own field in records to a number that only grows. One that was not
+    answered may be there or not; one that was has to be there, or a later one.
 
     Args:
         device: Whose daemon to write to.
-        name: Of the writer's own collection.
+        name: Of the writer's field, and of its own collection.
         per_second: Writes at most.
         bulk: Whether every other write is of many records at once.
+        shared: Records that all writers write, in place of a collection of its own. Each write is
+            of one of them, and also sets the field `last`, as those of the others do.
 
     Attributes:
         answered: How many writes were acknowledged.
         cut: How many were under way when the daemon died.
     """
 
-    def __init__(self, device: Device, name: str, per_second: float, *, bulk: bool = False) -> None:
+    def __init__(
+        self,
+        device: Device,
+        name: str,
+        per_second: float,
+        *,
+        bulk: bool = False,
+        shared: Sequence[str] = (),
+    ) -> None:
         self.device = device
         self.name = name
         self.answered = 0
         self.cut = 0
         self._pause_s = 1.0 / per_second
         self._bulk = bulk
+        self._shared = shared
+        self._random = Random(name)
         self._acknowledged: dict[str, int] = {}
         self._over = threading.Event()
         self._bug: BaseException | None = None
@@ -67,9 +85,14 @@ class Writer:
 
     def check(self, device: Device) -> None:
         """Check that a device holds all that was acknowledged, or what was written later."""
-        held = values(device, self.name)
+        self.check_values(device, values(device, self.name))
+
+    def check_values(self, device: Device, held: Values) -> None:
+        """Check the same in what was read of a device."""
         for path, number in self._acknowledged.items():
-            assert held.get(path, -1) >= number, (device.name, path, number, held.get(path))
+            found = held.get(path, {}).get(self.name)
+            assert isinstance(found, int), (device.name, path, number, found)
+            assert found >= number, (device.name, path, number, found)
 
     def _guarded(self) -> None:
         try:
@@ -101,12 +124,18 @@ class Writer:
     def _edit(self, caller: Caller, number: int) -> None:
         if self._bulk and number % 2:
             paths = [f"{self.name}/{number // 2 % TURNS:02}-{n:02}" for n in range(BULK)]
-            rows: list[Json] = [{"path": path, "value": {"n": number}} for path in paths]
+            rows: list[Json] = [{"path": path, "value": {self.name: number}} for path in paths]
             caller.call("set_many", records=rows)
         else:
-            paths = [f"{self.name}/counter{number % 8}"]
-            caller.call("set", path=paths[0], puts=[[["n"], number]], deletes=[])
+            paths, puts = self._one(number)
+            caller.call("set", path=paths[0], puts=puts, deletes=[])
         self._acknowledged |= dict.fromkeys(paths, number)
+
+    def _one(self, number: int) -> tuple[list[str], list[Json]]:
+        if self._shared:
+            last = [["last"], f"{self.name} {number}"]
+            return [self._random.choice(self._shared)], [[[self.name], number], last]
+        return [f"{self.name}/counter{number % 8}"], [[[self.name], number]]
 
 
 def note(text: str) -> None:
@@ -114,15 +143,14 @@ def note(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def values(device: Device, collection: str) -> dict[str, int]:
-    """Read the number of every record of a collection."""
+def values(device: Device, collection: str) -> dict[str, dict[str, Json]]:
+    """Read every record of a collection."""
     with connect(find_home(device.home), RECONNECT_S) as caller:
         found = {}
         for path in paths(caller, collection):
             value = caller.call("get", path=path)["value"]
             assert isinstance(value, dict)
-            assert isinstance(value["n"], int)
-            found[path] = value["n"]
+            found[path] = value
     return found
 
 

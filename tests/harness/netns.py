@@ -1,4 +1,4 @@
-"""Small networks of Linux network namespaces, joined by bridges in a namespace of their own.
+"""Small networks of Linux network namespaces: joined by a bridge, or in a line by cables.
 
 Nothing of the machine's own network is touched: every link has both ends inside, so no packet of a
 test can leave. Needs root and iproute2; `unavailable()` says what is missing.
@@ -13,11 +13,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
+from harness import cable
+from harness.cable import Cable, open_cable
+
 LINK = "lan0"
 """Name of the one interface that each host has besides loopback; in a `line`, of its first."""
 
 _SECOND_LINK = "lan1"
 """The other one, of hosts that stand between two others."""
+
+_BRIDGE = "bridge0"
 
 _ADDRESS = "10.77.{}.{}/24"
 """Network and host."""
@@ -40,9 +45,14 @@ def unavailable() -> str | None:
     return None
 
 
+def line_unavailable() -> str | None:
+    """Say why no `line` can be made here; None if one can."""
+    return unavailable() or cable.unavailable()
+
+
 @dataclass(frozen=True)
 class Host:
-    """One namespace with loopback and one link to the common bridge.
+    """One namespace with loopback and one link, or two in a `line`.
 
     Attributes:
         namespace: Its name for `ip netns`.
@@ -84,33 +94,6 @@ class Host:
         """Take an address away from the link."""
         _ip("-n", self.namespace, "address", "delete", address, "dev", LINK)
 
-    def netem(self, *settings: str) -> None:
-        """Shape what leaves the host, for example `netem("delay", "20ms", "loss", "5%")`."""
-        self.run("tc", "qdisc", "replace", "dev", LINK, "root", "netem", *settings)
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A port of a switch, where a host's cable can be cut without the host seeing it.
-
-    Attributes:
-        switch: The namespace of the bridge.
-        port: The other end of the host's link.
-        bridge: What the port belongs to.
-    """
-
-    switch: str
-    port: str
-    bridge: str
-
-    def cut(self) -> None:
-        """Let every packet vanish; both hosts' links stay up, and no connection is told."""
-        _ip("-n", self.switch, "link", "set", self.port, "nomaster")
-
-    def mend(self) -> None:
-        """Let packets through again."""
-        _ip("-n", self.switch, "link", "set", self.port, "master", self.bridge)
-
 
 @contextmanager
 def network(hosts: int) -> Iterator[Sequence[Host]]:
@@ -121,12 +104,12 @@ def network(hosts: int) -> Iterator[Sequence[Host]]:
     """
     with ExitStack() as stack:
         switch = stack.enter_context(_namespace("switch"))
-        bridge = _add_bridge(switch, 0)
+        _add_bridge(switch)
         names = [stack.enter_context(_namespace("host")) for _ in range(hosts)]
-        for number, name in enumerate(names, start=1):
-            into = Segment(switch, f"port{number}", bridge)
-            _plug_in(name, LINK, _ADDRESS.format(0, number), into)
-        yield [Host(name, _ADDRESS.format(0, number)) for number, name in enumerate(names, start=1)]
+        made = [Host(name, _ADDRESS.format(0, number)) for number, name in enumerate(names, 1)]
+        for number, host in enumerate(made, 1):
+            _plug_in(host, switch, f"port{number}")
+        yield made
 
 
 @contextmanager
@@ -137,44 +120,43 @@ def isolated() -> Iterator[Callable[..., list[str]]]:
 
 
 @contextmanager
-def line(hosts: int) -> Iterator[tuple[Sequence[Host], Sequence[Segment]]]:
+def line(hosts: int) -> Iterator[tuple[Sequence[Host], Sequence[Cable]]]:
     """Make hosts of which each one reaches its neighbours and nobody else.
 
-    Segment i joins host i and host i + 1 on the network 10.77.i.0; nobody routes. A host's
+    Cable i joins host i and host i + 1 on the network 10.77.i.0; nobody routes. A host's
     `address` is that of its first link, which leads to the one before it.
 
     Args:
         hosts: How many.
     """
     with ExitStack() as stack:
-        switch = stack.enter_context(_namespace("switch"))
         names = [stack.enter_context(_namespace("host")) for _ in range(hosts)]
-        segments = []
+        cables = []
         for number, (left, right) in enumerate(itertools.pairwise(names)):
-            bridge = _add_bridge(switch, number)
-            link = _SECOND_LINK if number else LINK
-            segments.append(Segment(switch, f"left{number}", bridge))
-            _plug_in(left, link, _ADDRESS.format(number, 1), segments[-1])
-            other = Segment(switch, f"right{number}", bridge)
-            _plug_in(right, LINK, _ADDRESS.format(number, 2), other)
-        yield [_in_line(name, number) for number, name in enumerate(names)], segments
+            ends = (left, _SECOND_LINK if number else LINK), (right, LINK)
+            cables.append(stack.enter_context(open_cable(*ends)))
+            for place, (name, link) in enumerate(ends, 1):
+                _bring_up(name, link, _ADDRESS.format(number, place))
+        yield [_in_line(name, number) for number, name in enumerate(names)], cables
 
 
 def _in_line(name: str, number: int) -> Host:
     return Host(name, _ADDRESS.format(number - 1, 2) if number else _ADDRESS.format(0, 1))
 
 
-def _add_bridge(switch: str, number: int) -> str:
-    name = f"bridge{number}"
-    _ip("-n", switch, "link", "add", name, "type", "bridge", "mcast_snooping", "0")
-    _ip("-n", switch, "link", "set", name, "up")
-    return name
+def _add_bridge(switch: str) -> None:
+    _ip("-n", switch, "link", "add", _BRIDGE, "type", "bridge", "mcast_snooping", "0")
+    _ip("-n", switch, "link", "set", _BRIDGE, "up")
 
 
-def _plug_in(namespace: str, link: str, address: str, into: Segment) -> None:
-    switch, port = into.switch, into.port
-    _ip("link", "add", link, "netns", namespace, "type", "veth", "peer", port, "netns", switch)
-    _ip("-n", switch, "link", "set", port, "master", into.bridge, "up")
+def _plug_in(host: Host, switch: str, port: str) -> None:
+    ends = ("netns", host.namespace, "type", "veth", "peer", port, "netns", switch)
+    _ip("link", "add", LINK, *ends)
+    _ip("-n", switch, "link", "set", port, "master", _BRIDGE, "up")
+    _bring_up(host.namespace, LINK, host.address)
+
+
+def _bring_up(namespace: str, link: str, address: str) -> None:
     _ip("-n", namespace, "link", "set", "lo", "up")
     _ip("-n", namespace, "address", "add", address, "dev", link)
     _ip("-n", namespace, "link", "set", link, "up")
