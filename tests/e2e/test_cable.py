@@ -92,7 +92,7 @@ def through(cable: Cable, ends: Ends, quality: Quality, count: int) -> list[int]
     for number in range(count):
         send(left, number)
         if number % 100 == 0:
-            cable.tally()  # The hosts' own queues lose what does not fit.
+            cable.count()  # The hosts' own queues lose what does not fit.
     # What is under way has other dues than what follows.
     cable.become(Quality(delay_s=2 * (quality.delay_s + quality.jitter_s)))
     send(left, count)
@@ -126,12 +126,12 @@ def test_multicast_passes(cable: Cable, line: tuple[Sequence[Host], Sequence[Cab
 
 
 def test_so_many_frames_are_lost_as_were_asked_for(cable: Cable, ends: Ends) -> None:
-    before = cable.tally()
+    before = cable.count()
     arrived = through(cable, ends, Quality(loss=0.2, seed=7), 1_000)
     # Four times the deviation of 1 000 draws: 12.6.
     assert 750 <= len(arrived) <= 850
     assert arrived == sorted(arrived)
-    after = cable.tally()
+    after = cable.count()
     assert after.carried - before.carried >= len(arrived)
     assert after.lost - before.lost >= 1_000 - len(arrived)
 
@@ -174,7 +174,7 @@ def test_a_cable_to_a_host_whose_link_is_down_goes_on(
     right.down()
     with raw_socket(left) as sender:
         send(sender, 0)
-        cable.tally()
+        cable.count()
         right.up()
         with raw_socket(right) as receiver:
             send(sender, 1)

@@ -12,7 +12,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from harness import cable_host
 from harness.cable_host import Quality
@@ -27,11 +26,13 @@ class Tally:
 
     Attributes:
         carried: Those that have arrived.
-        lost: Those that have vanished, also because the cable was cut.
+        lost: Those that have vanished, as a share of them has to.
+        cut_off: Those that have vanished because the cable was cut.
     """
 
     carried: int
     lost: int
+    cut_off: int
 
 
 class Cable:
@@ -50,26 +51,25 @@ class Cable:
 
     def become(self, quality: Quality) -> None:
         """Treat all frames that are sent from now on like this."""
-        self._order(asdict(quality))
+        self._order("become", **asdict(quality))
 
     def cut(self) -> None:
         """Let every frame vanish; both hosts' links stay up, and no connection is told."""
-        self._order({"cut": True})
+        self._order("cut")
 
     def mend(self) -> None:
         """Let frames through again."""
-        self._order({"cut": False})
+        self._order("mend")
 
-    def tally(self) -> Tally:
+    def count(self) -> Tally:
         """Count the frames."""
-        return Tally(**self._order({}))
+        return self._order("count")
 
-    def _order(self, order: dict[str, Any]) -> dict[str, int]:
-        self._line.send(json.dumps(order).encode())
+    def _order(self, order: str, **quality: float) -> Tally:
+        self._line.send(json.dumps({"order": order, "quality": quality}).encode())
         answer = self._line.recv(cable_host.ORDER_BYTES_MAX)
         assert answer, "the cable's process ended"
-        result: dict[str, int] = json.loads(answer)
-        return result
+        return Tally(**json.loads(answer))
 
 
 def unavailable() -> str | None:

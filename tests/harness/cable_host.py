@@ -5,8 +5,8 @@ frames from one to the other, or loses, delays and reorders them as it was told.
 for, so frames are whole, checksums included. Both devices go with the process, which ends when the
 other end of the socket NUMBER does. It answers `ready` first.
 
-Orders are one message each: JSON with the members of a `Quality`, with `cut`, or with none at all.
-Each is answered with a tally, once it holds for all frames that the hosts send from then on.
+Orders are one message each: JSON with the `order` (become, cut, mend, count) and the members of a
+`quality`. Each is answered with a tally, once it holds for all that the hosts send from then on.
 """
 
 import ctypes
@@ -20,11 +20,13 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Any
 
 _NEW_NETWORK = 0x40000000
 """CLONE_NEWNET of setns(2)."""
@@ -68,15 +70,14 @@ class Way:
         name: Of the direction.
 
     Attributes:
-        lost: How many frames have vanished.
-        carried: How many have arrived.
+        tally: What has become of frames.
     """
 
     def __init__(self, quality: Quality, name: str) -> None:
-        self.lost = 0
-        self.carried = 0
+        self.tally = Counter(carried=0, lost=0, cut_off=0)
         self._name = name
         self._order = 0
+        self._is_cut = False
         self._in_order_until = 0.0
         self._frames: list[tuple[float, int, bytes]] = []
         self.become(quality)
@@ -88,10 +89,13 @@ class Way:
 
     def enter(self, now: float, frame: bytes) -> None:
         """Take a frame that a host sends."""
+        if self._is_cut:
+            self.tally["cut_off"] += 1
+            return
         # The same draws for each frame, so that one rate does not change what another one hits.
         lost, late, jitter = (self._random.random() for _ in range(3))
         if lost < self._quality.loss or len(self._frames) >= FRAMES_MAX:
-            self.lost += 1
+            self.tally["lost"] += 1
             return
         self._order += 1
         heapq.heappush(self._frames, (self._due(now, late, jitter), self._order, frame))
@@ -99,14 +103,19 @@ class Way:
     def leave(self, now: float) -> Iterator[bytes]:
         """Return the frames that have arrived by now."""
         while self._frames and self._frames[0][0] <= now:
-            self.carried += 1
+            self.tally["carried"] += 1
             yield heapq.heappop(self._frames)[2]
 
-    def lose_all(self) -> None:
-        """Let what is under way vanish."""
-        self.lost += len(self._frames)
+    def cut(self) -> None:
+        """Let what is under way vanish, and all that comes."""
+        self._is_cut = True
+        self.tally["cut_off"] += len(self._frames)
         self._frames.clear()
         self._in_order_until = 0.0
+
+    def mend(self) -> None:
+        """Let frames through again."""
+        self._is_cut = False
 
     @property
     def next_s(self) -> float:
@@ -158,7 +167,6 @@ class Carrier:
 
     def __init__(self, taps: tuple[int, int], orders: socket.socket) -> None:
         self._orders = orders
-        self._cut = False
         ways = [Way(Quality(), name) for name in ("there", "back")]
         self._ways = tuple(zip(taps, reversed(taps), ways, strict=True))
 
@@ -178,10 +186,7 @@ class Carrier:
     def _take(self) -> None:
         for source, _, way in self._ways:
             for frame in _waiting(source):
-                if self._cut:
-                    way.lost += 1
-                else:
-                    way.enter(time.monotonic(), frame)
+                way.enter(time.monotonic(), frame)
 
     def _give(self) -> None:
         for _, sink, way in self._ways:
@@ -192,20 +197,24 @@ class Carrier:
         message = self._orders.recv(ORDER_BYTES_MAX)
         if not message:
             return False
-        order = json.loads(message)
-        if "cut" in order:
-            self._cut = order["cut"]
-            self._each(Way.lose_all)
-        elif order:
-            self._each(lambda way: way.become(Quality(**order)))
-        ways = [way for _, _, way in self._ways]
-        tally = {"carried": sum(w.carried for w in ways), "lost": sum(w.lost for w in ways)}
+        tally = Counter[str]()
+        for _, _, way in self._ways:
+            _change(way, **json.loads(message))
+            tally.update(way.tally)
         self._orders.send(json.dumps(tally).encode())
         return True
 
-    def _each(self, do: Callable[[Way], None]) -> None:
-        for _, _, way in self._ways:
-            do(way)
+
+def _change(way: Way, order: str, quality: dict[str, Any]) -> None:
+    match order:
+        case "become":
+            way.become(Quality(**quality))
+        case "cut":
+            way.cut()
+        case "mend":
+            way.mend()
+        case "count":
+            pass
 
 
 def _waiting(tap: int) -> Iterator[bytes]:

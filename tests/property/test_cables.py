@@ -44,9 +44,9 @@ def test_each_frame_arrives_once_in_its_time_or_is_counted_as_lost(
     times = sent(way, pauses)
     found = arrived(way)
     numbers = [number for _, number in found]
-    assert len({*numbers}) == len(numbers) == way.carried
-    assert way.carried + way.lost == len(pauses)
-    assert way.carried == len(pauses) or quality.loss
+    assert len({*numbers}) == len(numbers) == way.tally["carried"]
+    assert way.tally == {"carried": len(found), "lost": len(pauses) - len(found), "cut_off": 0}
+    assert way.tally["lost"] == 0 or quality.loss
     for when, number in found:
         assert when >= times[number] + quality.delay_s - quality.jitter_s
     if not quality.reorder:
@@ -63,13 +63,15 @@ def test_which_frames_are_lost_follows_from_the_seed_alone(
     assert {n for _, n in arrived(way)} == {n for _, n in arrived(same)}
 
 
-def test_a_way_that_is_full_loses_what_comes_and_forgets_what_it_has_to() -> None:
+def test_a_full_way_loses_what_comes_and_a_cut_one_everything() -> None:
     way = Way(Quality(delay_s=1.0), "there")
     for _ in range(FRAMES_MAX + 1):
         way.enter(0.0, b"")
-    assert way.lost == 1
-    way.lose_all()
-    assert (way.lost, way.carried, way.next_s) == (FRAMES_MAX + 1, 0, float("inf"))
+    assert way.tally["lost"] == 1
+    way.cut()
+    way.enter(0.0, b"")
+    assert (way.tally["cut_off"], way.next_s) == (FRAMES_MAX + 1, float("inf"))
+    way.mend()
     way.become(Quality())
     way.enter(0.5, b"")
     assert list(way.leave(0.5)) == [b""]
