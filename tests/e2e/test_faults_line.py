@@ -180,6 +180,7 @@ def test_no_acknowledged_edit_is_lost_in_a_lossy_line_that_keeps_breaking(
     over = time.monotonic()
     line.settle()
     settled_s = time.monotonic() - over
+    line.become(Quality())
     tallies = [cable.count() for cable in line.cables]
     assert sum(tally.lost for tally in tallies), "the line was lossy"
     assert sum(tally.cut_off for tally in tallies), "and cut"
