@@ -40,7 +40,7 @@ def pair(session: Session, admin: bool, no_qr: bool, recovery: bool) -> None:
         for event in events:
             _show_pair(session, event, no_qr=no_qr)
             if event["event"] == "confirm":
-                caller.call("pair_confirm", words=_ask_words(session))
+                _confirm(session, caller)
 
 
 def _show_pair(session: Session, event: JsonObject, *, no_qr: bool) -> None:
@@ -74,11 +74,13 @@ def _code_lines(session: Session, event: JsonObject, *, no_qr: bool) -> Iterator
     yield f"    {event['uri']}\n"
 
 
-def _ask_words(session: Session) -> str:
-    words = session.read_line("Type the two words that it shows:")
+def _confirm(session: Session, caller: Caller) -> None:
+    if not session.may_answer(caller, "Type the two words that it shows:"):
+        return  # the device at the door is another one now, or none
+    words = session.answer()
     if not words:
         raise PairingRefused("the two words were not typed", hint="Nothing was paired.")
-    return words
+    caller.call("pair_confirm", words=words)
 
 
 @click.command(cls=VaultCommand)
@@ -132,7 +134,9 @@ def _show_join(session: Session, event: JsonObject) -> None:
 
 
 def _accept(session: Session, caller: Caller, *, yes: bool) -> None:
-    accepted = yes or (session.read_line("Join it? [y/N]") or "").lower() in _YES
+    if not (yes or session.may_answer(caller, "Join it? [y/N]")):
+        return  # the other device has ended it
+    accepted = yes or (session.answer() or "").lower() in _YES
     caller.call("join_accept", accept=accepted)
     if not accepted:
         raise PairingRefused("you did not take the vault", hint="Nothing was changed here.")

@@ -1,5 +1,6 @@
 """What the options that every command takes have said, and what follows from them."""
 
+import os
 import shlex
 import sys
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from p2pvault.control.caller import Caller
     from p2pvault.control.home import Home
 
-_ANSWER_CHARACTERS_MAX: Final = 4_096
+_ANSWER_BYTES_MAX: Final = 4_096
 """A typed line: the longest is the address that stands for a pairing code."""
 
 
@@ -84,10 +85,46 @@ class Session:
         Returns:
             The line without surrounding spaces, or None at the end of the input.
         """
+        self._ask(question)
+        return self.answer()
+
+    def may_answer(self, caller: "Caller", question: str) -> bool:
+        """Ask, and wait for an `answer`, or for the daemon: what it says may void the question.
+
+        Returns:
+            Whether there is an answer to read.
+        """
+        self._ask(question)
+        if caller.silent_until(sys.stdin.fileno()):
+            return True
+        self._leave_line()
+        return False
+
+    def answer(self) -> str | None:
+        """Read one line from stdin; see `read_line`."""
+        line = _line_of(sys.stdin.fileno())
+        if not line.endswith(b"\n"):
+            self._leave_line()
+        return line.decode(errors="replace").strip() if line else None
+
+    def _ask(self, question: str) -> None:
         if self.may_ask():
             click.echo(question + " ", nl=False, err=True)
-        line = sys.stdin.readline(_ANSWER_CHARACTERS_MAX)
-        return line.strip() if line else None
+
+    def _leave_line(self) -> None:
+        """End the line on which a question stands that was not answered with Enter."""
+        if self.may_ask():
+            click.echo(err=True)
+
+
+def _line_of(descriptor: int) -> bytes:
+    """Read one line and nothing behind it: what a buffer holds cannot be waited for."""
+    line = bytearray()
+    while len(line) < _ANSWER_BYTES_MAX and not line.endswith(b"\n"):
+        if not (byte := os.read(descriptor, 1)):
+            break
+        line += byte
+    return bytes(line)
 
 
 pass_session = click.make_pass_decorator(Session)

@@ -5,6 +5,7 @@ daemon is a `DaemonUnreachable`; what the daemon itself refuses is raised as its
 """
 
 import os
+import select
 import shlex
 import socket
 import struct
@@ -105,6 +106,19 @@ class Caller:
         if type(number) is not int:
             raise MalformedMessage(f"the daemon opened no stream for {method}")
         return self._follow(number)
+
+    def silent_until(self, descriptor: int) -> bool:
+        """Wait until a file can be read, or until the daemon has something to say.
+
+        Returns:
+            Whether the file can be read while the daemon is silent; the daemon goes first.
+        """
+        if self._events or self._replies:
+            return False
+        either = select.poll()
+        either.register(descriptor, select.POLLIN)
+        either.register(self._socket, select.POLLIN)
+        return self._socket.fileno() not in dict(either.poll())
 
     def _follow(self, stream: int) -> Iterator[JsonObject]:
         while True:

@@ -3,11 +3,13 @@
 import json
 import os
 import pty
+import select
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 _PROGRAM = (sys.executable, "-c", "from p2pvault.cli import main; main()")
 _AS_TYPED = (
@@ -115,3 +117,52 @@ def run_on_terminal(home: Path, *words: str, typed: bytes = b"", **extra: str) -
         pass  # Linux reports the end of a terminal as EIO
     os.close(ours)
     return Done(process.wait(timeout=SECONDS), bytes(shown), b"")
+
+
+class Terminal:
+    """`p2pvault WORDS` on a terminal that a test types into while it reads; ends with the block."""
+
+    def __init__(self, home: Path, *words: str, **extra: str) -> None:
+        self._ours, theirs = pty.openpty()
+        self._process = subprocess.Popen(
+            [*_AS_TYPED, *words],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment(home, **extra),
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self.shown = b""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.wait()
+        os.close(self._ours)
+
+    def await_text(self, text: str, times: int = 1) -> None:
+        """Read until `text` has been shown so often."""
+        while self.shown.decode(errors="replace").count(text) < times:
+            readable, _, _ = select.select([self._ours], [], [], SECONDS)
+            assert readable, f"{text!r} is not in {self.shown!r}"
+            self.shown += os.read(self._ours, 4_096)
+
+    def type(self, keys: bytes) -> None:
+        """Press keys."""
+        os.write(self._ours, keys)
+
+    def interrupt(self) -> None:
+        """Press Ctrl-C, which a terminal turns into a signal."""
+        self._process.send_signal(signal.SIGINT)
+
+    def end(self) -> int:
+        """Read until the process ends and return its exit code."""
+        try:
+            while piece := os.read(self._ours, 4_096):
+                self.shown += piece
+        except OSError:
+            pass  # Linux reports the end of a terminal as EIO
+        return self._process.wait(timeout=SECONDS)

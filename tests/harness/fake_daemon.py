@@ -408,6 +408,13 @@ class FakeDaemon(FakeCollections, FakeQuarantine, FakeRecovery):
         )
         return {"stream": stream}
 
+    def say_of_pairing(self, *events: JsonObject) -> None:
+        """Send events to every ceremony under way."""
+        with self._lock:
+            for connection in self._connections:
+                for event in events if connection.ceremony else ():
+                    connection.send(Notification(connection.ceremony, event))
+
     def do_pair_confirm(self, connection: _Connection, words: str) -> JsonObject:
         if words != WORDS:
             raise WrongCode("these are not the words that the other device shows")

@@ -1,0 +1,84 @@
+"""Questions of the command line: when they are asked, and what happens while they stand."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from harness.cli_fixtures import served
+from harness.command_line import Terminal, run
+from harness.fake_daemon import CODE, WORDS, FakeDaemon
+from harness.fake_state import FakeState, with_vault
+from p2pvault.control.messages import fault_from, fault_members
+from p2pvault.errors import CodeExpired, PairingRefused
+
+QUESTION = "Type the two words that it shows:"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "laptop"
+
+
+@pytest.fixture
+def daemon(home: Path) -> Iterator[FakeDaemon]:
+    with served(home, with_vault("phone")) as running:
+        yield running
+
+
+def test_pair_says_at_once_that_the_other_device_is_gone(home: Path, daemon: FakeDaemon) -> None:
+    with Terminal(home, "pair", "--no-qr") as terminal:
+        terminal.await_text(QUESTION)
+        daemon.say_of_pairing({"event": "attempt", "message": "the other device hung up"})
+        terminal.await_text("the other device hung up")
+
+
+def test_pair_asks_again_for_the_device_that_came_instead(home: Path, daemon: FakeDaemon) -> None:
+    with Terminal(home, "pair", "--no-qr") as terminal:
+        terminal.await_text(QUESTION)
+        daemon.say_of_pairing(
+            {"event": "attempt", "message": "the other device hung up"},
+            {"event": "joiner", "name": "phone"},
+            {"event": "confirm"},
+        )
+        terminal.await_text(QUESTION, times=2)
+        terminal.type(WORDS.encode() + b"\n")
+        assert terminal.end() == 0
+        assert terminal.shown.decode().count(QUESTION) == 2
+        assert "Paired: “phone”" in terminal.shown.decode()
+
+
+def test_pair_says_at_once_that_the_code_has_expired(home: Path, daemon: FakeDaemon) -> None:
+    expired = fault_members(fault_from(CodeExpired("nobody used the pairing code in time")))
+    with Terminal(home, "pair", "--no-qr") as terminal:
+        terminal.await_text(QUESTION)
+        daemon.say_of_pairing({"event": "error", "error": expired})
+        assert terminal.end() == 8
+        assert "nobody used the pairing code in time" in terminal.shown.decode()
+
+
+def test_join_says_at_once_that_the_other_device_ended_it(home: Path) -> None:
+    stopped = fault_members(fault_from(PairingRefused("pairing was stopped there")))
+    with served(home, FakeState()) as daemon, Terminal(home, "join", CODE) as terminal:
+        terminal.await_text("Join it? [y/N]")
+        daemon.say_of_pairing({"event": "error", "error": stopped})
+        assert terminal.end() == 8
+        assert "pairing was stopped there" in terminal.shown.decode()
+
+
+def test_what_stands_behind_a_line_is_left_to_the_next_reader(
+    home: Path, daemon: FakeDaemon
+) -> None:
+    words = f"{' '.join(['abandon'] * 24)}\n{WORDS}\n"
+    done = run(home, "pair", "--recovery", "--json", stdin=words.encode())
+    assert (done.code, done.trees[-1]["event"]) == (0, "paired")
+
+
+def test_the_end_of_the_input_ends_the_line_of_the_question(home: Path, daemon: FakeDaemon) -> None:
+    with Terminal(home, "pair", "--no-qr") as terminal:
+        terminal.await_text(QUESTION)
+        terminal.type(b"\x04")
+        assert terminal.end() == 8
+        last = terminal.shown.decode().splitlines()[-1]
+        assert "the two words were not typed. Nothing was paired." in last
+        assert QUESTION not in last
