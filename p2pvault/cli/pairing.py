@@ -14,7 +14,7 @@ from p2pvault.cli.vault import host_name
 from p2pvault.cli.wording import count, span
 from p2pvault.control.caller import Caller
 from p2pvault.control.messages import Json, JsonObject
-from p2pvault.errors import PairingRefused
+from p2pvault.errors import PairingRefused, VaultExists
 from p2pvault.limits import CONTROL_JOIN_START_S
 
 _YES: Final = frozenset({"y", "yes"})
@@ -34,6 +34,7 @@ def pair(session: Session, admin: bool, no_qr: bool, recovery: bool) -> None:
     With --recovery it first reads the 24 words of the recovery key, and the new device becomes an
     admin, even if this one is none.
     """
+    session.greet()
     wanted: dict[str, Json] = {"recovery_words": read_words(session)} if recovery else {}
     with session.connect() as caller:
         events = caller.stream("pair", admin=admin or recovery, **wanted)
@@ -96,14 +97,17 @@ def join(session: Session, code: str | None, name: str | None, yes: bool) -> Non
     """
     typed = code or _ask_code(session)
     with session.connect(patience_s=CONTROL_JOIN_START_S) as caller:
+        events = caller.stream("join", code=typed, name=name or host_name())
         session.report.note("Looking for the other device.")
-        for event in caller.stream("join", code=typed, name=name or host_name()):
+        for event in events:
             _show_join(session, event)
             if event["event"] == "vault":
                 _accept(session, caller, yes=yes)
 
 
 def _ask_code(session: Session) -> str:
+    if session.greet(CONTROL_JOIN_START_S)["vault"]:
+        raise VaultExists("this device has a vault already")
     code = session.read_line("Code from the other device:")
     if not code:
         raise click.UsageError("No code: give it as an argument, or as one line on stdin.")

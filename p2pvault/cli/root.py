@@ -114,6 +114,8 @@ class Root(VaultGroup):
             super().invoke(ctx)
             sys.stdout.flush()
         except KeyboardInterrupt:
+            if sys.stderr.isatty():
+                click.echo(err=True)  # the shell's prompt comes on a line of its own
             raise click.exceptions.Exit(_INTERRUPTED) from None
         except BrokenPipeError:
             # `p2pvault ls | head` has what it wants. The interpreter must not flush into the

@@ -16,6 +16,7 @@ from p2pvault.limits import CONTROL_START_S
 if TYPE_CHECKING:
     from p2pvault.control.caller import Caller
     from p2pvault.control.home import Home
+    from p2pvault.control.messages import JsonObject
 
 _ANSWER_BYTES_MAX: Final = 4_096
 """A typed line: the longest is the address that stands for a pairing code."""
@@ -54,6 +55,20 @@ class Session:
         from p2pvault.control.caller import connect  # noqa: PLC0415  # `--help` needs none of it
 
         return connect(self.home, patience_s)
+
+    def greet(self, patience_s: float = CONTROL_START_S) -> "JsonObject":
+        """Ask the daemon how it is, before a person is asked for something that it is to take.
+
+        Not on the connection that takes it: the daemon lets go of a caller that keeps silent.
+
+        Returns:
+            What `hello` answers.
+
+        Raises:
+            DaemonUnreachable: There is none.
+        """
+        with self.connect(patience_s) as caller:
+            return caller.call("hello")
 
     def command(self, *words: str, program: str = "p2pvault") -> str:
         """Return a command line of ours to show, with the `--home` that this run was given."""

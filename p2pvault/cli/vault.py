@@ -153,6 +153,7 @@ def _set_one(session: Session, path: str, words: Sequence[str]) -> None:
 
 
 def _set_many(session: Session) -> None:
+    session.greet()
     if session.may_ask():
         session.report.note("Reading JSON lines from the terminal. Ctrl-D ends them.")
     # Brings in the whole schema, which no other command needs.

@@ -146,9 +146,7 @@ class Terminal:
     def await_text(self, text: str, times: int = 1) -> None:
         """Read until `text` has been shown so often."""
         while self.shown.decode(errors="replace").count(text) < times:
-            readable, _, _ = select.select([self._ours], [], [], SECONDS)
-            assert readable, f"{text!r} is not in {self.shown!r}"
-            self.shown += os.read(self._ours, 4_096)
+            assert self._read(), f"{text!r} is not in {self.shown!r}"
 
     def type(self, keys: bytes) -> None:
         """Press keys."""
@@ -160,9 +158,17 @@ class Terminal:
 
     def end(self) -> int:
         """Read until the process ends and return its exit code."""
-        try:
-            while piece := os.read(self._ours, 4_096):
-                self.shown += piece
-        except OSError:
-            pass  # Linux reports the end of a terminal as EIO
+        while self._read():
+            pass
         return self._process.wait(timeout=SECONDS)
+
+    def _read(self) -> bool:
+        """Read what is shown next; return whether there was anything before the end."""
+        readable, _, _ = select.select([self._ours], [], [], SECONDS)
+        assert readable, f"nothing comes after {self.shown!r}"
+        try:
+            piece = os.read(self._ours, 4_096)
+        except OSError:
+            return False  # Linux reports the end of a terminal as EIO
+        self.shown += piece
+        return bool(piece)

@@ -96,7 +96,8 @@ def test_join_with_a_wrong_code_says_so(home: Path) -> None:
 
 
 def test_join_without_a_code_is_a_usage_error(home: Path) -> None:
-    assert run(home, "join").code == 2
+    with served(home, FakeState()):
+        assert run(home, "join").code == 2
 
 
 def test_join_on_a_terminal_asks_for_both(home: Path) -> None:

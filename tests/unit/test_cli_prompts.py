@@ -10,7 +10,7 @@ from harness.command_line import Terminal, run
 from harness.fake_daemon import CODE, WORDS, FakeDaemon
 from harness.fake_state import FakeState, with_vault
 from p2pvault.control.messages import fault_from, fault_members
-from p2pvault.errors import CodeExpired, PairingRefused
+from p2pvault.errors import BadCode, CodeExpired, PairingRefused
 
 QUESTION = "Type the two words that it shows:"
 
@@ -82,3 +82,36 @@ def test_the_end_of_the_input_ends_the_line_of_the_question(home: Path, daemon: 
         last = terminal.shown.decode().splitlines()[-1]
         assert "the two words were not typed. Nothing was paired." in last
         assert QUESTION not in last
+
+
+@pytest.mark.parametrize("words", [["join"], ["pair", "--recovery"], ["set", "--stdin"]])
+def test_nothing_is_asked_where_no_daemon_could_take_the_answer(
+    home: Path, words: list[str]
+) -> None:
+    done = run(home, *words)
+    assert (done.code, done.out) == (3, b"")
+    with Terminal(home, *words) as terminal:
+        assert terminal.end() == 3
+        (line,) = terminal.shown.decode().splitlines()
+        assert "no daemon is running" in line
+
+
+def test_join_asks_for_no_code_where_there_is_a_vault(home: Path, daemon: FakeDaemon) -> None:
+    with Terminal(home, "join") as terminal:
+        assert terminal.end() == 8
+        assert "has a vault already" in terminal.shown.decode()
+        assert "Code" not in terminal.shown.decode()
+
+
+def test_join_looks_for_nobody_with_a_code_that_is_none(home: Path, daemon: FakeDaemon) -> None:
+    daemon.state.fault = BadCode("that is no code")
+    done = run(home, "join", "hello")
+    assert (done.code, done.messages.count("\n")) == (2, 1)
+
+
+def test_ctrl_c_ends_the_line_that_it_stands_on(home: Path, daemon: FakeDaemon) -> None:
+    with Terminal(home, "pair", "--no-qr") as terminal:
+        terminal.await_text(QUESTION)
+        terminal.interrupt()
+        assert terminal.end() == 130
+        assert terminal.shown.decode().endswith(f"{QUESTION} \r\n")
