@@ -4,6 +4,7 @@
 lists its own options first and the common ones apart.
 """
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -20,12 +21,27 @@ def _remember(context: click.Context, option: click.Parameter, value: object) ->
         setattr(context.ensure_object(Session), option.name, value)
 
 
+class _Directory(click.Path):
+    """A directory that was named; an empty name is a mistake of a script, not the current one."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> str | bytes | os.PathLike[str]:
+        """See `click.ParamType`."""
+        if not value:
+            self.fail("it is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def _common(*names: str, text: str, directory: bool = False) -> click.Option:
-    kind = click.Path(file_okay=False, path_type=Path) if directory else None
     return click.Option(
         names,
-        is_flag=not directory,
-        type=kind,
+        # Not False for the directory: click would then do without its value.
+        is_flag=None if directory else True,
+        type=_Directory(file_okay=False, path_type=Path) if directory else None,
         metavar="DIR" if directory else None,
         expose_value=False,
         callback=_remember,

@@ -22,6 +22,9 @@ def report_failure(session: Session, error: click.UsageError | VaultError) -> in
     """
     if session.debug:
         sys.__excepthook__(type(error), error, error.__traceback__)
+    if isinstance(error, click.exceptions.NoArgsIsHelpError) and not session.as_json:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
     fault = _usage_fault(error) if isinstance(error, click.UsageError) else fault_from(error)
     _print(session, fault)
     return fault.exit_code
@@ -44,7 +47,12 @@ def report_bug(
 
 def _usage_fault(error: click.UsageError) -> Fault:
     path = error.ctx.command_path if error.ctx else "p2pvault"
-    return Fault(0, error.format_message(), "usage", f"See `{path} --help`.", error.exit_code)
+    help_only = isinstance(error, click.exceptions.NoArgsIsHelpError)
+    message = "Missing command." if help_only else error.format_message()
+    hint = f"See `{path} --help`."
+    if isinstance(error, click.NoSuchOption):
+        hint = f"Put `--` before a word that begins with a dash. {hint}"
+    return Fault(0, message, "usage", hint, error.exit_code)
 
 
 def _print(session: Session, fault: Fault) -> None:

@@ -4,6 +4,7 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 no daemon, 4 locked, 5 not found, 6 no su
 7 unreachable or timed out, 8 refused, 130 interrupted.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,10 @@ from p2pvault.errors import VaultError
 
 _INTERRUPTED: Final = 130
 """128 and the number of SIGINT, as shells have it."""
+
+_OUTPUT_REFUSED: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+"""How writing to stdout fails where it leads to a file (write(2)). Files that a command opens itself
+have names, and errors of their own."""
 
 _SECTIONS: Final = {
     "Start": {
@@ -155,6 +160,13 @@ def run(arguments: Sequence[str]) -> int:
         from p2pvault.cli.failure import report_failure  # noqa: PLC0415
 
         return report_failure(session, error)
+    except OSError as error:
+        if error.filename is not None or error.errno not in _OUTPUT_REFUSED:
+            raise
+        from p2pvault.cli.failure import report_failure  # noqa: PLC0415  # as above
+
+        why = error.strerror or str(error)
+        return report_failure(session, VaultError(f"the output cannot be written: {why}"))
     return code if isinstance(code, int) else 0
 
 

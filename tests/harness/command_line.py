@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 _PROGRAM = (sys.executable, "-c", "from p2pvault.cli import main; main()")
 _AS_TYPED = (
@@ -82,6 +82,20 @@ def run(home: Path | None, *words: str | bytes, stdin: bytes = b"", **extra: str
         check=False,
     )
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def run_into(out: BinaryIO, home: Path, *words: str) -> Done:
+    """Run `p2pvault WORDS` with its output going to a file."""
+    done = subprocess.run(
+        [*_PROGRAM, *words],
+        stdin=subprocess.DEVNULL,
+        stdout=out,
+        stderr=subprocess.PIPE,
+        env=environment(home),
+        timeout=SECONDS,
+        check=False,
+    )
+    return Done(done.returncode, b"", done.stderr)
 
 
 def start(home: Path, *words: str) -> subprocess.Popen[bytes]:

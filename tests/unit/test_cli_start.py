@@ -11,7 +11,7 @@ import click
 import pytest
 
 from harness.cli_fixtures import served
-from harness.command_line import Done, environment, run, run_on_terminal, start
+from harness.command_line import Done, environment, run, run_into, run_on_terminal, start
 from harness.fake_state import FakeRecord, FakeState, with_vault
 from p2pvault import __version__, errors
 from p2pvault.cli.root import root
@@ -161,16 +161,51 @@ def test_the_option_wins_over_the_environment(tmp_path: Path) -> None:
         ["set", "a/b", "word"],
         ["set", "--stdin", "a/b"],
         ["ls", "--limit", "0"],
-        ["daemon"],
+        ["ls", "--home"],
+        ["--home", "", "ls"],
+        ["-a/-b"],
+        ["get", "-a/-b"],
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(tmp_path: Path, words: list[str]) -> None:
     done = run(tmp_path, *words)
     assert (done.code, done.out) == (2, b"")
-    if words != ["daemon"]:
-        assert re.fullmatch(r"p2pvault: .+\n", done.messages)
-        wrong = run(tmp_path, *words, "--json")
-        assert set(wrong.error) == {"code", "message", "hint"}
+    assert re.fullmatch(r"p2pvault: .+\n", done.messages)
+    wrong = run(tmp_path, "--json", *words)
+    assert set(wrong.error) == {"code", "message", "hint"}
+
+
+@pytest.mark.parametrize("words", [[], ["daemon"], ["recovery"]])
+def test_half_a_command_shows_the_help_and_is_wrong_usage(tmp_path: Path, words: list[str]) -> None:
+    done = run(tmp_path, *words)
+    assert (done.code, done.out) == (2, b"")
+    assert done.messages == run(tmp_path, *words, "--help").text
+    wrong = run(tmp_path, *words, "--json")
+    assert (wrong.code, wrong.error["message"]) == (2, "Missing command.")
+
+
+def test_a_word_that_begins_with_a_dash_is_no_option_behind_two(tmp_path: Path) -> None:
+    assert "`--`" in run(tmp_path, "get", "-a/-b").messages
+    with served(tmp_path / "a", with_vault()):
+        assert run(tmp_path / "a", "set", "--", "-a/-b", "-c=d").code == 0
+        assert run(tmp_path / "a", "get", "--", "-a/-b").text == "-c  d\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is not here")
+@pytest.mark.parametrize(
+    "words", [["ls"], ["ls", "--json"], ["get", "a/b", "c"], ["--help"], ["init", "--no-qr"]]
+)
+def test_output_that_cannot_be_written_is_an_error_and_no_bug(
+    tmp_path: Path, words: list[str]
+) -> None:
+    with served(tmp_path / "a", with_vault()) as daemon, Path("/dev/full").open("wb") as full:
+        daemon.state.records.append(FakeRecord("ab" * 16, "a/b", {"c": "d"}))
+        daemon.state.vault = None if words[0] == "init" else daemon.state.vault
+        done = run_into(full, tmp_path / "a", *words)
+    assert done.code == 1
+    said = done.error["message"] if "--json" in words else done.messages
+    assert "the output cannot be written: No space left on device" in said
+    assert done.messages.count("\n") == 1
 
 
 def test_a_mistyped_command_is_guessed(tmp_path: Path) -> None:
