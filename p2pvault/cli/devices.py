@@ -9,6 +9,8 @@ from p2pvault.cli.command import VaultGroup
 from p2pvault.cli.session import Session, pass_session
 from p2pvault.cli.wording import columns, one_line
 from p2pvault.control.messages import Json, JsonObject
+from p2pvault.errors import AmbiguousDevice, NoSuchDevice
+from p2pvault.limits import DEVICE_PREFIX_DIGITS_MIN
 
 _ID_CHARACTERS: Final = 8
 """Of an id in a table; `--json` has all of it, and four select a device."""
@@ -65,10 +67,17 @@ def rename(session: Session, device: str, name: str) -> None:
         before = {str(known["id"]): known for known in _objects(caller.call("devices")["devices"])}
         renamed = caller.call("device_rename", device=device, name=name)
     now = cast("JsonObject", renamed["device"])
-    old, new = str(before.get(str(now["id"]), {}).get("name", device)), str(now["name"])
+    old, new = str(before.pop(str(now["id"]), {}).get("name", device)), str(now["name"])
     report = session.report
+    if old == new:
+        report.show(renamed, f"{report.quote(old)} is called so already.")
+        return
     report.show(renamed, f"{report.quote(old)} is called {report.quote(new)} now.")
-    report.note(f"Take it back: {session.command('devices', 'rename', new, old)}")
+    shared = new in {str(other["name"]) for other in before.values()}
+    if shared:
+        report.note(f"Another device is called {report.quote(new)} too.")
+    selector = str(now["id"])[:_ID_CHARACTERS] if shared else new
+    report.note(f"Take it back: {session.command('devices', 'rename', selector, old)}")
 
 
 @devices.command()
@@ -81,9 +90,8 @@ def revoke(session: Session, device: str, yes: bool) -> None:
     It keeps what it has and learns nothing new: every other device ends its links and new keys
     are used from then on. To bring it back, pair it again; it counts as a new device then.
     """
-    if not yes:
-        quoted = session.report.quote(device)
-        session.confirm(f"Remove {quoted} from the vault for good?", "Nothing was removed.")
+    if not yes and session.may_ask():
+        device = _confirmed(session, device)
     with session.connect() as caller:
         gone = caller.call("device_revoke", device=device)
     name = session.report.quote(str(cast("JsonObject", gone["device"])["name"]))
@@ -92,6 +100,41 @@ def revoke(session: Session, device: str, yes: bool) -> None:
         "It keeps what it has. If it is lost, change the secrets that the vault holds.\n"
         f"Bring it back as a new device: {session.command('pair')}"
     )
+
+
+def _confirmed(session: Session, selector: str) -> str:
+    """Ask whether the device that is meant shall be removed; return its id.
+
+    What is removed is what was asked about, and nothing is asked about a device that is not there.
+    """
+    with session.connect() as caller:
+        answer = caller.call("devices")
+    device = _meant(
+        session, selector, [*_objects(answer["devices"]), *_objects(answer["suspended"])]
+    )
+    name = session.report.quote(str(device["name"]))
+    which = f"this device, {name}," if device.get("this") else name
+    session.confirm(f"Remove {which} from the vault for good?", "Nothing was removed.")
+    return str(device["id"])
+
+
+def _meant(session: Session, selector: str, known: Sequence[JsonObject]) -> JsonObject:
+    """Return the device that is meant by a name, an id or the beginning of one, as the daemon does.
+
+    Raises:
+        NoSuchDevice: None is.
+        AmbiguousDevice: Several are.
+    """
+    found = [one for one in known if selector in (one["name"], one["id"])]
+    if not found and len(selector) >= DEVICE_PREFIX_DIGITS_MIN:
+        found = [one for one in known if str(one["id"]).startswith(selector.lower())]
+    quoted = session.report.quote(selector)
+    if not found:
+        raise NoSuchDevice(f"no device of this vault is called {quoted}")
+    if len(found) > 1:
+        ids = ", ".join(str(one["id"])[:_ID_CHARACTERS] for one in found)
+        raise AmbiguousDevice(f"{quoted} means several devices: {ids}")
+    return found[0]
 
 
 @devices.command()
@@ -130,7 +173,9 @@ def list_addresses(session: Session, device: str | None = None) -> None:
     with session.connect() as caller:
         answer = caller.call("addresses", **wanted)
     rows = [row for known in _objects(answer["devices"]) for row in _address_rows(known)]
-    session.report.show(answer, *columns([("DEVICE", "ADDRESS", "FROM"), *rows]))
+    table = columns([("DEVICE", "ADDRESS", "FROM"), *rows])
+    empty = "No other device has an address here yet."
+    session.report.show(answer, *(table if rows else [empty]))
 
 
 def _address_rows(device: JsonObject) -> list[tuple[str, str, str]]:

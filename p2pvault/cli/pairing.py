@@ -97,7 +97,8 @@ def join(session: Session, code: str | None, name: str | None, yes: bool) -> Non
     """
     typed = code or _ask_code(session)
     with session.connect(patience_s=CONTROL_JOIN_START_S) as caller:
-        events = caller.stream("join", code=typed, name=name or host_name())
+        own = host_name() if name is None else name
+        events = caller.stream("join", code=typed, name=own)
         session.report.note("Looking for the other device.")
         for event in events:
             _show_join(session, event)

@@ -25,8 +25,10 @@ _INTERRUPTED: Final = 130
 """128 and the number of SIGINT, as shells have it."""
 
 _OUTPUT_REFUSED: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""How writing to stdout fails where it leads to a file (write(2)). Files that a command opens itself
-have names, and errors of their own."""
+"""How writing to stdout fails where it leads to a file (write(2)).
+
+Files that a command opens itself have names, and errors of their own.
+"""
 
 _SECTIONS: Final = {
     "Start": {

@@ -18,7 +18,7 @@ from p2pvault.cli.values import read_edits
 from p2pvault.cli.wording import columns, count, one_line
 from p2pvault.control.caller import Caller
 from p2pvault.control.messages import Json, JsonObject
-from p2pvault.errors import DaemonUnreachable
+from p2pvault.errors import BadPath, DaemonUnreachable
 from p2pvault.limits import DEVICE_NAME_CHARACTERS_MAX, LIST_ROWS_MAX
 
 _DEFAULT_VAULT: Final = "home"
@@ -45,7 +45,7 @@ def init(session: Session, name: str | None, vault_name: str, no_qr: bool) -> No
     `p2pvault join` instead. Shows the recovery key, 24 words for paper, which outranks every
     device; with --json it is the member `recovery_words`.
     """
-    made, running = _make_vault(session, name or host_name(), vault_name)
+    made, running = _make_vault(session, host_name() if name is None else name, vault_name)
     report = session.report
     vault, device = cast("JsonObject", made["vault"]), cast("JsonObject", made["device"])
     quoted = report.quote(str(vault["name"])), report.quote(str(device["name"]))
@@ -171,7 +171,11 @@ def _set_many(session: Session) -> None:
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N records.")
 @pass_session
 def ls(session: Session, collection: str | None, limit: int | None) -> None:
-    """List the records of the vault, or of one COLLECTION."""
+    """List the records of the vault, or of one COLLECTION.
+
+    One path a line, in order; records that share a path show their ids.
+    """
+    _check_collection(session, collection)
     rows: list[Json] = []
     following: Json = None
     with session.connect() as caller:
@@ -183,9 +187,24 @@ def ls(session: Session, collection: str | None, limit: int | None) -> None:
     if session.as_json:
         session.report.show({"rows": rows, "more": following is not None})
     elif not rows:
-        session.report.note("Nothing here yet.")
+        session.report.note(_nothing(session, collection))
     elif following is not None:
         session.report.note(f"There are more than these {len(rows)}.")
+
+
+def _check_collection(session: Session, name: str | None) -> None:
+    collection, slash, rest = (name or "").partition("/")
+    if slash:
+        hint = f"{session.command('ls', collection)} lists a collection."
+        if rest:
+            hint = f"{session.command('get', str(name))} shows a record; {hint}"
+        raise BadPath(f"{name!r} is not the name of a collection", hint=hint)
+
+
+def _nothing(session: Session, collection: str | None) -> str:
+    if collection is None:
+        return "Nothing here yet."
+    return f"There are no records in {session.report.quote(collection)}."
 
 
 def _pages(caller: Caller, collection: str | None, limit: int | None) -> Iterator[JsonObject]:
@@ -211,12 +230,27 @@ def _row_lines(rows: Sequence[Json]) -> list[str]:
 
 @click.command(cls=VaultCommand)
 @click.argument("path")
+@click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_session
-def rm(session: Session, path: str) -> None:
-    """Delete a record, on all devices."""
+def rm(session: Session, path: str, yes: bool) -> None:
+    """Delete a record, on all devices.
+
+    PATH is COLLECTION/NAME or id:HEX. What was deleted cannot be brought back.
+    """
+    if not yes and session.may_ask():
+        path = _confirmed(session, path)
     with session.connect() as caller:
         gone = caller.call("rm", path=path)
     session.report.show(gone, f"{one_line(str(gone['path']))}: deleted")
+
+
+def _confirmed(session: Session, path: str) -> str:
+    """Ask whether the record shall be deleted, if there is one; return how it is named for good."""
+    with session.connect() as caller:
+        record = caller.call("get", path=path)
+    name = session.report.quote(one_line(str(record["path"])))
+    session.confirm(f"Delete {name} on all devices for good?", "Nothing was deleted.")
+    return f"id:{record['id']}"
 
 
 @click.command(cls=VaultCommand)

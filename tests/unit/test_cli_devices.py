@@ -127,6 +127,25 @@ def test_rename_says_how_to_take_it_back(home: Path, daemon: FakeDaemon) -> None
     assert "`p2pvault devices rename 'my phone' phone`" in done.messages
 
 
+def test_rename_takes_itself_back_by_id_where_two_are_called_so(
+    home: Path, daemon: FakeDaemon
+) -> None:
+    done = run(home, "devices", "rename", "phone", "laptop")
+    back = f"`p2pvault devices rename {fake_id('phone')[:8]} phone`"
+    assert back in done.messages
+    assert "Another device is called “laptop” too." in done.messages
+
+
+def test_a_name_that_is_kept_needs_nothing_to_take_back(home: Path, daemon: FakeDaemon) -> None:
+    done = run(home, "devices", "rename", "phone", "phone")
+    assert (done.code, done.text, done.messages) == (0, "“phone” is called so already.\n", "")
+
+
+def test_an_address_book_without_devices_says_so(home: Path) -> None:
+    with served(home, with_vault()):
+        assert run(home, "address").text == "No other device has an address here yet.\n"
+
+
 def test_revoke_removes_and_says_what_that_means(home: Path, daemon: FakeDaemon) -> None:
     done = run(home, "devices", "revoke", "phone")
     assert (done.code, daemon.state.peers) == (0, [])

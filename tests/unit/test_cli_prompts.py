@@ -8,7 +8,7 @@ import pytest
 from harness.cli_fixtures import served
 from harness.command_line import Terminal, run
 from harness.fake_daemon import CODE, WORDS, FakeDaemon
-from harness.fake_state import FakeState, with_vault
+from harness.fake_state import FakeRecord, FakeState, fake_id, with_vault
 from p2pvault.control.messages import fault_from, fault_members
 from p2pvault.errors import BadCode, CodeExpired, PairingRefused
 
@@ -115,3 +115,41 @@ def test_ctrl_c_ends_the_line_that_it_stands_on(home: Path, daemon: FakeDaemon) 
         terminal.interrupt()
         assert terminal.end() == 130
         assert terminal.shown.decode().endswith(f"{QUESTION} \r\n")
+
+
+def test_revoke_asks_about_the_device_by_its_name(home: Path, daemon: FakeDaemon) -> None:
+    with Terminal(home, "devices", "revoke", fake_id("phone")[:6]) as terminal:
+        terminal.await_text("[y/N]")
+        assert "Remove “phone” from the vault for good?" in terminal.shown.decode()
+
+
+def test_revoke_says_that_it_is_about_this_device(home: Path, daemon: FakeDaemon) -> None:
+    with Terminal(home, "devices", "revoke", "laptop") as terminal:
+        terminal.await_text("[y/N]")
+        assert "Remove this device, “laptop”, from the vault" in terminal.shown.decode()
+
+
+def test_revoke_asks_nothing_about_a_device_that_is_not_there(
+    home: Path, daemon: FakeDaemon
+) -> None:
+    with Terminal(home, "devices", "revoke", "nobody") as terminal:
+        assert terminal.end() == 6
+        assert "[y/N]" not in terminal.shown.decode()
+
+
+def test_rm_asks_a_person_before_a_record_is_gone_for_good(home: Path, daemon: FakeDaemon) -> None:
+    daemon.state.records.append(FakeRecord("ab" * 16, "a/b", {"c": "d"}))
+    with Terminal(home, "rm", "a/b") as terminal:
+        terminal.await_text("Delete “a/b” on all devices for good? [y/N]")
+        terminal.type(b"\n")
+        assert terminal.end() == 8
+    assert daemon.state.records
+    with Terminal(home, "rm", "a/b", "--yes") as terminal:
+        assert terminal.end() == 0
+    assert not daemon.state.records
+
+
+def test_rm_asks_nothing_about_a_record_that_is_not_there(home: Path, daemon: FakeDaemon) -> None:
+    with Terminal(home, "rm", "a/b") as terminal:
+        assert terminal.end() == 5
+        assert "[y/N]" not in terminal.shown.decode()

@@ -10,7 +10,7 @@ import pytest
 
 from harness.cli_fixtures import served
 from harness.command_line import run, run_on_terminal, start
-from harness.fake_daemon import FakeDaemon
+from harness.fake_daemon import CODE, FakeDaemon
 from harness.fake_state import FakeRecord, FakeState, with_vault
 
 
@@ -40,6 +40,26 @@ def test_init_asks_a_running_daemon(home: Path) -> None:
         assert "p2pvaultd" not in done.messages
         assert "p2pvault pair" in done.messages
         assert daemon.state.vault == {"id": daemon.state.vault["id"], "name": "our home"}
+
+
+@pytest.mark.parametrize("words", [["init", "--name", ""], ["join", CODE, "--yes", "--name", ""]])
+def test_an_empty_name_is_not_the_name_of_the_host(home: Path, words: list[str]) -> None:
+    with served(home, FakeState()) as daemon:
+        done = run(home, *words)
+        assert (done.code, daemon.state.vault) == (2, None)
+
+
+def test_a_collection_is_not_a_path(home: Path, daemon: FakeDaemon) -> None:
+    hold(daemon, "contacts/ada", {})
+    done = run(home, "ls", "contacts/ada", "--json")
+    assert (done.code, done.out, done.error["code"]) == (2, b"", "bad_path")
+    assert "`p2pvault get contacts/ada`" in done.error["hint"]
+    assert "`p2pvault ls contacts`" in run(home, "ls", "contacts/").messages
+
+
+def test_an_empty_list_says_of_what(home: Path, daemon: FakeDaemon) -> None:
+    assert run(home, "ls").messages == "Nothing here yet.\n"
+    assert run(home, "ls", "contcts").messages == "There are no records in “contcts”.\n"
 
 
 @pytest.mark.heavy
