@@ -50,11 +50,6 @@ class Lines:
             self._unread.put(None)
         return line
 
-    @property
-    def waiting(self) -> bool:
-        """Whether a line is there to be read."""
-        return not self._unread.empty()
-
     def rest(self) -> list[str]:
         """Wait for the end; return what was not read yet."""
         return list(iter(self.next, None))
@@ -104,10 +99,6 @@ class Conversation:
         if line is None:
             raise AssertionError(f"it ended: {self.process.wait(PATIENCE_S)}, {self._err.rest()}")
         return line
-
-    def has_more(self) -> bool:
-        """Whether another line is there already."""
-        return self._out.waiting
 
     def note(self) -> str:
         """Read the next line for people on stderr."""

@@ -174,11 +174,13 @@ def test_rm_deletes(home: Path, daemon: FakeDaemon) -> None:
 
 def test_watch_prints_an_event_a_line_until_interrupted(home: Path, daemon: FakeDaemon) -> None:
     with start(home, "watch", "--json") as watching:
-        assert daemon.watched.wait(60)
-        run(home, "set", "contacts/ada", "name=Ada")
-        run(home, "rm", "contacts/ada")
         assert watching.stdout is not None
         assert watching.stderr is not None
+        begun = json.loads(watching.stdout.readline())
+        assert begun == {"v": 1, "event": "watching"}
+        assert daemon.watched.is_set()
+        run(home, "set", "contacts/ada", "name=Ada")
+        run(home, "rm", "contacts/ada")
         first, second = (json.loads(watching.stdout.readline()) for _ in range(2))
         watching.send_signal(signal.SIGINT)
         assert watching.wait(60) == 130
