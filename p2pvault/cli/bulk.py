@@ -9,9 +9,11 @@ import click
 
 from p2pvault.cli.session import Session
 from p2pvault.cli.wording import count
-from p2pvault.control.messages import Json, JsonObject, decode_object, error_from, fault_from
+from p2pvault.control.messages import JsonObject, decode_object, error_from, fault_from
 from p2pvault.control.schema import BULK_RECORD
-from p2pvault.errors import BadPath, BadValue, RemoteProtocolError, VaultError
+from p2pvault.crdt.schema import check_path_parts
+from p2pvault.crdt.values import from_plain
+from p2pvault.errors import BadPath, BadValue, RemoteProtocolError, RequestError, VaultError
 from p2pvault.limits import CONTROL_LINE_BYTES_MAX, EDIT_RECORDS_MAX
 
 _BATCH_BYTES_MAX: Final = CONTROL_LINE_BYTES_MAX // 2
@@ -24,10 +26,9 @@ _LINE_HINT: Final = 'A line is {"path": "contacts/ada", "value": {"name": "Ada"}
 class Batch:
     """Records that become one commit, and the input lines that they stand on."""
 
-    first_line: int
-    last_line: int = 0
     size_bytes: int = 0
-    records: list[Json] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    records: list[JsonObject] = field(default_factory=list)
 
 
 def write_lines(session: Session, source: BinaryIO) -> JsonObject:
@@ -65,16 +66,16 @@ def read_batches(source: BinaryIO) -> Iterator[Batch]:
         BadValue: A line is not what `write_lines` takes; says which.
         BadPath: A path is not of the form COLLECTION/NAME; says where.
     """
-    batch = Batch(first_line=1)
+    batch = Batch()
     for number, line in enumerate(_lines(source), start=1):
         too_large = batch.size_bytes + len(line) > _BATCH_BYTES_MAX
         if batch.records and (too_large or len(batch.records) == EDIT_RECORDS_MAX):
             yield batch
-            batch = Batch(first_line=number)
+            batch = Batch()
         if line.strip():
             batch.records.append(_read_record(line, number))
             batch.size_bytes += len(line)
-            batch.last_line = number
+            batch.lines.append(number)
     if batch.records:
         yield batch
 
@@ -92,9 +93,8 @@ def _read_record(line: bytes, number: int) -> JsonObject:
     if problem := BULK_RECORD.problem(record, "") or _value_problem(record):
         raise BadValue(f"line {number}: {problem}", hint=_LINE_HINT)
     path = str(record["path"])
-    collection, _, name = path.partition("/")
-    if not path.startswith("id:") and not (collection and name):
-        raise BadPath(f"line {number}: {path!r} is not a path")
+    if not path.startswith("id:") and "/" not in path:
+        raise BadPath(f"line {number}: {path!r} has no slash")
     return record
 
 
@@ -106,11 +106,28 @@ def _write(session: Session, batch: Batch) -> JsonObject:
     try:
         # A connection for each batch: the daemon lets go of a caller whose input is slow.
         with session.connect() as caller:
-            return caller.call("set_many", records=batch.records)
+            return caller.call("set_many", records=[*batch.records])
     except VaultError as error:
         fault = fault_from(error)
-        where = f"lines {batch.first_line} to {batch.last_line}"
+        where = _guilty(batch) if isinstance(error, RequestError) else _span(batch.lines)
         raise error_from(replace(fault, message=f"{where}: {fault.message}")) from error
+
+
+def _guilty(batch: Batch) -> str:
+    """Name the line that the daemon refused: the first that its own checks refuse here, too."""
+    for number, record in zip(batch.lines, batch.records, strict=True):
+        path = str(record["path"])
+        try:
+            if not path.startswith("id:"):
+                check_path_parts(*path.split("/", 1))
+            from_plain(record["value"])
+        except RequestError:
+            return f"line {number}"
+    return _span(batch.lines)  # a matter of what the vault holds
+
+
+def _span(lines: list[int]) -> str:
+    return f"line {lines[0]}" if len(lines) == 1 else f"lines {lines[0]} to {lines[-1]}"
 
 
 def _progress(session: Session, records: int) -> None:

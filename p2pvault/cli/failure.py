@@ -1,6 +1,7 @@
 """Turn what ended a command into one line and an exit code. Only a run that fails imports it."""
 
 import sys
+from dataclasses import replace
 from types import TracebackType
 
 import click
@@ -26,6 +27,9 @@ def report_failure(session: Session, error: click.UsageError | VaultError) -> in
         click.echo(error.format_message(), err=True)
         return error.exit_code
     fault = _usage_fault(error) if isinstance(error, click.UsageError) else fault_from(error)
+    if fault.code == "bad_params":
+        # The daemon names the method for its callers; a person has typed a command.
+        fault = replace(fault, message=fault.message.partition(": ")[2])
     _print(session, fault)
     return fault.exit_code
 

@@ -64,7 +64,8 @@ def _cell(value: Json) -> str:
 
 
 def _indented(name: str, text: str, room: int) -> list[str]:
-    first, *rest = text.split("\n")
+    # A text file ends with a line feed, which is no empty line.
+    first, *rest = text.removesuffix("\n").split("\n")
     return [f"{name:<{room}}{first}".rstrip(), *((" " * room + line).rstrip() for line in rest)]
 
 

@@ -184,7 +184,8 @@ def _wait(session: Session, wanted: dict[str, Json], deadline: float) -> None:
             if not starting:
                 raise
             if time.monotonic() >= deadline:
-                raise Unreachable(str(error), hint=error.hint) from error
+                hint = f"{str(error).capitalize()}. {error.hint}"
+                raise Unreachable(str(error), hint=hint) from error
 
 
 @click.command(cls=VaultCommand)

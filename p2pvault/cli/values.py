@@ -15,7 +15,12 @@ from pathlib import Path
 from p2pvault.cli.wording import count, one_line
 from p2pvault.control.messages import Json, read_json
 from p2pvault.errors import BadValue, RemoteProtocolError
-from p2pvault.limits import SCALAR_BYTES_MAX, TEXT_CHARACTERS_MAX, VALUE_DEPTH_MAX
+from p2pvault.limits import (
+    FIELD_CHARACTERS_MAX,
+    SCALAR_BYTES_MAX,
+    TEXT_CHARACTERS_MAX,
+    VALUE_DEPTH_MAX,
+)
 
 Steps = tuple[str, ...]
 """The way to a field: one name for each level."""
@@ -64,6 +69,9 @@ def field_steps(name: str) -> Steps:
             f"{name!r} is not a field: a name is empty",
             hint="A field is NAME, or NAME.NAME for one inside another.",
         )
+    if (longest := max(map(len, steps))) > FIELD_CHARACTERS_MAX:
+        most = FIELD_CHARACTERS_MAX
+        raise BadValue(f"a name of a field with {longest} characters, at most {most} are possible")
     if len(steps) > VALUE_DEPTH_MAX:
         raise BadValue(f"a field {len(steps)} levels deep, at most {VALUE_DEPTH_MAX} are possible")
     return steps
@@ -86,7 +94,7 @@ def _read_word(word: str) -> tuple[Steps, _Put | None]:
     if name.endswith(":"):
         return field_steps(name[:-1]), _Put(_read_typed(name[:-1], value))
     if value.startswith("@"):
-        return field_steps(name), _Put(_read_file(name, Path(value[1:])))
+        return field_steps(name), _Put(_read_file(name, value[1:]))
     return field_steps(name), _Put(value) if value else None
 
 
@@ -99,7 +107,10 @@ def _read_typed(name: str, text: str) -> Json:
         ) from error
 
 
-def _read_file(name: str, path: Path) -> Json:
+def _read_file(name: str, file_name: str) -> Json:
+    if not file_name:
+        raise BadValue(f"no file is named behind {name}=@", hint=_at_hint(name))
+    path = Path(file_name)
     most = TEXT_CHARACTERS_MAX * _UTF8_BYTES_MAX
     bound = max(most, SCALAR_BYTES_MAX)
     try:
@@ -108,9 +119,13 @@ def _read_file(name: str, path: Path) -> Json:
     except OSError as error:
         raise BadValue(
             f"{path} cannot be read: {error.strerror or error}",
-            hint=f"If the text itself begins with @, write {name}:='\"@...\"'.",
+            hint=_at_hint(name),
         ) from error
     return _file_value(path, data)
+
+
+def _at_hint(name: str) -> str:
+    return f"If the text itself begins with @, write {name}:='\"@...\"'."
 
 
 def _file_value(path: Path, data: bytes) -> Json:

@@ -15,7 +15,7 @@ from p2pvault.cli.paper import show_words
 from p2pvault.cli.records import plain_text, raw_bytes, record_lines
 from p2pvault.cli.session import Session, pass_session
 from p2pvault.cli.values import read_edits
-from p2pvault.cli.wording import columns, count, one_line
+from p2pvault.cli.wording import columns, count, number, one_line
 from p2pvault.control.caller import Caller
 from p2pvault.control.messages import Json, JsonObject
 from p2pvault.errors import BadPath, DaemonUnreachable
@@ -162,8 +162,8 @@ def _set_many(session: Session) -> None:
     done = write_lines(session, sys.stdin.buffer)
     if sys.stderr.isatty() and done["records"]:
         session.report.note("")  # ends the line of the progress
-    changed = count(cast("int", done["changed"]), "record")
-    session.report.show(done, f"{changed} of {done['records']} changed")
+    records, changed = cast("int", done["records"]), cast("int", done["changed"])
+    session.report.show(done, f"{count(records, 'record')} read, {number(changed)} changed")
 
 
 @click.command(cls=VaultCommand)

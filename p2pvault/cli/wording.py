@@ -10,6 +10,9 @@ _UNSAFE: Final = re.compile(
     # reorder what stands around them (Unicode Standard Annex 9); separators break lines.
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 )
+_ZERO_WIDTH: Final = frozenset({"Mn", "Me", "Cf"})
+"""Marks on the character before, joiners and variation selectors take no column of their own."""
+
 _SPANS: Final = (("day", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 
 
@@ -30,14 +33,18 @@ def span(seconds: float) -> str:
     """Return a duration in its largest whole unit: `4 s`, `2 min`, `3 h`, `1 day`, `9 days`."""
     whole = max(0, int(seconds))
     unit, length = next(((u, n) for u, n in _SPANS if whole >= n), _SPANS[-1])
-    number = whole // length
-    return f"{number} days" if unit == "day" and number > 1 else f"{number} {unit}"
+    units = whole // length
+    return f"{units} days" if unit == "day" and units > 1 else f"{units} {unit}"
 
 
-def count(number: int, noun: str, nouns: str = "") -> str:
+def number(value: int) -> str:
+    """Return a number in groups of three digits: `12 345`."""
+    return f"{value:,}".replace(",", " ")
+
+
+def count(value: int, noun: str, nouns: str = "") -> str:
     """Return a number with its noun: `1 record`, `12 345 records`; `nouns` if no `s` makes it."""
-    grouped = f"{number:,}".replace(",", " ")
-    return f"{grouped} {noun if number == 1 else nouns or noun + 's'}"
+    return f"{number(value)} {noun if value == 1 else nouns or noun + 's'}"
 
 
 def columns(rows: Sequence[Sequence[str]], gap: str = "  ") -> list[str]:
@@ -59,6 +66,6 @@ def width(text: str) -> int:
 
 
 def _character_width(character: str) -> int:
-    if unicodedata.combining(character):
+    if unicodedata.category(character) in _ZERO_WIDTH:
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1

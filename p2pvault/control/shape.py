@@ -186,7 +186,7 @@ class Members:
 
     def problem(self, value: Json, where: str) -> str:
         """See `Shape`."""
-        name = where or "the whole"
+        name = where or "it"
         if not isinstance(value, dict):
             return f"{name} must be an object"
         shapes = {**self.must, **self.may}

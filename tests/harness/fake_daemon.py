@@ -151,8 +151,9 @@ class FakeDaemon(FakeCollections, FakeQuarantine, FakeRecovery):
                 step()
 
     def _require_vault(self, request: Request) -> None:
-        if self.state.fault is not None:
-            raise self.state.fault
+        fault = self.state.fault_of.get(request.method, self.state.fault)
+        if fault is not None:
+            raise fault
         if self.state.vault is None and request.method not in _WITHOUT_VAULT:
             raise NoVault("this device has no vault yet")
 

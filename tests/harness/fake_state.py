@@ -35,6 +35,7 @@ class FakeState:
     attempts: list[str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     fault: VaultError | None = None
+    fault_of: dict[str, VaultError] = field(default_factory=dict)
     commits: int = 0
 
 

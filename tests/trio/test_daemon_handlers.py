@@ -117,8 +117,9 @@ async def test_a_field_is_read_by_its_name_or_its_dotted_path(
 
 @pytest.mark.parametrize("field", ["zip", "phone.zip", "name.first", "", "."])
 async def test_a_field_that_is_not_there_is_not_found(keeper: Keeper, field: str) -> None:
-    with pytest.raises(NoSuchRecord, match="has no field"):
+    with pytest.raises(NoSuchRecord, match="has no field") as refused:
         await ask(keeper, "get", path="contacts/ada", field=field)
+    assert refused.value.hint == "`p2pvault get contacts/ada` shows its fields."
 
 
 async def test_a_record_is_written_from_json(keeper: Keeper, node: FakeNode) -> None:
@@ -271,6 +272,8 @@ async def test_addresses_are_added_read_and_removed(keeper: Keeper, node: FakeNo
     assert await ask(keeper, "addresses") == {"devices": [page]}
     removed = await ask(keeper, "address_remove", device="phone", address="[fe80::1%eth0]:5")
     assert removed == {"device": PHONE_JSON, "addresses": []}
+    with pytest.raises(NoSuchRecord, match="not added by hand"):
+        await ask(keeper, "address_remove", device="phone", address="[fe80::1%eth0]:5")
     with pytest.raises(BadValue):
         await ask(keeper, "address_add", device="phone", address="phone.local:1")
     assert node.given == []

@@ -268,7 +268,10 @@ def test_wait_runs_out_of_time(home: Path, daemon: FakeDaemon) -> None:
 
 
 def test_wait_ready_without_a_daemon_runs_out_of_time(home: Path) -> None:
-    assert run(home, "wait", "--ready", "--timeout", "0.1").code == 7
+    done = run(home, "wait", "--ready", "--timeout", "0.1")
+    assert done.code == 7
+    said = "not ready within 0.1 s. No daemon is running for this home. Start it with"
+    assert said in done.messages
 
 
 @pytest.mark.parametrize(

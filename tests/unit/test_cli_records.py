@@ -12,6 +12,7 @@ from harness.cli_fixtures import served
 from harness.command_line import run, run_on_terminal, start
 from harness.fake_daemon import CODE, FakeDaemon
 from harness.fake_state import FakeRecord, FakeState, with_vault
+from p2pvault.errors import BadValue, NotKept
 
 
 @pytest.fixture
@@ -223,7 +224,7 @@ def bulk(*records: tuple[str, object]) -> bytes:
 def test_lines_from_stdin_are_committed_by_the_thousand(home: Path, daemon: FakeDaemon) -> None:
     lines = bulk(*((f"contacts/n{number}", {"n": number}) for number in range(2_001)))
     done = run(home, "set", "--stdin", stdin=lines)
-    assert (done.code, done.text) == (0, "2 001 records of 2001 changed\n")
+    assert (done.code, done.text) == (0, "2 001 records read, 2 001 changed\n")
     assert (daemon.state.commits, len(daemon.state.records)) == (3, 2_001)
 
 
@@ -235,6 +236,29 @@ def test_large_lines_make_smaller_batches(home: Path, daemon: FakeDaemon) -> Non
         "changed": 3,
     }
     assert daemon.state.commits == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [b'{"path": "contacts/\\u202e", "value": {}}',
+     b'{"path": "a/b", "value": {"n": 9223372036854775808}}',
+     b'{"path": "a/%s", "value": {}}' % (b"x" * 201), b'{"path": "a/", "value": {}}'],
+)  # fmt: skip
+def test_the_line_is_named_that_the_daemon_refused(
+    home: Path, daemon: FakeDaemon, line: bytes
+) -> None:
+    daemon.state.fault_of["set_many"] = BadValue("the vault cannot hold that")
+    good = bulk(*((f"contacts/n{number}", {"n": 1}) for number in range(3)))
+    done = run(home, "set", "--stdin", "--json", stdin=good + line + b"\n" + good)
+    assert (done.code, done.error["message"]) == (2, "line 4: the vault cannot hold that")
+
+
+def test_lines_are_named_together_where_the_vault_refused(home: Path, daemon: FakeDaemon) -> None:
+    daemon.state.fault_of["set_many"] = NotKept("that is not kept here")
+    for records, where in ((1, "line 1"), (3, "lines 1 to 3")):
+        lines = bulk(*((f"contacts/n{number}", {"n": 1}) for number in range(records)))
+        done = run(home, "set", "--stdin", "--json", stdin=lines)
+        assert (done.code, done.error["message"]) == (8, f"{where}: that is not kept here")
 
 
 @pytest.mark.parametrize(
@@ -271,4 +295,4 @@ def test_what_the_daemon_refuses_in_bulk_is_placed(home: Path, daemon: FakeDaemo
 
 
 def test_nothing_from_stdin_changes_nothing(home: Path, daemon: FakeDaemon) -> None:
-    assert run(home, "set", "--stdin").text == "0 records of 0 changed\n"
+    assert run(home, "set", "--stdin").text == "0 records read, 0 changed\n"

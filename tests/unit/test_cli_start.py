@@ -247,6 +247,12 @@ def test_debug_shows_where_an_error_came_from(tmp_path: Path) -> None:
     assert "Traceback" in run(tmp_path, "status", "--debug").messages
 
 
+def test_what_the_schema_refuses_is_said_without_the_method(tmp_path: Path) -> None:
+    with served(tmp_path / "a", with_vault("phone")):
+        done = run(tmp_path / "a", "devices", "rename", "phone", "x" * 65)
+        assert done.messages == "p2pvault: name must have 1 to 64 characters\n"
+
+
 def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
     with served(tmp_path / "a", with_vault()):
         done = run(tmp_path / "a", "set", "a/b", b"name=\xff")

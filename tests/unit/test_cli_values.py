@@ -55,6 +55,9 @@ def test_a_word_without_a_value_deletes() -> None:
         (".".join("a" * 33) + "=1", "33 levels deep"),
         ("photo=@/nonexistent", "cannot be read"),
         ("photo=@/", "cannot be read"),
+        ("photo=@", "no file is named"),
+        ("x" * 201 + "=1", "201 characters, at most 200"),
+        ("a." + "x" * 201 + "=1", "201 characters, at most 200"),
     ],
 )
 def test_a_wrong_word_says_why(word: str, why: str) -> None:
@@ -144,7 +147,7 @@ def test_a_record_is_shown_in_columns() -> None:
         "name": "Ada",
         "address": {"city": "Ely", "geo": {"lat": 1}},
         "key": {"$bytes": "AAEC"},
-        "note": "one\ntwo",
+        "note": "one\ntwo\n",
         "tags": ["a"],
         "nothing": {},
     }
@@ -200,3 +203,4 @@ def test_columns_align_wide_characters_too() -> None:
         "e\u0301     c",
     ]
     assert width("你好") == 4
+    assert width("a\ufe0f\u200db") == 2

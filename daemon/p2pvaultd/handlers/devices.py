@@ -3,6 +3,7 @@
 from typing import cast
 
 from p2pvault.control.messages import Json, JsonObject
+from p2pvault.errors import NoSuchRecord
 from p2pvault.node.port import DeviceAddresses, MemberView
 from p2pvaultd.handlers.words import named, up_or_down
 from p2pvaultd.host import Host
@@ -67,6 +68,12 @@ class DeviceHandlers:
             cast("str", params["device"]),
             read_address(cast("str", params["address"])),
         )
+        (page,) = await self._host.node().addresses(device)
+        if address not in page.given:
+            raise NoSuchRecord(
+                f"{address} was not added by hand",
+                hint="`p2pvault address` shows what was.",
+            )
         return _given(await self._host.node().remove_address(device, address))
 
 

@@ -1,5 +1,6 @@
 """Reading, writing and watching records."""
 
+import shlex
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from typing import cast
@@ -111,7 +112,10 @@ def _field(record: RecordView, dotted: Json) -> Value:
     found: Value = dict(record.value)
     for step in _steps(record.value, _text(dotted)):
         if not isinstance(found, dict) or step not in found:
-            raise NoSuchRecord(f"{record.path} has no field {dotted}")
+            raise NoSuchRecord(
+                f"{record.path} has no field “{dotted}”",
+                hint=f"`{shlex.join(['p2pvault', 'get', record.path])}` shows its fields.",
+            )
         found = found[step]
     return found
 
