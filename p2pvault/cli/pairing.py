@@ -65,14 +65,14 @@ def _show_pair(session: Session, event: JsonObject, *, no_qr: bool) -> None:
 
 def _code_lines(session: Session, event: JsonObject, *, no_qr: bool) -> Iterator[str]:
     seconds = cast("float", event["expires_s"])
-    yield f"Waiting {span(seconds)} for another of your devices. Run there:"
-    yield "\n    p2pvault join\n"
-    yield f"and type this code:  {event['code']}"
+    yield f"Waiting {span(seconds)} for another of your devices."
     if not no_qr and session.report.unicode and sys.stdout.isatty():
-        yield "\nor let its camera read this:\n"
+        yield "\nIts camera can read this:\n"
         yield from qr_lines(str(event["uri"]))
-    yield "\nor, where the network does not let devices find each other, this address:\n"
+    yield "\nWhere the network does not let devices find each other, type this address instead:\n"
     yield f"    {event['uri']}\n"
+    # Last, because on a small terminal the rest scrolls away.
+    yield f"Run `p2pvault join` there and type this code:  {event['code']}\n"
 
 
 def _confirm(session: Session, caller: Caller) -> None:

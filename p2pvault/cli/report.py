@@ -38,6 +38,9 @@ class Marks:
     quotes: tuple[str, str]
 
 
+_QUOTES: Final = str.maketrans({"“": '"', "”": '"'})
+"""The quotation marks of the daemon's messages, for a terminal without them."""
+
 _UNICODE: Final = Marks("●", "○", "→", ("“", "”"))
 _ASCII: Final = Marks("*", "-", "->", ('"', '"'))
 
@@ -74,7 +77,7 @@ class Report:
     def note(self, text: str) -> None:
         """Tell a person something on stderr; a program is told by what `show` prints."""
         if not self.as_json:
-            click.echo(visible(text), err=True)
+            click.echo(self._plain(text), err=True)
 
     def error(self, tree: Mapping[str, object], text: str) -> None:
         """Print why the command failed, as one line on stderr."""
@@ -83,7 +86,9 @@ class Report:
             sys.stderr.flush()
             return
         name = self._paint("p2pvault:", "red", on=sys.stderr.isatty())
-        click.echo(f"{name} {visible(text)}", err=True, color=self._colour and sys.stderr.isatty())
+        click.echo(
+            f"{name} {self._plain(text)}", err=True, color=self._colour and sys.stderr.isatty()
+        )
 
     def quote(self, name: str) -> str:
         """Return a name in quotation marks."""
@@ -92,9 +97,13 @@ class Report:
 
     def _styled(self, line: str | Marked) -> str:
         if isinstance(line, str):
-            return visible(line)
+            return self._plain(line)
         mark = self._paint(line.mark, line.colour, on=sys.stdout.isatty())
-        return f"{mark} {visible(line.text)}"
+        return f"{mark} {self._plain(line.text)}"
+
+    def _plain(self, text: str) -> str:
+        shown = visible(text)
+        return shown if self.unicode else shown.translate(_QUOTES)
 
     def _paint(self, text: str, colour: str, *, on: bool) -> str:
         return click.style(text, fg=colour) if self._colour and on else text

@@ -83,14 +83,15 @@ def _lines(report: Report, event: JsonObject) -> list[str | Marked]:
 
 
 def _summary(event: JsonObject) -> str:
-    seen = f"{_count(event, 'records', 'record')}, {_count(event, 'entries', 'commit')}"
+    entries = count(_number(event, "entries"), "journal entry", "journal entries")
+    seen = f"{count(_number(event, 'records'), 'record')}, deleted ones too, and {entries}"
     if not event["findings"]:
         return f"Sound: {seen}."
     repaired = f", {event['repaired']} of them repaired" if event["repaired"] else ""
-    return f"{_count(event, 'findings', 'finding')}{repaired}. Looked at {seen}."
+    return f"{count(_number(event, 'findings'), 'finding')}{repaired}. Looked at {seen}."
 
 
-def _count(event: JsonObject, name: str, noun: str) -> str:
-    number = event[name]
-    assert isinstance(number, int), "the schema says so"
-    return count(number, noun)
+def _number(event: JsonObject, name: str) -> int:
+    value = event[name]
+    assert isinstance(value, int), "the schema says so"
+    return value

@@ -297,7 +297,7 @@ class FakeDaemon(FakeCollections, FakeQuarantine, FakeRecovery):
         if path.startswith("id:"):
             found = [record for record in self.state.records if record.id.startswith(path[3:])]
         elif not collection or not name:
-            raise BadPath(f"{path!r} is not a path")
+            raise BadPath(f"“{path}” is not a path")
         else:
             found = [record for record in self.state.records if record.path == path]
         if not found:

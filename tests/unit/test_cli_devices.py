@@ -53,6 +53,7 @@ def test_pair_shows_a_person_the_code_and_a_picture_of_it(home: Path, daemon: Fa
     for expected in (CODE, URI, "▀▀▀▀▀", "someone tried a wrong code", "“phone” has the code",
                      "Type the two words", "Paired", "p2pvault devices revoke phone"):  # fmt: skip
         assert expected in text
+    assert text.index(CODE) > max(text.index(URI), text.rindex("▀▀▀▀▀"))  # not scrolled away
     assert "█" not in run_on_terminal(home, "pair", "--no-qr", typed=b"\n").out.decode()
 
 
@@ -212,6 +213,8 @@ def test_status_shows_the_proof_and_ends_with_what_is_wrong(home: Path, daemon: 
 def test_status_is_readable_without_unicode_and_without_colours(
     home: Path, daemon: FakeDaemon
 ) -> None:
+    refused = run(home, "get", "contacts", PYTHONIOENCODING="ascii")
+    assert refused.messages.startswith('p2pvault: "contacts" is')
     plain = run(home, "status", PYTHONIOENCODING="ascii").text
     assert '"home"' in plain
     assert "  * phone" in plain

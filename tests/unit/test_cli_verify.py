@@ -23,7 +23,10 @@ def test_a_sound_store_is_one_line_and_zero(tmp_path: Path) -> None:
     state.records.append(FakeRecord("00" * 16, "notes/one", {}))
     with served(tmp_path, state):
         done = run(tmp_path, "verify")
-        assert (done.code, done.text) == (0, "Sound: 1 record, 0 commits.\n")
+        assert (done.code, done.text) == (
+            0,
+            "Sound: 1 record, deleted ones too, and 0 journal entries.\n",
+        )
 
 
 def test_what_is_wrong_is_named_and_the_code_says_so(tmp_path: Path) -> None:
@@ -35,7 +38,7 @@ def test_what_is_wrong_is_named_and_the_code_says_so(tmp_path: Path) -> None:
         assert done.text.splitlines() == [
             "! record notes/one (id:00): its chunks are\\ndamaged",
             "! entry aa 2: its signature is wrong",
-            "2 findings. Looked at 0 records, 0 commits.",
+            "2 findings. Looked at 0 records, deleted ones too, and 0 journal entries.",
         ]
         assert "p2pvault" in done.messages
         assert "verify --repair" in done.messages
@@ -98,4 +101,7 @@ def test_a_daemon_that_dies_is_an_error_and_nobody_repairs_in_its_place(tmp_path
     assert done.messages.startswith("p2pvault: the daemon ended the connection.")
     find_home(tmp_path).socket.unlink()
     offline = run(tmp_path, "verify", "--repair")
-    assert (offline.code, offline.text) == (0, "Sound: 0 records, 0 commits.\n")
+    assert (offline.code, offline.text) == (
+        0,
+        "Sound: 0 records, deleted ones too, and 0 journal entries.\n",
+    )
