@@ -168,7 +168,7 @@ def _set_many(session: Session) -> None:
 
 @click.command(cls=VaultCommand)
 @click.argument("collection", required=False)
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="Stop after N records.")
+@click.option("--limit", type=int, metavar="N", help="Stop after N records.")
 @pass_session
 def ls(session: Session, collection: str | None, limit: int | None) -> None:
     """List the records of the vault, or of one COLLECTION.
@@ -176,6 +176,8 @@ def ls(session: Session, collection: str | None, limit: int | None) -> None:
     One path a line, in order; records that share a path show their ids.
     """
     _check_collection(session, collection)
+    if limit is not None and limit < 1:
+        raise click.UsageError("--limit needs a number of records, 1 or more.")
     rows: list[Json] = []
     following: Json = None
     with session.connect() as caller:

@@ -62,10 +62,13 @@ def find_home(directory: Path | None = None, environ: Mapping[str, str] = os.env
 
     Returns:
         The places; nothing is created or looked into.
+
+    Raises:
+        ConfigError: The home directory of this or of the named person is not known.
     """
     chosen = str(directory) if directory is not None else environ.get(HOME_VARIABLE, "")
     if chosen:
-        root = Path(chosen).expanduser().absolute()
+        root = _expanded(chosen).absolute()
         return Home(root, root / CONFIG_NAME, root / SOCKET_NAME, root)
     return _platform_home(environ)
 
@@ -146,12 +149,26 @@ def short_path(path: Path) -> Iterator[str]:
         os.close(directory)
 
 
+def _expanded(chosen: str) -> Path:
+    try:
+        return Path(chosen).expanduser()
+    except RuntimeError as error:  # pathlib: no home directory for that name
+        raise ConfigError(
+            f"{chosen} cannot be used: {error}", hint="Write the whole path of the directory."
+        ) from error
+
+
 def _platform_home(environ: Mapping[str, str]) -> Home:
     # A fifth of the command line's start-up time, so only who needs it pays for it.
     from platformdirs import user_config_path, user_data_path  # noqa: PLC0415
 
-    state = user_data_path(_APPLICATION, appauthor=False)
-    config = user_config_path(_APPLICATION, appauthor=False)
+    try:
+        state = user_data_path(_APPLICATION, appauthor=False)
+        config = user_config_path(_APPLICATION, appauthor=False)
+    except RuntimeError as error:  # neither HOME nor the list of users says where
+        raise ConfigError(
+            f"no home is known: {error}", hint="Set HOME, or name a directory with --home."
+        ) from error
     return Home(state, config / CONFIG_NAME, _runtime(environ, state) / SOCKET_NAME)
 
 

@@ -144,6 +144,20 @@ def test_common_options_stand_before_or_after_the_command(tmp_path: Path, place:
     assert (done.code, done.error["code"]) == (3, "daemon_unreachable")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be somebody whom nobody knows")
+def test_a_person_without_a_home_directory_is_told_what_to_do() -> None:
+    program = (
+        "import os, sys, platformdirs.unix\nfrom p2pvault.cli.root import run\n"
+        "from p2pvault.cli import failure\nfrom p2pvault.control import caller, home\n"
+        "os.setuid(54321)\ndel os.environ['HOME']\nsys.exit(run(['status']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment(None), capture_output=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert b"Set HOME, or name a directory with --home." in done.stderr
+
+
 def test_the_option_wins_over_the_environment(tmp_path: Path) -> None:
     with served(tmp_path / "a", FakeState()):
         assert run(tmp_path / "b", "daemon", "status", "--home", str(tmp_path / "a")).code == 0

@@ -35,6 +35,11 @@ def test_an_empty_variable_names_nothing(tmp_path: Path) -> None:
     assert find_home(environ={"P2PVAULT_HOME": ""}).root is None
 
 
+def test_the_home_of_somebody_who_is_not_there_is_refused() -> None:
+    with pytest.raises(ConfigError, match="~nobody-here/phone"):
+        find_home(Path("~nobody-here/phone"))
+
+
 def test_a_relative_home_means_the_same_from_everywhere(tmp_path: Path) -> None:
     assert find_home(Path("phone")).state == Path.cwd() / "phone"
     assert find_home(Path("~/phone")).state == Path.home() / "phone"
