@@ -13,9 +13,13 @@ from p2pvaultd.config import DISCOVERY_MODES, LOG_LEVELS
 from p2pvaultd.logging import LOG_FORMATS
 
 EPILOG = """\
-Settings stand in config.toml in the home; options win over them. SIGHUP reads the file again.
-SIGTERM and SIGINT end the daemon within 5 seconds. A daemon without a vault waits for
-`p2pvault init` or `p2pvault join`.
+Modes: normal advertises this device on the local network and looks for the others; quiet only
+looks; off dials remembered addresses and those of `p2pvault address add`.
+
+Settings stand in config.toml in the home, or in ~/.config/p2pvault where none is named; options
+win over them. SIGHUP reads the file again. SIGTERM and SIGINT end the daemon within 5 seconds. A
+daemon without a vault waits for `p2pvault init` or `p2pvault join`. To have it always running:
+`p2pvault daemon install`. Exit codes are those of p2pvault.
 """
 
 
@@ -63,10 +67,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--home", type=Path, metavar="DIR", help="everything of this device (or P2PVAULT_HOME)")
-    add("--listen", metavar="HOST:PORT", help="where to accept links; :47474 is every address")
-    add("--mode", choices=DISCOVERY_MODES, help="discovery (default: normal)")
+    add(
+        "--listen",
+        metavar="HOST:PORT",
+        help="where to accept links, a literal address; :47474 is every address "
+        "(default: every address, another port after each start)",
+    )
+    add("--mode", choices=DISCOVERY_MODES, help="how devices find each other (default: normal)")
     add("--interface", action="append", metavar="NAME", help="discover on this one; repeatable")
     add("--log-level", choices=LOG_LEVELS, help="least severity to log (default: info)")
-    add("--log-format", choices=LOG_FORMATS, default="auto", help="default: %(default)s")
+    add(
+        "--log-format",
+        choices=LOG_FORMATS,
+        default="auto",
+        help="auto, the default, is text on a terminal and JSON elsewhere",
+    )
     add("--version", action="version", version=f"p2pvaultd {__version__}")
     return parser

@@ -168,14 +168,19 @@ def address(context: click.Context) -> None:
 @click.argument("device", required=False)
 @pass_session
 def list_addresses(session: Session, device: str | None = None) -> None:
-    """List where devices were reached, and what was added by hand."""
+    """List where devices were reached, and what was added by hand.
+
+    Without a DEVICE it ends with where this device itself listens.
+    """
     wanted: dict[str, Json] = {} if device is None else {"device": device}
     with session.connect() as caller:
         answer = caller.call("addresses", **wanted)
+        own = cast("list[str]", caller.call("status")["listening"])
     rows = [row for known in _objects(answer["devices"]) for row in _address_rows(known)]
     table = columns([("DEVICE", "ADDRESS", "FROM"), *rows])
     empty = "No other device has an address here yet."
-    session.report.show(answer, *(table if rows else [empty]))
+    here = [f"\nThis device listens at {', '.join(own) or 'no address'}."] if device is None else []
+    session.report.show(answer, *(table if rows else [empty]), *here)
 
 
 def _address_rows(device: JsonObject) -> list[tuple[str, str, str]]:
@@ -190,7 +195,12 @@ def _address_rows(device: JsonObject) -> list[tuple[str, str, str]]:
 @click.argument("host_port", metavar="HOST:PORT")
 @pass_session
 def add(session: Session, device: str, host_port: str) -> None:
-    """Remember that DEVICE is at HOST:PORT, and dial it there."""
+    """Remember that DEVICE is at HOST:PORT, and dial it there.
+
+    HOST is an address of DEVICE, and PORT is where its daemon listens: `p2pvault address` there
+    shows both. The port is another one after each start unless DEVICE runs `p2pvaultd --listen`
+    with one.
+    """
     with session.connect() as caller:
         answer = caller.call("address_add", device=device, address=host_port)
     _show_addresses(session, answer, "remove", device, host_port)

@@ -20,7 +20,11 @@ from p2pvault.limits import CONTROL_START_S, CONTROL_WAIT_S_MAX
 @click.command(cls=VaultCommand)
 @pass_session
 def status(session: Session) -> None:
-    """Show the devices, the proof of equality, and what is wrong."""
+    """Show the devices, the proof of equality, and what is wrong.
+
+    "same as here" compares the content itself, and says how old the comparison is. While a device
+    is away, DATA says what is known to be missing on either side. What is wrong comes last.
+    """
     with session.connect() as caller:
         answer = caller.call("status")
     report = session.report
@@ -150,8 +154,11 @@ def wait(session: Session, what: str | None, device: str | None, timeout_s: floa
     """Wait for something, for scripts.
 
     With --synced and no DEVICE, every device that is linked must be the same, and one must be.
-    Without --timeout it waits for ever.
-    """
+    Without --timeout it waits for ever. For example, to write and be sure that it has arrived:
+
+    \b
+    p2pvault set contacts/ada name=Ada && p2pvault wait --synced phone --timeout 60
+    """  # noqa: D301  # not a raw text: the backspace is click's mark for an example
     if what is None or (what == "ready" and device is not None):
         raise click.UsageError("Give either --ready, or --synced with perhaps a DEVICE.")
     if timeout_s is not None and not timeout_s >= 0.0:  # NaN is refused with the negative ones

@@ -86,8 +86,9 @@ def _next_steps(session: Session, *, running: bool) -> str:
 def get(session: Session, path: str, field: str | None) -> None:
     """Show a record, or one field of it.
 
-    PATH is COLLECTION/NAME or id:HEX. One FIELD alone is printed as it is, without quotes, so
-    that scripts can use it; bytes go to a pipe or a file unchanged.
+    PATH is COLLECTION/NAME, or id:HEX with an id or its beginning. One FIELD alone (A.B for one
+    inside another) is printed as it is, without quotes, so that scripts can use it; bytes go to a
+    pipe or a file unchanged.
     """
     with session.connect() as caller:
         wanted: dict[str, Json] = (
@@ -123,10 +124,14 @@ def _show_field(session: Session, value: Json) -> None:
 def set_(session: Session, path: str | None, edits: Sequence[str], bulk: bool) -> None:
     """Change fields of a record; make it if it is not there.
 
+    PATH is COLLECTION/NAME, for example contacts/ada, or id:HEX for one that is there.
+
     \b
     FIELD=VALUE    a text               FIELD=         delete the field
     FIELD:=JSON    any JSON value       A.B=VALUE      a field inside a field
     FIELD=@FILE    what FILE holds: text if it is UTF-8, else bytes
+
+    FIELD:='""' is an empty text.
 
     With --stdin, each line is {"path": "contacts/ada", "value": {"name": "Ada"}}: the given
     fields are put, others stay. A thousand lines become one commit.

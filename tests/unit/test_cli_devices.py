@@ -144,7 +144,7 @@ def test_a_name_that_is_kept_needs_nothing_to_take_back(home: Path, daemon: Fake
 
 def test_an_address_book_without_devices_says_so(home: Path) -> None:
     with served(home, with_vault()):
-        assert run(home, "address").text == "No other device has an address here yet.\n"
+        assert run(home, "address").text.startswith("No other device has an address here yet.")
 
 
 def test_revoke_removes_and_says_what_that_means(home: Path, daemon: FakeDaemon) -> None:
@@ -171,12 +171,14 @@ def test_addresses_are_added_listed_and_removed(home: Path, daemon: FakeDaemon) 
     done = run(home, "address", "add", "phone", "10.0.0.7:47474")
     assert done.text == "“phone”: 10.0.0.7:47474\n"
     assert "`p2pvault address remove phone 10.0.0.7:47474`" in done.messages
-    rows = [line.split(maxsplit=2) for line in run(home, "address", "list").text.splitlines()[1:]]
-    assert rows == [
+    _, *lines = run(home, "address", "list", "phone").text.splitlines()
+    assert [line.split(maxsplit=2) for line in lines] == [
         ["phone", "10.0.0.7:47474", "added by hand"],
         ["phone", "127.0.0.1:4242", "a link"],
     ]
-    assert run(home, "address", "list", "phone").text == run(home, "address").text
+    everything = run(home, "address").text
+    assert everything == run(home, "address", "list").text
+    assert everything.endswith("\n\nThis device listens at 127.0.0.1:4141.\n")
     assert "none" not in run(home, "address", "remove", "phone", "10.0.0.7:47474").text
     assert run(home, "address", "remove", "phone", "10.0.0.7:47474").code == 5
 
