@@ -112,9 +112,9 @@ def _confirmed(session: Session, selector: str) -> str:
     device = _meant(
         session, selector, [*_objects(answer["devices"]), *_objects(answer["suspended"])]
     )
-    name = session.report.quote(str(device["name"]))
-    which = f"this device, {name}," if device.get("this") else name
-    session.confirm(f"Remove {which} from the vault for good?", "Nothing was removed.")
+    if not device.get("this"):  # which the daemon refuses
+        name = session.report.quote(str(device["name"]))
+        session.confirm(f"Remove {name} from the vault for good?", "Nothing was removed.")
     return str(device["id"])
 
 

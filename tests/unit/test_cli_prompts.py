@@ -10,7 +10,7 @@ from harness.command_line import Terminal, run
 from harness.fake_daemon import CODE, WORDS, FakeDaemon
 from harness.fake_state import FakeRecord, FakeState, fake_id, with_vault
 from p2pvault.control.messages import fault_from, fault_members
-from p2pvault.errors import BadCode, CodeExpired, PairingRefused
+from p2pvault.errors import BadCode, CodeExpired, NoSuchDevice, PairingRefused
 
 QUESTION = "Type the two words that it shows:"
 
@@ -123,16 +123,12 @@ def test_revoke_asks_about_the_device_by_its_name(home: Path, daemon: FakeDaemon
         assert "Remove “phone” from the vault for good?" in terminal.shown.decode()
 
 
-def test_revoke_says_that_it_is_about_this_device(home: Path, daemon: FakeDaemon) -> None:
-    with Terminal(home, "devices", "revoke", "laptop") as terminal:
-        terminal.await_text("[y/N]")
-        assert "Remove this device, “laptop”, from the vault" in terminal.shown.decode()
-
-
-def test_revoke_asks_nothing_about_a_device_that_is_not_there(
-    home: Path, daemon: FakeDaemon
+@pytest.mark.parametrize("device", ["nobody", "laptop"])
+def test_revoke_asks_nothing_where_it_will_be_refused(
+    home: Path, daemon: FakeDaemon, device: str
 ) -> None:
-    with Terminal(home, "devices", "revoke", "nobody") as terminal:
+    daemon.state.fault_of["device_revoke"] = NoSuchDevice("that is the device itself")
+    with Terminal(home, "devices", "revoke", device) as terminal:
         assert terminal.end() == 6
         assert "[y/N]" not in terminal.shown.decode()
 
