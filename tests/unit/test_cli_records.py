@@ -291,7 +291,7 @@ def test_what_the_daemon_refuses_in_bulk_is_placed(home: Path, daemon: FakeDaemo
     hold(daemon, "contacts/ada", {}, "bb" * 16)
     done = run(home, "set", "--stdin", stdin=b"\n" + bulk(("contacts/ada", {"n": 1})))
     assert done.code == 2
-    assert "lines 1 to 2: two records are called contacts/ada" in done.messages
+    assert "line 2: two records are called contacts/ada" in done.messages
 
 
 def test_nothing_from_stdin_changes_nothing(home: Path, daemon: FakeDaemon) -> None:
