@@ -68,7 +68,7 @@ def keep(session: Session, name: str) -> None:
         answer = caller.call("collection_keep", collection=name)
     session.report.show(answer, f"This device keeps {session.report.quote(one_line(name))}.")
     session.report.note(f"{session.command('status')} shows when all of it is here.")
-    session.report.note(f"To take it back: {session.command('collections', 'forget', name)}.")
+    session.report.note(f"Take it back: {session.command('collections', 'forget', name)}")
 
 
 @collections.command()
@@ -87,7 +87,7 @@ def forget(session: Session, name: str, yes: bool) -> None:
             _confirm(session, name, error)
             answer = caller.call("collection_forget", collection=name, anyway=True)
     session.report.show(answer, f"This device forgets {session.report.quote(one_line(name))}.")
-    session.report.note(f"To take it back: {session.command('collections', 'keep', name)}.")
+    session.report.note(f"Take it back: {session.command('collections', 'keep', name)}")
 
 
 def _confirm(session: Session, name: str, error: OnlyHere) -> None:

@@ -10,6 +10,7 @@ from p2pvault.cli.command import VaultGroup
 from p2pvault.cli.session import Session, pass_session
 from p2pvault.cli.wording import columns, count, one_line, span
 from p2pvault.control.messages import Json, JsonObject
+from p2pvault.errors import Refused
 
 _PATHS_SHOWN: Final = 8
 """Of the records that a device's entries touch; `--json` has more of them."""
@@ -102,9 +103,8 @@ def drop(session: Session, device: str | None, yes: bool) -> None:
 
     What DEVICE wrote is dropped together with everything in quarantine that builds on it.
     """
-    if not yes:
-        of_whom = "everything" if device is None else f"what {session.report.quote(device)} wrote"
-        session.confirm(f"Drop {of_whom} in quarantine for good?", "Nothing was dropped.")
+    if not yes and session.may_ask():
+        _confirm_drop(session, device)
     with session.connect() as caller:
         answer = caller.call("quarantine_drop", **_chosen(device))
     entries = count(cast("int", answer["entries"]), "entry", "entries")
@@ -113,6 +113,14 @@ def drop(session: Session, device: str | None, yes: bool) -> None:
         "This cannot be taken back here. Should another device prove to have taken them in time, "
         "they come from there."
     )
+
+
+def _confirm_drop(session: Session, device: str | None) -> None:
+    with session.connect() as caller:
+        if not caller.call("quarantine")["devices"]:
+            raise Refused("nothing is in quarantine")
+    of_whom = "everything" if device is None else f"what {session.report.quote(device)} wrote"
+    session.confirm(f"Drop {of_whom} in quarantine for good?", "Nothing was dropped.")
 
 
 def _chosen(device: str | None) -> dict[str, Json]:

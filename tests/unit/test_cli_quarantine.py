@@ -59,6 +59,13 @@ def test_an_empty_quarantine_is_said_so(home: Path) -> None:
     assert "nothing is in quarantine" in done.messages
 
 
+def test_drop_asks_nothing_where_nothing_is(home: Path) -> None:
+    with served(home, with_vault()):
+        shown = run_on_terminal(home, "quarantine", "drop", typed=b"y\n")
+    assert shown.code == 8
+    assert b"[y/N]" not in shown.out
+
+
 def test_accept_says_what_changed_and_how_to_change_it_back(home: Path, daemon: FakeDaemon) -> None:
     done = run(home, "quarantine", "accept", "phone")
     assert done.text == "Repeated 1 entry, which changed 1 record.\n  notes/one\n"
