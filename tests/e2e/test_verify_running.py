@@ -65,7 +65,8 @@ def test_a_repair_meets_a_page_that_cannot_be_read(laptop: tuple[Device, Faults]
     done = device.run("verify", "--repair")
     assert done.code == 1
     assert "unreadable fingerprints" in done.text
-    assert done.text.endswith("findings. Looked at 0 records, 1 commit.\n")
+    looked = "Looked at 0 records, deleted ones too, and 1 journal entry.\n"
+    assert done.text.endswith(f"findings. {looked}")
     assert "repaired" not in done.text
     assert done.messages.startswith("Stop the daemon and run")
 
@@ -81,7 +82,7 @@ def test_a_repair_that_the_disk_refuses_is_an_error(laptop: tuple[Device, Faults
     assert (done.code, done.messages.count("disk is full")) == (1, 1), done
     faults.relieve()
     assert device.do("verify", "--repair").endswith(
-        "1 of them repaired. Looked at 12 records, 1 commit.\n"
+        "1 of them repaired. Looked at 12 records, deleted ones too, and 1 journal entry.\n"
     )
 
 
