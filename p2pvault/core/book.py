@@ -38,6 +38,8 @@ class Standing:
         unforked: Its journals were found to be ours where something was missing, so that copies
             here are damaged.
         journals: What it held when it last said so; kept after the link is gone.
+        expected: It was a member when this device took the vault over from a backup, and has not
+            been heard of since.
         repaired: Records that were fetched from it whole since this device started, because the
             content differed.
     """
@@ -55,6 +57,7 @@ class Standing:
     unforked: bool = False
     journals: Mapping[AuthorId, JournalHead] = field(default_factory=dict)
     repaired: int = 0
+    expected: bool = False
 
     @property
     def row(self) -> PeerRow:
@@ -91,6 +94,7 @@ class Standing:
     def heard(self, now: Instant) -> None:
         """Take note of a sign of life."""
         self.last_seen_ms = now.wall_ms
+        self.expected = False
 
 
 class Book:
@@ -101,7 +105,10 @@ class Book:
     """
 
     def __init__(
-        self, rows: Iterable[PeerRow], acknowledged: Iterable[Acknowledgement] = ()
+        self,
+        rows: Iterable[PeerRow],
+        acknowledged: Iterable[Acknowledgement] = (),
+        expected: Iterable[DeviceId] = (),
     ) -> None:
         self.acknowledged = Acknowledged(acknowledged)
         self._standings = {
@@ -110,6 +117,8 @@ class Book:
             )
             for row in rows
         }
+        for device in expected:
+            self[device].expected = not self[device].last_seen_ms
 
     def __getitem__(self, device: DeviceId) -> Standing:
         return self._standings.setdefault(device, Standing(device))

@@ -9,7 +9,7 @@ from p2pvault.core.device import Device
 from p2pvault.core.forks import memory_of
 from p2pvault.core.members import EPOCH_SECRET, Members, members_of
 from p2pvault.core.pipeline import Pipeline
-from p2pvault.core.recovering import RECOVERY_SEED
+from p2pvault.core.recovering import RECOVERY_SEED, expected_of
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.crypto.schedule import fingerprint_key
@@ -108,14 +108,21 @@ def _new_vault(
     peers: tuple[PeerRow, ...],
 ) -> NewVault:
     membership, device = evaluate(log), device_id(keys.public)
-    meta: dict[str, bytes | None] = {
+    meta = identity_of(keys, secrets, entropy)
+    batch = Batch(operations=log.operations, meta=meta, peers=peers)
+    name = membership.members[device].name
+    return NewVault(log.vault, membership.name, device, name, batch)
+
+
+def identity_of(
+    keys: DeviceKeys, secrets: Mapping[EpochId, bytes], entropy: Entropy
+) -> dict[str, bytes | None]:
+    """Return the named values of a new device: its keys, its first journal, and epoch secrets."""
+    return {
         _KEYS: keys.to_bytes(),
         JOURNAL: entropy(JOURNAL_BYTES),
         **{EPOCH_SECRET + epoch.hex(): secret for epoch, secret in secrets.items()},
     }
-    batch = Batch(operations=log.operations, meta=meta, peers=peers)
-    name = membership.members[device].name
-    return NewVault(log.vault, membership.name, device, name, batch)
 
 
 def stored_members(state: StoreState) -> Members:
@@ -172,5 +179,5 @@ def device_of(state: StoreState, entropy: Entropy) -> Device:
     pipeline = Pipeline(
         content_of(state), Writer(journal, members.keys), fingerprint_key(members.vault), entropy
     )
-    book = Book(state.peers, state.acknowledged)
+    book = Book(state.peers, state.acknowledged, expected_of(state.meta))
     return Device(members, book, pipeline, entropy, memory_of(state.meta))

@@ -13,6 +13,8 @@ from p2pvault.core.start import NewVault, found_vault
 from p2pvault.crypto.schedule import store_key
 from p2pvault.errors import NoVault, StoreInUse, VaultExists
 from p2pvault.protocol.recovery_words import write_words
+from p2pvault.store.backup import drop_backup
+from p2pvault.store.fresh import drop_unfinished
 from p2pvault.store.home import HomeFiles, make_home
 from p2pvault.store.slots import load_master_key, make_master_key
 from p2pvault.store.sqlite import open_store
@@ -94,4 +96,7 @@ def store_vault(state: Path, made: NewVault) -> None:
     with closing(store):
         if store.state().operations:
             raise VaultExists("this device has a vault already")
+        # A takeover that a crash cut short; the lock on the home is held.
+        drop_unfinished(HomeFiles(state))
+        drop_backup(state)
         store.persist(made.batch)

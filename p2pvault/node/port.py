@@ -301,11 +301,29 @@ class JoinSession(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the audit is in one part: `pages`, `membership`, `records`, `entries`, ..."""
+    """How far something is in one part: `pages`, `membership`, `records`, `entries`, ..."""
 
     part: str
     done: int
     total: int
+
+
+@dataclass(frozen=True, slots=True)
+class VaultTakenOver:
+    """The vault of a backup is on this device.
+
+    Attributes:
+        removed: The names of the devices that were removed from it.
+    """
+
+    vault: VaultId
+    vault_name: str
+    device: DeviceId
+    device_name: str
+    removed: tuple[str, ...]
+
+
+TakeoverEvent = Progress | VaultTakenOver
 
 
 @dataclass(frozen=True, slots=True)

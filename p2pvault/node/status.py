@@ -136,8 +136,26 @@ def problems(device: Device) -> list[Problem]:
     apart = [peer for peer in others if book[peer].verdict is Verdict.CONTRADICTION]
     found += [_contradiction(device, peer) for peer in apart]
     found += [_repaired(device, peer) for peer in others if book[peer].repaired]
+    found += _expected(device)
     found += _stranded(device)
     return [*found, *_twins(device), *_renewal(device), *_quarantined(device)]
+
+
+def _expected(device: Device) -> list[Problem]:
+    """Name the devices of the vault that a device which took it over has not met yet."""
+    missing = [peer for peer in device.members.others if device.book[peer].expected]
+    if not missing:
+        return []
+    names = ", ".join(sorted(device.members.name_of(peer) for peer in missing))
+    return [
+        Problem(
+            "not_met",
+            f"since it took the vault over from a backup, this device has not met {names}",
+            "Switch it on in this network, or say where it is with `p2pvault address add`. If it "
+            "is lost, `p2pvault devices revoke` it. If it stays away although it runs, it has "
+            "newer keys than the backup, or was removed: pair it again, with another --home.",
+        )
+    ]
 
 
 def _stranded(device: Device) -> list[Problem]:

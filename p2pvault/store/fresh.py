@@ -1,4 +1,4 @@
-"""A second store beside a damaged one, and the step in which it takes its place.
+"""A store that is made whole before it is there: beside a damaged one, or the first of a home.
 
 It is made under another name, and is complete when all of it is in one file and that is renamed to
 `vault.db.new`. From then on it is the store: whatever a crash leaves, `put_in_place` finishes the
@@ -14,7 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from p2pvault.errors import StoreError, StoreInUse
+from p2pvault.errors import StoreError, StoreInUse, VaultExists
 from p2pvault.store import schema
 from p2pvault.store.cipher import Connection, connect, transaction
 from p2pvault.store.faults import os_fault, translated
@@ -38,7 +38,7 @@ def make_fresh(files: HomeFiles, key: bytes) -> Iterator[Callable[[Batch], None]
         StoreInUse: Somebody else reads it.
     """
     unfinished = _named(files, ".unfinished")
-    _drop(unfinished)
+    drop_unfinished(files)
     with ExitStack() as on_failure:
         on_failure.callback(_drop_quietly, unfinished)
         write_private(unfinished, b"")
@@ -76,6 +76,51 @@ def install(files: HomeFiles) -> Path:
         on_failure.pop_all()
     _replace(files, kept)
     return kept
+
+
+def install_first(files: HomeFiles, key: bytes) -> None:
+    """Let the store that `make_fresh` made be the first of a home, whose lock the caller holds.
+
+    Raises:
+        VaultExists: There is one with a vault in it; it stays.
+        StoreFull, StoreUnwritable, StoreCorrupt: There is one that cannot be looked into, or a
+            file cannot be renamed.
+    """
+    check_unfilled(files, key)
+    _drop(files.database)  # with its log, which would be played into the new one
+    _rename(_named(files, ".unfinished"), files.database)
+
+
+def check_unfilled(files: HomeFiles, key: bytes) -> None:
+    """Insist that a home, whose lock the caller holds, has no vault.
+
+    A store without a membership is what a crash leaves of an attempt to make one.
+
+    Raises:
+        VaultExists: It has one.
+        StoreUnwritable, StoreCorrupt, SchemaTooNew: It has one that cannot be looked into.
+    """
+    if not files.database.exists():
+        return
+    with translated(files.database):
+        connection = connect(files.database, key, writable=True)
+        try:
+            made = schema.version(connection) > 0
+            rows = connection.execute("SELECT 1 FROM operations LIMIT 1") if made else None
+            filled = rows is not None and rows.fetchone() is not None
+        finally:
+            connection.close()
+    if filled:
+        raise VaultExists("this device has a vault already")
+
+
+def drop_unfinished(files: HomeFiles) -> None:
+    """Remove what a crash left of a store that was being made.
+
+    Raises:
+        StoreUnwritable: The directory refuses.
+    """
+    _drop(_named(files, ".unfinished"))
 
 
 def put_in_place(files: HomeFiles) -> None:

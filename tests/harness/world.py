@@ -89,6 +89,10 @@ class World:
     def _party(self, name: str, vault: NewVault) -> Party:
         store = MemoryStore()
         store.persist(vault.batch)
+        return self.seat(name, store)
+
+    def seat(self, name: str, store: MemoryStore) -> Party:
+        """Start a device that was made, from its store."""
         address = Address(f"10.0.0.{len(self.parties) + 1}", 4_000)
         party = Party(name, address, store, device_of(store.state(), self._entropy(name, 0)))
         self.parties.append(party)

@@ -17,9 +17,11 @@ from p2pvault.protocol.membership.recovery import (
     RECOVERY_SEED_BYTES,
     Decision,
     RecoveryKey,
+    Successor,
     admit_by_key,
     check_key,
     recover,
+    recover_anew,
 )
 from p2pvault.protocol.membership.state import Epoch, Member, Membership, Removal, Suspension
 from p2pvault.protocol.membership.write import (
@@ -47,6 +49,7 @@ __all__ = [
     "MembershipLog",
     "RecoveryKey",
     "Removal",
+    "Successor",
     "Suspension",
     "Written",
     "admit",
@@ -58,6 +61,7 @@ __all__ = [
     "found",
     "open_epochs",
     "recover",
+    "recover_anew",
     "reinstate",
     "rename",
     "revoke",

@@ -93,6 +93,21 @@ class Decision:
     restored: Collection[DeviceId] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """The new device that takes a vault over from a backup.
+
+    Attributes:
+        name: What it is called.
+        kind: Such as `laptop`.
+        secrets: The epoch secrets that the backup has.
+    """
+
+    name: str
+    kind: str
+    secrets: Mapping[EpochId, bytes] = field(repr=False)
+
+
 def recover(log: MembershipLog, author: Author, key: RecoveryKey, decision: Decision) -> Written:
     """Take the vault over: remove what is lost, make the author an admin, and start an epoch.
 
@@ -111,13 +126,51 @@ def recover(log: MembershipLog, author: Author, key: RecoveryKey, decision: Deci
     check_key(membership, key)
     _check_decision(membership, author.device, decision)
     named = _named(membership, author.device, decision)
-    contents: list[Content] = [
-        Remove(device, journal_bounds(seen), "") for device, seen in sorted(decision.lost.items())
-    ]
+    contents = _removals(decision)
     contents += [SetRole(device, role) for device, role in sorted(named.items())]
     after, added = _sign(log, key, author.wall_ms, contents)
     epoch = with_epoch(after, author)
     return Written(epoch.log, added + epoch.added, epoch.secrets)
+
+
+def recover_anew(
+    log: MembershipLog,
+    author: Author,
+    key: RecoveryKey,
+    decision: Decision,
+    successor: Successor,
+) -> Written:
+    """Take the vault over on a device that is new to it, with the log of a backup.
+
+    The backup may be old. So whoever stays is left alone here, and not named as `recover` does: a
+    naming would let everybody in again who was removed since the backup was made.
+
+    Args:
+        log: The log as the backup has it.
+        author: The new device; becomes an admin.
+        key: The recovery key.
+        decision: About the other devices.
+        successor: What is said of the new device.
+
+    Raises:
+        MembershipError: It is not the recovery key of this vault, or the log or the vault is full.
+        NoSuchDevice: A lost device is no member and not suspended, or a restored one not outside.
+        BadValue: A name or a kind that cannot be used.
+        LimitExceeded: The log has no room for what the key would have to sign.
+    """
+    membership = evaluate(log)
+    check_key(membership, key)
+    _check_decision(membership, author.device, decision)
+    # The removals first: they make room in a vault that is full, and whoever is admitted behind
+    # them owes no statement about them.
+    after, removed = _sign(log, key, author.wall_ms, _removals(decision))
+    card = DeviceCard(author.keys.public, successor.name, successor.kind)
+    added = admission(after, evaluate(after), card, Role.ADMIN, successor.secrets)
+    contents: list[Content] = [added]
+    contents += [SetRole(device, Role.MEMBER) for device in sorted(decision.restored)]
+    after, named = _sign(after, key, author.wall_ms, contents)
+    epoch = with_epoch(after, author)
+    return Written(epoch.log, removed + named + epoch.added, epoch.secrets)
 
 
 def admit_by_key(
@@ -173,6 +226,12 @@ def _named(membership: Membership, device: DeviceId, decision: Decision) -> dict
     restored = dict.fromkeys(decision.restored, Role.MEMBER)
     named = {**staying, **restored, device: Role.ADMIN}
     return {each: role for each, role in named.items() if each not in decision.lost}
+
+
+def _removals(decision: Decision) -> list[Content]:
+    return [
+        Remove(device, journal_bounds(seen), "") for device, seen in sorted(decision.lost.items())
+    ]
 
 
 def _sign(
