@@ -15,7 +15,7 @@ from typing import Final
 
 from p2pvault.core.takeover import Takeover, take_over_store
 from p2pvault.crypto.schedule import store_key
-from p2pvault.errors import StoreCorrupt, StoreFull, VaultExists
+from p2pvault.errors import NoVault, StoreCorrupt, StoreFull, VaultExists
 from p2pvault.limits import FEED_BYTES_MAX
 from p2pvault.node.audit import audit
 from p2pvault.node.create import DEVICE_KIND, has_vault
@@ -37,6 +37,10 @@ from p2pvault.types import (
 
 _REPAIR: Final = (
     "Copy the backup, repair the copy with `p2pvault verify --repair --home COPY`, and take that."
+)
+_WHOLE: Final = (
+    "A backup is a copy of the whole home of a device: vault.db, vault.db-wal where there is one, "
+    "keys.slots and device.key."
 )
 _ROOM: Final = "Make room for two copies of the backup here, and begin again; nothing was changed."
 
@@ -85,6 +89,8 @@ def _explained(state: Path, backup: Path) -> Iterator[None]:
     except StoreCorrupt as error:
         text = str(error).replace(str(state / COPY), str(backup))
         raise StoreCorrupt(f"the backup is damaged: {text}", hint=_REPAIR) from error
+    except NoVault as error:
+        raise NoVault(f"there is no vault in {backup}", hint=_WHOLE) from error
     except StoreFull as error:
         raise StoreFull(str(error), hint=_ROOM) from error
 

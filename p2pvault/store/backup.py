@@ -78,11 +78,7 @@ def _check_there(files: HomeFiles) -> None:
     except OSError as error:
         raise os_fault(f"cannot look into {files.home}", error) from error
     if not there:
-        raise NoVault(
-            f"there is no vault in {files.home}",
-            hint="A backup is a copy of the whole home of a device: vault.db, vault.db-wal where "
-            "there is one, keys.slots and device.key.",
-        )
+        raise NoVault(f"there is no vault in {files.home}")
 
 
 def _copy(files: HomeFiles, copy: HomeFiles) -> None:
