@@ -1,11 +1,14 @@
 """What the handlers see of the daemon around the node, which comes and stays once it is there."""
 
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol
 
+from p2pvault.core.takeover import Takeover
 from p2pvault.errors import VaultError
 from p2pvault.net.services import Mode
-from p2pvault.node.port import JoinSession, Node
+from p2pvault.node.port import JoinSession, Node, TakeoverEvent
 
 
 class Host(Protocol):
@@ -54,6 +57,16 @@ class Host(Protocol):
 
     def join(self, code: str, device_name: str) -> AbstractAsyncContextManager[JoinSession]:
         """Begin to join another device's vault; leaving the context gives up.
+
+        Raises:
+            VaultExists: There is a vault already.
+        """
+        ...
+
+    def take_over(
+        self, backup: Path, wanted: Takeover
+    ) -> AbstractAsyncContextManager[AsyncGenerator[TakeoverEvent, None]]:
+        """Take a vault over from a backup; leaving the context gives up.
 
         Raises:
             VaultExists: There is a vault already.

@@ -3,16 +3,18 @@
 A daemon without a vault runs and waits, so that `init` and `join` need no restart.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
 from time import monotonic
 
 import trio
 
+from p2pvault.core.takeover import Takeover
 from p2pvault.errors import NoVault, Refused, VaultError, VaultExists
 from p2pvault.limits import STOP_ORDERLY_S
 from p2pvault.net.services import Mode
-from p2pvault.node.port import JoinSession
+from p2pvault.node.port import JoinSession, TakeoverEvent
 from p2pvaultd.config import Settings
 from p2pvaultd.source import MindedNode, NodeSource
 
@@ -92,6 +94,18 @@ class Keeper:
             self._source.join(self._settings, code, device_name) as session,
         ):
             yield session
+
+    @asynccontextmanager
+    async def take_over(
+        self, backup: Path, wanted: Takeover
+    ) -> AsyncIterator[AsyncGenerator[TakeoverEvent, None]]:
+        """Take a vault over from a backup; leaving the context gives up.
+
+        Raises:
+            VaultExists: There is a vault already.
+        """
+        async with self._sole_beginning(), self._source.take_over(backup, wanted) as events:
+            yield events
 
     async def run_existing(self) -> None:
         """Run the node if there is a vault and it does not run yet.

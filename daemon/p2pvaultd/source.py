@@ -1,10 +1,13 @@
 """What the daemon needs of a node beyond what callers ask of it: to make, open and mind one."""
 
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol
 
+from p2pvault.core.takeover import Takeover
 from p2pvault.net.services import DiscoverySettings
-from p2pvault.node.port import JoinSession, Node
+from p2pvault.node.port import JoinSession, Node, TakeoverEvent
 from p2pvaultd.config import Settings
 
 
@@ -41,6 +44,12 @@ class NodeSource(Protocol):
         self, settings: Settings, code: str, device_name: str
     ) -> AbstractAsyncContextManager[JoinSession]:
         """Begin to join a vault. Once its session says `VaultJoined`, the vault can be opened."""
+        ...
+
+    def take_over(
+        self, backup: Path, wanted: Takeover
+    ) -> AbstractAsyncContextManager[AsyncGenerator[TakeoverEvent, None]]:
+        """Take a vault over from a backup. Once `VaultTakenOver` came, the vault can be opened."""
         ...
 
     def open(self, settings: Settings) -> AbstractAsyncContextManager[MindedNode]:

@@ -1,16 +1,20 @@
 """The real source of nodes: the home of this device, the store in it, and the network."""
 
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from pathlib import Path
 
 import trio
 
+from p2pvault.core.takeover import Takeover
 from p2pvault.net.addresses import discovery_interfaces
 from p2pvault.net.services import DiscoverySettings
 from p2pvault.node.create import create_vault, has_vault
 from p2pvault.node.joining import open_joining
-from p2pvault.node.port import JoinSession
+from p2pvault.node.port import JoinSession, TakeoverEvent
 from p2pvault.node.running import NodeSettings, RunningNode, open_node
+from p2pvault.node.takeover import take_over
+from p2pvault.store.worker import StoreWorker, open_worker
 from p2pvaultd.config import Settings
 
 
@@ -37,6 +41,18 @@ class VaultSource:
         discovery = DiscoverySettings(settings.discovery.mode, interfaces)
         return open_joining(self._state, device_name, code, discovery)
 
+    @asynccontextmanager
+    async def take_over(
+        self, backup: Path, wanted: Takeover
+    ) -> AsyncIterator[AsyncGenerator[TakeoverEvent, None]]:
+        """Take a vault over from a backup; leaving the context gives up."""
+        # The stores that it opens belong to one thread, and closing it removes what it has made.
+        async with (
+            open_worker(lambda: take_over(self._state, backup, wanted), name="takeover") as worker,
+            aclosing(_steps(worker)) as steps,
+        ):
+            yield steps
+
     def open(self, settings: Settings) -> AbstractAsyncContextManager[RunningNode]:
         """Run the node until the context is left."""
         return open_node(
@@ -44,3 +60,10 @@ class VaultSource:
                 self._state, settings.listen.host, settings.listen.port, settings.discovery
             )
         )
+
+
+async def _steps(
+    worker: StoreWorker[Generator[TakeoverEvent, None, None]],
+) -> AsyncGenerator[TakeoverEvent, None]:
+    while (event := await worker.run(lambda events: next(events, None))) is not None:
+        yield event

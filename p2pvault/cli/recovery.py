@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from secrets import randbelow
 from typing import cast
 
@@ -10,6 +11,7 @@ import click
 from p2pvault.cli.command import VaultGroup
 from p2pvault.cli.paper import read_words, show_words
 from p2pvault.cli.session import Session, pass_session
+from p2pvault.cli.vault import host_name
 from p2pvault.control.messages import Json, JsonObject
 from p2pvault.errors import Refused
 
@@ -68,17 +70,49 @@ def _prove_presence(session: Session, *, from_stdin: bool) -> None:
 @click.option(
     "--restore", multiple=True, metavar="DEVICE", help="Bring a removed or suspended DEVICE back."
 )
+@click.option(
+    "--from",
+    "backup",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Begin on this new device, with a copy of the home of a lost one.",
+)
+@click.option(
+    "--alive", is_flag=True, help="With --from: the device of that home is not lost, and stays."
+)
+@click.option("--name", metavar="NAME", help="With --from: what this device is called.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_session
-def use(
-    session: Session, lost: Sequence[str], all_others: bool, restore: Sequence[str], yes: bool
+def use(  # noqa: PLR0913, PLR0917  # click passes by name
+    session: Session,
+    lost: Sequence[str],
+    all_others: bool,
+    restore: Sequence[str],
+    backup: Path | None,
+    alive: bool,
+    name: str | None,
+    yes: bool,
 ) -> None:
     """Take the vault over on this device, with the 24 words.
 
     This device becomes an admin whatever it was, the lost devices are removed for good, all
     others stay, and new keys are used from now on. What a lost device did that this one does
     not know of counts for nothing; a device that it removed before comes back with --restore.
+
+    A new device that has no vault begins with --from: it takes what that home holds, which is
+    only read, and removes the device whose home it was. Works with and without a running daemon.
+    Where another device still has the vault, do it there, and pair this one.
     """
+    wanted: dict[str, Json] = {"lost": [*lost], "restored": [*restore], "all_others": all_others}
+    if backup is not None:
+        more: dict[str, Json] = {"alive": alive, "name": name or host_name()}
+        # Brings in the vault's own libraries where no daemon runs.
+        from p2pvault.cli.takeover import take_over  # noqa: PLC0415
+
+        take_over(session, backup, {**wanted, **more}, yes=yes)
+        return
+    if alive or name is not None:
+        raise click.UsageError("--alive and --name go with --from DIR.")
     if not (lost or all_others or restore):
         raise click.UsageError("Say which devices are lost: --lost DEVICE, or --all-others.")
     words = read_words(session)
@@ -86,11 +120,10 @@ def use(
         names = "every other device" if all_others else ", ".join(map(session.report.quote, lost))
         question = f"Remove {names or 'nobody'} from the vault for good?"
         session.confirm(question, "Nothing was changed.")
-    wanted: dict[str, Json] = {"lost": [*lost], "restored": [*restore], "all_others": all_others}
     with session.connect() as caller:
         done = caller.call("recovery_use", words=words, **wanted)
-    name = session.report.quote(str(cast("JsonObject", done["device"])["name"]))
-    session.report.show(done, f"This device, {name}, is an admin now, and new keys are in use.")
+    here = session.report.quote(str(cast("JsonObject", done["device"])["name"]))
+    session.report.show(done, f"This device, {here}, is an admin now, and new keys are in use.")
     session.report.note(f"See who is in the vault: {session.command('devices')}")
 
 

@@ -269,6 +269,27 @@ METHODS: Final[dict[str, Method]] = {
         ),
         members(device=_NAMED),
     ),
+    "recovery_from": _stream(
+        "Take a vault over on this device, which has none, from the home of a lost one, which is "
+        "removed unless it is alive. Errors: vault_exists, bad_recovery_words, membership, "
+        "no_such_device, no_vault, store_in_use, locked, store_corrupt, disk_full.",
+        members(
+            words=_WORDS,
+            directory=_LINE,
+            name=_NAME,
+            lost=Items(_SELECTOR, DEVICES_MAX),
+            all_others=Flag(),
+            restored=Items(_SELECTOR, DEVICES_MAX),
+            alive=Flag(),
+        ),
+        progress=members(event=Words(("progress",)), part=_LINE, done=_COUNT, total=_COUNT),
+        taken_over=members(
+            event=Words(("taken_over",)),
+            vault=_NAMED,
+            device=_NAMED,
+            removed=Items(_NAME, DEVICES_MAX),
+        ),
+    ),
     "address_add": _call(
         "Remember an address of a device, and dial it. Errors: no_such_device, bad_value.",
         members(device=_SELECTOR, address=_LINE),
@@ -359,7 +380,7 @@ METHODS: Final[dict[str, Method]] = {
         _NOTHING,
     ),
 }
-"""The methods by name. `init`, `join`, `hello` and `wait` work without a vault."""
+"""The methods by name. `hello`, `init`, `join`, `recovery_from` and `wait` work without a vault."""
 
 
 def check_request(request: Request) -> Fault | None:

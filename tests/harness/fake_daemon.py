@@ -49,7 +49,7 @@ from p2pvault.errors import (
 CODE = "42-acid-bird-cave"
 WORDS = "acme adviser"
 URI = "p2pvault:1?c=abcdefghijklmnopqrstuvwx&f=0123456789abcdef&a=127.0.0.1:47474&x=1790000000"
-_WITHOUT_VAULT = {"hello", "init", "join", "join_accept", "wait", "status"}
+_WITHOUT_VAULT = {"hello", "init", "join", "join_accept", "recovery_from", "wait", "status"}
 
 
 class _Connection:

@@ -3,14 +3,16 @@
 It follows `p2pvault.node.port` and nothing more; what a vault really does is tested with real ones.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import trio
 
 from p2pvault.core.asks import Edit
 from p2pvault.core.io import Edited, QuarantineSettled
+from p2pvault.core.takeover import Takeover
 from p2pvault.crdt.values import Value
 from p2pvault.errors import (
     BadRecoveryWords,
@@ -41,6 +43,8 @@ from p2pvault.node.port import (
     RecordView,
     RecoveryDecision,
     Repaired,
+    TakeoverEvent,
+    VaultTakenOver,
     Verified,
     VerifyNews,
 )
@@ -270,6 +274,7 @@ class FakeSource:
         self.node = node
         self.fault: VaultError | None = None
         self.joins: list[FakeJoin] = []
+        self.takeovers: list[tuple[Path, Takeover]] = []
         self.closed_in_order = False
         self.hangs_at_the_end = False
         self.creating = trio.Event()
@@ -293,6 +298,22 @@ class FakeSource:
             yield join
         finally:
             join.open = False
+
+    @asynccontextmanager
+    async def take_over(
+        self, backup: Path, wanted: Takeover
+    ) -> AsyncIterator[AsyncGenerator[TakeoverEvent, None]]:
+        self.takeovers.append((backup, wanted))
+        async with aclosing(self._taking(wanted)) as events:
+            yield events
+
+    async def _taking(self, wanted: Takeover) -> AsyncGenerator[TakeoverEvent, None]:
+        yield Progress("copied records", 1, 1)
+        await self.creating.wait()
+        if self.fault is not None:
+            raise self.fault
+        self.node = FakeNode(wanted.name)
+        yield VaultTakenOver(VAULT, "home", HERE, wanted.name, ("old laptop", *wanted.lost))
 
     @asynccontextmanager
     async def open(self, settings: Settings) -> AsyncIterator[FakeNode]:

@@ -1,9 +1,19 @@
 """The part of the fake daemon that knows a recovery key, and devices that are outside."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
+from harness.fake_state import FakeState, fake_id
 from p2pvault.control.messages import JsonObject
-from p2pvault.errors import BadRecoveryWords, NoRecoveryWords, NoSuchDevice
+from p2pvault.errors import (
+    BadRecoveryWords,
+    NoRecoveryWords,
+    NoSuchDevice,
+    NoVault,
+    VaultExists,
+)
 
 RECOVERY_WORDS = "abandon " * 23 + "art"
 """What every fake vault is recovered with."""
@@ -28,6 +38,8 @@ class FakeRecovery:
     """The methods about it."""
 
     key: FakeKey
+    state: FakeState
+    _emit: Callable[..., None]
 
     def do_recovery_show(self, _: object) -> JsonObject:
         if not self.key.kept:
@@ -43,6 +55,25 @@ class FakeRecovery:
             raise BadRecoveryWords("these words do not belong together")
         self.key.uses.append(params)  # type: ignore[arg-type]  # they came as JSON
         return {"device": {"id": "61" * 32, "name": "laptop"}}
+
+    def do_recovery_from(self, connection: Any, **params: Any) -> JsonObject:
+        if self.state.vault is not None:
+            raise VaultExists("this device has a vault already")
+        if params["words"] != RECOVERY_WORDS:
+            raise BadRecoveryWords("these words do not belong together")
+        self.key.uses.append(params)
+        if not Path(params["directory"]).is_dir():
+            raise NoVault(f"there is no vault in {params['directory']}")
+        named: JsonObject = {"id": fake_id(params["name"]), "name": params["name"]}
+        self.state.vault = {"id": fake_id("home"), "name": "home"}
+        self.state.device = {**named, "role": "admin"}
+        removed = [*params["lost"], *([] if params["alive"] else ["old laptop"])]
+        stream = connection.open_stream()
+        progress = {"event": "progress", "part": "copied records", "done": 1, "total": 1}
+        taken: JsonObject = {"event": "taken_over", "vault": dict(self.state.vault)}
+        taken |= {"device": named, "removed": removed}
+        self._emit(connection, stream, progress, taken, {"event": "end"})
+        return {"stream": stream}
 
     def do_device_reinstate(self, _: object, device: str) -> JsonObject:
         for known in self.key.suspended:

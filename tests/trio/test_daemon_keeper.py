@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 import trio
@@ -9,8 +10,10 @@ import trio.testing
 
 from harness.fake_node import HERE, VAULT, FakeNode, FakeSource
 from harness.handlers import ask, heard
-from p2pvault.control.messages import Json
+from p2pvault.control.messages import Json, JsonObject
+from p2pvault.core.takeover import Takeover
 from p2pvault.errors import (
+    BadRecoveryWords,
     BadValue,
     NoVault,
     Refused,
@@ -24,6 +27,7 @@ from p2pvault.node.port import (
     VaultOffered,
     WordsShown,
 )
+from p2pvault.protocol.recovery_words import read_words
 from p2pvaultd.config import Settings
 from p2pvaultd.handlers.table import methods_of
 from p2pvaultd.keeper import Keeper, open_keeper
@@ -117,6 +121,67 @@ async def test_a_vault_that_was_made_runs_although_whoever_asked_left_too_early(
             source.node = FakeNode()
             caller.cancel()
     assert empty.running is source.node
+
+
+def takeover(backup: Path, **more: Json) -> JsonObject:
+    asked: JsonObject = {"words": FakeNode().words, "directory": str(backup), "name": "new"}
+    return {**asked, "lost": [], "all_others": False, "restored": [], "alive": False, **more}
+
+
+async def test_a_takeover_ends_with_a_running_node(
+    empty: Keeper, source: FakeSource, tmp_path: Path
+) -> None:
+    methods = methods_of(empty)
+    asked = takeover(tmp_path, lost=["phone"], restored=["old"], alive=True)
+    async with methods.streams["recovery_from"](asked) as events:
+        progress = await heard(events, "recovery_from")
+        assert progress["event"] == "progress"
+        assert empty.running is None
+        assert await heard(events, "recovery_from") == {
+            "event": "taken_over",
+            "vault": {"id": VAULT.hex(), "name": "home"},
+            "device": {"id": HERE.hex(), "name": "new"},
+            "removed": ["old laptop", "phone"],
+        }
+        assert empty.running is source.node is not None
+        with pytest.raises(StopAsyncIteration):
+            await anext(events)
+    ((backup, wanted),) = source.takeovers
+    seed = read_words(FakeNode().words)
+    assert (backup, wanted) == (
+        tmp_path,
+        Takeover(seed, "new", ("phone",), restored=("old",), alive=True),
+    )
+    with pytest.raises(VaultExists):
+        async with methods.streams["recovery_from"](asked):
+            pass
+
+
+async def test_a_takeover_is_the_only_beginning_and_ends_with_its_stream(
+    empty: Keeper, source: FakeSource, tmp_path: Path
+) -> None:
+    source.creating = trio.Event()
+    async with methods_of(empty).streams["recovery_from"](takeover(tmp_path)) as events:
+        await anext(events)
+        with pytest.raises(Refused, match="making or joining"):
+            await ask(empty, "init", name="x")
+    assert empty.running is None
+    source.creating.set()
+    await ask(empty, "init", name="laptop")
+
+
+async def test_a_takeover_that_fails_raises_its_reason(
+    empty: Keeper, source: FakeSource, tmp_path: Path
+) -> None:
+    with pytest.raises(BadRecoveryWords):
+        async with methods_of(empty).streams["recovery_from"](takeover(tmp_path, words="zoo")):
+            pass
+    source.fault = StoreCorrupt("the backup is damaged")
+    async with methods_of(empty).streams["recovery_from"](takeover(tmp_path)) as events:
+        await anext(events)
+        with pytest.raises(StoreCorrupt):
+            await anext(events)
+    assert empty.running is None
 
 
 @pytest.mark.parametrize("end", [PairingEnded(Refused("no")), VaultOffered("home", 2, 10**18)])

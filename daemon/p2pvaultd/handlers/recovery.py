@@ -1,16 +1,20 @@
 """The recovery key. What is asked here and answered is in no log."""
 
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from typing import cast
 
 from p2pvault.control.messages import JsonObject
-from p2pvault.node.port import RecoveryDecision
+from p2pvault.control.takeover import wanted, written
+from p2pvault.node.port import RecoveryDecision, TakeoverEvent, VaultTakenOver
 from p2pvaultd.handlers.words import named
 from p2pvaultd.host import Host
-from p2pvaultd.methods import Methods
+from p2pvaultd.methods import Events, Methods
 
 
 class RecoveryHandlers:
-    """`recovery_show`, `recovery_forget` and `recovery_use`."""
+    """`recovery_show`, `recovery_forget`, `recovery_use` and `recovery_from`."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -22,7 +26,7 @@ class RecoveryHandlers:
             "recovery_forget": self._forget,
             "recovery_use": self._use,
         }
-        return Methods(calls, {})
+        return Methods(calls, {"recovery_from": self._from})
 
     async def _show(self, params: JsonObject) -> JsonObject:
         del params
@@ -41,3 +45,18 @@ class RecoveryHandlers:
         )
         here = await self._host.node().recover(cast("str", params["words"]), decision)
         return {"device": named(here.device, here.name)}
+
+    @asynccontextmanager
+    async def _from(self, params: JsonObject) -> AsyncIterator[Events]:
+        backup = Path(cast("str", params["directory"]))
+        async with (
+            self._host.take_over(backup, wanted(params)) as news,
+            aclosing(self._followed(news)) as events,
+        ):
+            yield events
+
+    async def _followed(self, news: AsyncGenerator[TakeoverEvent, None]) -> Events:
+        async for event in news:
+            if isinstance(event, VaultTakenOver):
+                await self._host.run_existing()
+            yield written(event)
