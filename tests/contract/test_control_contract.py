@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from harness.endpoints import ENDPOINTS
+from harness.fake_recovery import RECOVERY_WORDS
 from p2pvault.control.caller import Caller, connect
 from p2pvault.control.home import Home, find_home, private_directory, short_path
 from p2pvault.control.messages import JsonObject, Request, encode
@@ -264,6 +265,18 @@ def test_pairing_begins_with_a_code(vault: Checked) -> None:
 def test_a_device_with_a_vault_cannot_join_another(vault: Checked) -> None:
     with pytest.raises(VaultExists):
         list(vault.stream("join", code="42-acid-bird-cave", name="phone"))
+
+
+def test_a_vault_is_taken_over_where_there_is_none_and_from_where_there_is_one(
+    bare: Checked, tmp_path: Path
+) -> None:
+    lists: dict[str, object] = {"lost": [], "restored": []}
+    asked = {**lists, "all_others": False, "alive": False, "name": "new", "words": RECOVERY_WORDS}
+    with pytest.raises(NoVault, match="no vault in"):
+        list(bare.stream("recovery_from", directory=str(tmp_path / "missing"), **asked))
+    bare.call("init", name="laptop")
+    with pytest.raises(VaultExists):
+        list(bare.stream("recovery_from", directory=str(tmp_path), **asked))
 
 
 def test_ready_means_that_there_is_a_vault(bare: Checked) -> None:

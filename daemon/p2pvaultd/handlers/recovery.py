@@ -1,12 +1,13 @@
 """The recovery key. What is asked here and answered is in no log."""
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import cast
 
 from p2pvault.control.messages import JsonObject
 from p2pvault.control.takeover import wanted, written
+from p2pvault.errors import VaultError
 from p2pvault.node.port import RecoveryDecision, TakeoverEvent, VaultTakenOver
 from p2pvaultd.handlers.words import named
 from p2pvaultd.host import Host
@@ -49,14 +50,20 @@ class RecoveryHandlers:
     @asynccontextmanager
     async def _from(self, params: JsonObject) -> AsyncIterator[Events]:
         backup = Path(cast("str", params["directory"]))
-        async with (
-            self._host.take_over(backup, wanted(params)) as news,
-            aclosing(self._followed(news)) as events,
-        ):
-            yield events
+        async with AsyncExitStack() as held:
+            news = await held.enter_async_context(self._host.take_over(backup, wanted(params)))
+            async with aclosing(self._followed(news, held)) as events:
+                yield events
 
-    async def _followed(self, news: AsyncGenerator[TakeoverEvent, None]) -> Events:
-        async for event in news:
-            if isinstance(event, VaultTakenOver):
-                await self._host.run_existing()
-            yield written(event)
+    async def _followed(
+        self, news: AsyncGenerator[TakeoverEvent, None], held: AsyncExitStack
+    ) -> Events:
+        try:
+            async for event in news:
+                if isinstance(event, VaultTakenOver):
+                    await self._host.run_existing()
+                yield written(event)
+        except VaultError:
+            # Whoever is told may begin anew at once, which needs that this has ended.
+            await held.aclose()
+            raise
