@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from p2pvault.core.acknowledged import Acknowledged
 from p2pvault.errors import Refused
@@ -17,6 +18,23 @@ from p2pvault.types import (
     LinkId,
     PeerRow,
 )
+
+EXPECTED: Final = "expected"
+"""The store's named value with the devices that were members when this one took the vault over from
+a backup, and that it has yet to meet: their ids, one behind the other."""
+
+_ID_BYTES: Final = 32
+
+
+def expected_of(meta: Mapping[str, bytes]) -> frozenset[DeviceId]:
+    """Return the devices that this one has yet to meet, as its store says."""
+    ids = meta.get(EXPECTED, b"")
+    return frozenset(DeviceId(ids[at : at + _ID_BYTES]) for at in range(0, len(ids), _ID_BYTES))
+
+
+def expecting(devices: Iterable[DeviceId]) -> dict[str, bytes | None]:
+    """Return the store's named values that say so."""
+    return {EXPECTED: b"".join(sorted(devices)) or None}
 
 
 @dataclass(slots=True)
@@ -38,8 +56,6 @@ class Standing:
         unforked: Its journals were found to be ours where something was missing, so that copies
             here are damaged.
         journals: What it held when it last said so; kept after the link is gone.
-        expected: It was a member when this device took the vault over from a backup, and has not
-            been heard of since.
         repaired: Records that were fetched from it whole since this device started, because the
             content differed.
     """
@@ -57,7 +73,6 @@ class Standing:
     unforked: bool = False
     journals: Mapping[AuthorId, JournalHead] = field(default_factory=dict)
     repaired: int = 0
-    expected: bool = False
 
     @property
     def row(self) -> PeerRow:
@@ -94,7 +109,6 @@ class Standing:
     def heard(self, now: Instant) -> None:
         """Take note of a sign of life."""
         self.last_seen_ms = now.wall_ms
-        self.expected = False
 
 
 class Book:
@@ -102,6 +116,8 @@ class Book:
 
     Attributes:
         acknowledged: Their last words on that, which decide how long entries are kept.
+        expected: Those that were members when this device took the vault over from a backup, and
+            have not greeted it since: that it knows a gate key does not make it a member to them.
     """
 
     def __init__(
@@ -111,14 +127,22 @@ class Book:
         expected: Iterable[DeviceId] = (),
     ) -> None:
         self.acknowledged = Acknowledged(acknowledged)
+        self.expected = self._saved = frozenset(expected)
         self._standings = {
             row.device: Standing(
                 row.device, given=row.given, seen=row.seen, last_seen_ms=row.last_seen_ms
             )
             for row in rows
         }
-        for device in expected:
-            self[device].expected = not self[device].last_seen_ms
+
+    def greeted(self, device: DeviceId) -> None:
+        """Take note that a device takes this one for a member."""
+        self.expected -= {device}
+
+    def take_unsaved(self) -> Mapping[str, bytes | None]:
+        """Return the named values that have changed since they were last asked for."""
+        changed, self._saved = self.expected != self._saved, self.expected
+        return expecting(self.expected) if changed else {}
 
     def __getitem__(self, device: DeviceId) -> Standing:
         return self._standings.setdefault(device, Standing(device))

@@ -376,7 +376,8 @@ class Device:
     # Membership --------------------------------------------------------------------------
 
     def _remember(self, row: PeerRow) -> list[Effect]:
-        batch = Batch(peers=(row,), acknowledged=self.book.acknowledged.take_unsaved())
+        acknowledged = self.book.acknowledged.take_unsaved()
+        batch = Batch(peers=(row,), acknowledged=acknowledged, meta=self.book.take_unsaved())
         return self._errands.save(batch, Errand(NOTHING_LEARNED, self.members.log))
 
     def _save(self, batch: Batch, then: Then, lacks: frozenset[str] = frozenset()) -> list[Effect]:

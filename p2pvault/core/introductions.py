@@ -53,6 +53,7 @@ class Introductions:
         assert link.device is not None, "only members are listened to"
         standing = self._book[link.device]
         standing.heard(now)
+        self._book.greeted(link.device)
         standing.note_seen(filter(is_near, greeting.addresses))
         return standing.row
 

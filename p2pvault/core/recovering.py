@@ -4,7 +4,6 @@ A device never needs the key: it is on paper. The device that made the vault kee
 as long as the person wants to be able to see the words again, as one of the store's named values.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, assert_never
 
@@ -25,19 +24,6 @@ from p2pvault.types import DeviceId, Instant
 
 RECOVERY_SEED: Final = "recovery-seed"
 """The store's named value with the seed, until the person has it forgotten."""
-
-EXPECTED: Final = "expected"
-"""The store's named value with the devices that were members when this one took the vault over from
-a backup, and that it has yet to meet: their ids, one behind the other."""
-
-_ID_BYTES: Final = 32
-
-
-def expected_of(meta: Mapping[str, bytes]) -> frozenset[DeviceId]:
-    """Return the devices that were there when this one took the vault over from a backup."""
-    ids = meta.get(EXPECTED, b"")
-    return frozenset(DeviceId(ids[at : at + _ID_BYTES]) for at in range(0, len(ids), _ID_BYTES))
-
 
 Decided = (
     RenameRequested | RevokeRequested | ReinstateRequested | RecoveryRequested | RecoveryForgotten

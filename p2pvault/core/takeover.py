@@ -8,11 +8,11 @@ is ever written in the name of the device whose store it was, whether that still
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from p2pvault.core.book import expecting
 from p2pvault.core.content import FETCHING, JOURNAL_OWNER, content_of
 from p2pvault.core.interest import INTEREST
 from p2pvault.core.members import Members, accepted
 from p2pvault.core.quarantine import REFUSED
-from p2pvault.core.recovering import EXPECTED
 from p2pvault.core.start import identity_of, stored_members
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.keys import DeviceKeys
@@ -106,7 +106,7 @@ def take_over_store(
     meta = {
         **{name: value for name, value in state.meta.items() if name.startswith(_CARRIED)},
         **identity_of(keys, {**secrets, **written.secrets}, entropy),
-        EXPECTED: b"".join(sorted(after.members.keys() - {device})) or None,
+        **expecting(after.members.keys() - {device}),
     }
     removed = tuple(sorted(members.name_of(each) for each in lost))
     name = after.members[device].name

@@ -143,7 +143,7 @@ def problems(device: Device) -> list[Problem]:
 
 def _expected(device: Device) -> list[Problem]:
     """Name the devices of the vault that a device which took it over has not met yet."""
-    missing = [peer for peer in device.members.others if device.book[peer].expected]
+    missing = [peer for peer in device.members.others if peer in device.book.expected]
     if not missing:
         return []
     names = ", ".join(sorted(device.members.name_of(peer) for peer in missing))
@@ -152,8 +152,9 @@ def _expected(device: Device) -> list[Problem]:
             "not_met",
             f"since it took the vault over from a backup, this device has not met {names}",
             "Switch it on in this network, or say where it is with `p2pvault address add`. If it "
-            "is lost, `p2pvault devices revoke` it. If it stays away although it runs, it has "
-            "newer keys than the backup, or was removed: pair it again, with another --home.",
+            "is lost, `p2pvault devices revoke` it. If it runs and stays away, look at `p2pvault "
+            "status` there: it has newer keys than the backup, or the key was used there too. Then "
+            "one of both has to be paired again, with another --home.",
         )
     ]
 

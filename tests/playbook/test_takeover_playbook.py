@@ -8,9 +8,10 @@ from harness.pairs import world_of
 from harness.party import Party
 from harness.world import World
 from p2pvault.core import asks
+from p2pvault.core.book import EXPECTED
 from p2pvault.core.forks import memory_of
 from p2pvault.core.interest import INTEREST
-from p2pvault.core.recovering import EXPECTED, RECOVERY_SEED
+from p2pvault.core.recovering import RECOVERY_SEED
 from p2pvault.core.takeover import TakenOver, Takeover, take_over_store
 from p2pvault.errors import (
     BadValue,
@@ -229,6 +230,39 @@ def test_whoever_was_met_once_is_expected_no_more() -> None:
     assert [one.message.split()[-1] for one in problems(new.device)] == ["cyd"]
     world.ask(new, lambda r: asks.RevokeRequested(r, "cyd"))
     assert problems_of(new) == []
+
+
+def used_on_bob_too(seed: object) -> tuple[World, Party, Party]:
+    """Let bob use the key after a backup of ada was made, and a new device use it from that."""
+    world, (ada, bob, cyd) = world_of(3, seed)
+    backup, words = world.copy(ada), seed_of(ada)
+    world.offline(ada)
+    world.ask(bob, lambda r: asks.RecoveryRequested(r, words, ("ada",)))
+    world.offline(cyd)
+    new = succeed(world, backup, words)
+    world.pass_time(900)
+    return world, bob, new
+
+
+def test_two_uses_beside_each_other_are_told_where_they_are_known() -> None:
+    counted = set()
+    for seed in range(6):
+        world, bob, new = used_on_bob_too(seed)
+        assert problems_of(bob) == ["recovery_contested"]
+        counts = new.device.members.is_member and bob.device.members.membership.is_member(new.id)
+        counted.add(counts)
+        if counts:
+            assert problems_of(new) == ["recovery_contested", "not_met"]
+            assert new.device.book.expected == {cyd_of(new)}
+            assert same(world, new, bob)
+        else:
+            assert problems_of(new) == ["not_met"]
+            assert bob.id in new.device.book.expected, "it never took this device for a member"
+    assert counted == {True, False}
+
+
+def cyd_of(party: Party) -> bytes:
+    return party.device.members.find("cyd").device
 
 
 def test_a_thief_that_is_named_lost_cannot_have_removed_anybody_meanwhile() -> None:
