@@ -64,6 +64,13 @@ def take_over(state: Path, backup: Path, wanted: Takeover) -> Generator[Takeover
     """
     if has_vault(state):
         raise VaultExists("this device has a vault already")
+    try:
+        yield from _take_over(state, backup, wanted)
+    except StoreFull as error:
+        raise StoreFull(str(error), hint=_ROOM) from error
+
+
+def _take_over(state: Path, backup: Path, wanted: Takeover) -> Generator[TakeoverEvent, None, None]:
     files = make_home(state)
     key = store_key(make_master_key(files, urandom))
     with _explained(state, backup), ExclusiveLock(files.lock):
@@ -91,8 +98,6 @@ def _explained(state: Path, backup: Path) -> Iterator[None]:
         raise StoreCorrupt(f"the backup is damaged: {text}", hint=_REPAIR) from error
     except NoVault as error:
         raise NoVault(f"there is no vault in {backup}", hint=_WHOLE) from error
-    except StoreFull as error:
-        raise StoreFull(str(error), hint=_ROOM) from error
 
 
 def _audited(reader: Reader) -> Iterator[Progress]:

@@ -17,8 +17,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from harness.batches import numbered
+from p2pvault.core.takeover import Takeover
 from p2pvault.errors import StoreError
 from p2pvault.node.offline import verify_home
+from p2pvault.node.takeover import take_over
 from p2pvault.store.sqlite import open_store
 
 KEY = bytes(range(32))
@@ -133,6 +135,16 @@ def repair(home: Path) -> None:
         report(type(error).__name__)
 
 
+def take_over_from(home: Path, backup: str, seed: str) -> None:
+    """Take a vault over into a home that may not be there; print the end, or the error."""
+    try:
+        for event in take_over(home, Path(backup), Takeover(bytes.fromhex(seed), "new")):
+            last = event
+        report(type(last).__name__)
+    except StoreError as error:
+        report(type(error).__name__, error.hint)
+
+
 PROGRAMS: dict[str, Callable[..., None]] = {
     program.__name__: program
     for program in (
@@ -143,6 +155,7 @@ PROGRAMS: dict[str, Callable[..., None]] = {
         make_with_little_room,
         open_on_read_only_disk,
         repair,
+        take_over_from,
     )
 }
 
