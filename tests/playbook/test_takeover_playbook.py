@@ -1,8 +1,12 @@
 """A new device takes a vault over from the store of a lost one, and meets whoever is left."""
 
+from dataclasses import replace
+
 import pytest
 
+from harness.batches import author, entry
 from harness.entropy import seeded
+from harness.late import keep_apart, late_world, quarantined
 from harness.memory_store import MemoryStore
 from harness.pairs import world_of
 from harness.party import Party
@@ -20,9 +24,12 @@ from p2pvault.errors import (
     Refused,
     StoreCorrupt,
 )
+from p2pvault.node.port import Progress
 from p2pvault.node.status import problems
 from p2pvault.node.takeover import carried
-from p2pvault.types import Batch, Role, StoreState
+from p2pvault.protocol.membership import MembershipLog, evaluate
+from p2pvault.protocol.membership.operation import Rename, sign_operation
+from p2pvault.types import Batch, EntryHash, JournalHead, Role, StoreState
 
 
 def seed_of(founder: Party) -> bytes:
@@ -187,6 +194,40 @@ def test_a_device_that_a_survivor_admitted_later_is_met_too() -> None:
     assert same(world, new, bob, cyd)
 
 
+def test_a_device_that_the_lost_one_admitted_later_falls_and_what_it_gave_stays() -> None:
+    world, (ada, bob) = world_of(2)
+    backup, seed = world.copy(ada), seed_of(ada)
+    cyd = world.join("cyd", ada)
+    world.pass_time(5)
+    notes(world, cyd, "given")
+    world.offline(ada)
+    new = succeed(world, backup, seed)
+    world.pass_time(600)
+    assert roles(new) == roles(bob) == {"bob": Role.ADMIN, "new": Role.ADMIN}
+    assert same(world, new, bob)
+    assert world.value(new, "notes/given") == {"text": "given"}
+    assert not cyd.linked(new)
+    assert not bob.linked(cyd)
+    epoch = new.device.members.membership.current
+    assert epoch is not None
+    assert epoch.id not in cyd.device.members.secrets
+
+
+def test_such_a_device_stays_where_the_lost_one_is_removed_once_they_have_met() -> None:
+    world, (ada, bob) = world_of(2)
+    backup, seed = world.copy(ada), seed_of(ada)
+    cyd = world.join("cyd", ada)
+    world.pass_time(5)
+    world.offline(ada)
+    new = succeed(world, backup, seed, alive=True)
+    world.pass_time(600)
+    world.ask(new, lambda r: asks.RevokeRequested(r, "ada"))
+    world.pass_time(60)
+    expected = {"bob": Role.ADMIN, "cyd": Role.MEMBER, "new": Role.ADMIN}
+    assert roles(new) == roles(bob) == roles(cyd) == expected
+    assert same(world, new, bob, cyd)
+
+
 def revoked_again_and_again(world: World, admin: Party, times: int) -> None:
     """Go through so many epochs."""
     for number in range(times):
@@ -307,6 +348,73 @@ def test_what_the_backup_kept_and_refused_stays_so() -> None:
     world.pass_time(120)
     assert world.value(new, "photos/a") == {"text": "large"}
     assert roles(new) == {"ada": Role.ADMIN, "new": Role.ADMIN}
+
+
+def test_what_is_in_quarantine_comes_along_and_is_let_in_when_it_counts() -> None:
+    world, (ada, bob, cyd, _) = late_world()
+    keep_apart(world, ada, bob)
+    backup, seed = world.copy(ada), seed_of(ada)
+    world.offline(ada)
+    world.offline(cyd)
+    new = succeed(world, backup, seed)
+    assert quarantined(new) == quarantined(ada) != []
+    assert new.store.quarantined([1, 2, 3, 4]) == backup.quarantined([1, 2, 3, 4])
+    marks = {name: value for name, value in backup.state().meta.items() if "refused" in name}
+    assert marks
+    assert new.store.state().meta.items() >= marks.items()
+    world.pass_time(300)
+    assert quarantined(new) == []
+    assert same(world, new, bob)
+    assert world.value(new, "notes/shared") == {"text": "before", "late": 1, "on_top": 1}
+
+
+def test_entries_that_are_not_needed_stay_behind() -> None:
+    old, new = MemoryStore(), MemoryStore()
+    base = JournalHead(author(1), 5, EntryHash(bytes(32)))
+    old.persist(Batch(entries=(entry(1, 1), entry(2, 2), entry(3, 1, by=2))))
+    old.persist(Batch(adopted=(base,)))
+    old.persist(Batch(entries=(entry(4, 6),)))
+    new.persist(Batch(adopted=tuple(old.state().bases)))
+    seen = list(carried(old, old.state(), new.persist))
+    assert [(each.arrival, each.n) for each in new.entries(0, 1 << 40)] == [(3, 1), (4, 6)]
+    assert new.state().journals == old.state().journals
+    assert seen == [Progress("copied entries", 4, 4)]
+
+
+def test_the_key_opens_epochs_that_the_backup_missed() -> None:
+    world, (ada, bob, _) = world_of(3, role=Role.MEMBER)
+    world.ask(ada, lambda r: asks.RevokeRequested(r, "cyd"))
+    world.pass_time(5)
+    missed = bob.device.members.membership.current
+    assert missed is not None
+    state = bob.store.state()
+    meta = {name: value for name, value in state.meta.items() if missed.id.hex() not in name}
+    assert len(meta) == len(state.meta) - 1
+    made = take(world, replace(state, meta=meta), seed_of(ada))
+    assert made.batch.meta["epoch/" + missed.id.hex()] == bob.device.members.secrets[missed.id]
+
+
+def test_a_suspended_device_is_lost_or_comes_back() -> None:
+    world, (ada, bob) = world_of(2)
+    bob.device.members.learn(forked(ada))
+    operations = bob.device.members.log.operations
+    state = replace(bob.store.state(), operations=operations)
+    name = bob.device.members.membership.suspended[ada.id].name
+    with pytest.raises(Refused, match="either"):
+        take(world, state, seed_of(ada), lost=(name,), restored=(name,))
+    assert take(world, state, seed_of(ada), lost=(name,)).removed == tuple(sorted(("bob", name)))
+    assert take(world, state, seed_of(ada), all_others=True).removed == tuple(sorted(("bob", name)))
+    made = take(world, state, seed_of(ada), restored=(name,))
+    members = MembershipLog.load(each.data for each in made.batch.operations)
+    assert {one.name for one in evaluate(members).members.values()} == {name, "new"}
+
+
+def forked(party: Party) -> list[bytes]:
+    """Return two operations that a device signed with one number."""
+    me = party.device.members
+    header = me.log.header(me.device, 0)
+    names = (Rename(me.device, name) for name in ("one", "two"))
+    return [sign_operation(header, name, me.keys.signing) for name in names]
 
 
 def test_contradictions_and_other_words_are_refused() -> None:

@@ -175,6 +175,18 @@ def test_what_only_the_log_of_a_killed_daemon_holds_is_there(
         assert [row.name for row in store.find("notes", "last")] == ["last"]
 
 
+def test_a_salvaged_store_that_a_crash_kept_from_its_place_is_the_one_that_counts(
+    home: Path, backup: Path, seed: bytes
+) -> None:
+    (backup / "vault.db").rename(backup / "vault.db.new")
+    (backup / "vault.db").write_bytes(bytes(4_096))
+    before = tree(backup)
+    take(home, backup, seed)
+    assert tree(backup) == before
+    with closing(open_store(home, key_of(home))) as store:
+        assert store.count() == RECORDS
+
+
 @pytest.mark.parametrize("version", range(2, schema.VERSION))
 def test_a_backup_of_an_older_version_is_read(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: int
