@@ -341,8 +341,16 @@ def _the_one(selector: str, devices: Iterable[Holder]) -> Holder:
 
 
 def accepted(content: Content, device: DeviceId) -> dict[AuthorId, int]:
-    """Return the last entry held of each journal of a device."""
-    return {head.author: head.n for head in content.journals_of(device)}
+    """Return the last entry of each journal of a device that this device holds, or may hold.
+
+    While snapshots are fetched, records hold changes of entries that the journals do not name yet.
+    They stay, so they have to count: a cut beyond what counts is taken by nobody.
+    """
+    held = {head.author: head.n for head in content.journals_of(device)}
+    for head in content.fetching.heads if content.fetching is not None else ():
+        if head.device == device:
+            held[head.author] = max(head.n, held.get(head.author, 0))
+    return held
 
 
 def _both(first: Learned, second: Learned) -> Learned:
