@@ -21,7 +21,8 @@ def recovery() -> None:
     """Use the recovery key, or see it again.
 
     It is 24 words that `p2pvault init` has shown. They outrank every device: with them you take
-    the vault over from any device that still has it, even if a thief removed it.
+    the vault over from any device that still has it, even if a thief removed it, or on a new one
+    from a copy of a lost one's home.
     """
 
 

@@ -9,7 +9,7 @@ import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -99,28 +99,19 @@ def _copy_file(source: Path, target: Path) -> None:
 @contextmanager
 def _held_still(files: HomeFiles) -> Iterator[None]:
     """Keep writers out of a home, without writing there: the lock file is opened to be read."""
-    try:
-        descriptor = os.open(files.lock, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+    with ExitStack() as held:
+        try:
+            descriptor = os.open(files.lock, os.O_RDONLY | os.O_CLOEXEC)
+            held.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            pass  # no daemon ever ran here, or it was not copied
+        except BlockingIOError as error:
+            raise StoreInUse(
+                f"a daemon runs with {files.home}",
+                hint="That device is not lost. Stop its daemon first, or use the key there: "
+                "`p2pvault recovery use` without --from.",
+            ) from error
+        except OSError as error:
+            raise os_fault(f"cannot lock {files.lock}", error) from error
         yield
-        return
-    except OSError as error:
-        raise os_fault(f"cannot open {files.lock}", error) from error
-    try:
-        _lock_shared(descriptor, files)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _lock_shared(descriptor: int, files: HomeFiles) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise StoreInUse(
-            f"a daemon runs with {files.home}",
-            hint="That device is not lost. Stop its daemon first, or use the key there: `p2pvault "
-            "recovery use` without --from.",
-        ) from error
-    except OSError as error:
-        raise os_fault(f"cannot lock {files.lock}", error) from error

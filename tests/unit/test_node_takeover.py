@@ -35,6 +35,7 @@ from p2pvault.node.running import open_node
 from p2pvault.node.takeover import take_over
 from p2pvault.protocol.recovery_words import read_words
 from p2pvault.store import fresh, schema
+from p2pvault.store.backup import COPY
 from p2pvault.store.cipher import PAGE_BYTES, connect
 from p2pvault.store.home import HomeFiles
 from p2pvault.store.slots import load_master_key, make_master_key
@@ -70,7 +71,7 @@ def tree(home: Path) -> dict[str, tuple[bytes, int, int]]:
     """Return every file of a home with its content, its mode and its times."""
     found = {}
     for path in sorted(home.iterdir()):
-        status = path.stat()
+        status = path.lstat()
         data = path.read_bytes() if path.is_file() else b""
         found[path.name] = (data, status.st_mode, status.st_mtime_ns)
     return found
@@ -271,6 +272,11 @@ def unreadable(backup: Path) -> None:
     (backup / "vault.db").mkdir()
 
 
+def bad_lock(backup: Path) -> None:
+    (backup / "vault.lock").unlink()
+    (backup / "vault.lock").symlink_to("vault.lock")
+
+
 @pytest.mark.parametrize(
     ("spoil", "refusal"),
     [
@@ -286,6 +292,7 @@ def unreadable(backup: Path) -> None:
         (cut_off, (StoreCorrupt, "verify --repair --home COPY")),
         (newer, (SchemaTooNew, "Update")),
         (unreadable, (StoreUnwritable, "owner")),
+        (bad_lock, (StoreUnwritable, "owner")),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -306,6 +313,21 @@ def test_a_backup_that_cannot_be_used_says_so_and_nothing_is_made(
         "keys.slots",
         "vault.lock",
     ]
+
+
+def test_a_path_that_cannot_be_looked_at_is_refused(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(StoreUnwritable, match="cannot look into"):
+        take(home, tmp_path / ("x" * 300), bytes(32))
+
+
+def test_a_copy_that_cannot_be_removed_is_said(home: Path, backup: Path, seed: bytes) -> None:
+    home.mkdir(mode=0o700)
+    (home / COPY).touch()
+    with pytest.raises(StoreUnwritable, match="cannot remove"):
+        take(home, backup, seed)
+    (home / COPY).unlink()
+    (backup / "vault.lock").unlink()
+    assert take(home, backup, seed).device_name == "new"
 
 
 def test_a_damaged_backup_is_taken_once_a_copy_of_it_is_repaired(
