@@ -7,6 +7,7 @@ import pytest
 from harness.pipelines import Bench, bob, one
 from harness.world import put
 from p2pvault.core.content import FETCHING, Tally, content_of
+from p2pvault.core.interest import INTEREST, Interest
 from p2pvault.core.io import LoadRecords, Persist
 from p2pvault.core.restore import SnapshotsJob, paced_snapshots
 from p2pvault.core.steps import Step
@@ -15,7 +16,16 @@ from p2pvault.errors import CrdtError, StoreFull
 from p2pvault.limits import ENTRY_WORK_MAX
 from p2pvault.protocol.bootstrap import CutHead, Fetching, encode_progress
 from p2pvault.protocol.reconcile import UNSETTLED
-from p2pvault.types import AuthorId, DeviceId, EntryHash, LinkId, RecordId, RecordRow, StoredRecord
+from p2pvault.types import (
+    AuthorId,
+    Batch,
+    DeviceId,
+    EntryHash,
+    LinkId,
+    RecordId,
+    RecordRow,
+    StoredRecord,
+)
 
 PEER = DeviceId(b"p" * 32)
 
@@ -275,3 +285,32 @@ def test_snapshots_of_a_repair_are_no_part_of_a_cut():
     done = last(here.run(here.pipeline.submit(job(one_, two)))).done
     assert (done.fetched_bytes, done.received_bytes, done.restored) == (0, 99, 2)
     assert here.pipeline.durable.fetching is None
+
+
+def forget_notes(bench: Bench) -> None:
+    """Forget a collection, as of now; what is here of it stays until it is erased."""
+    forgotten = Interest(frozenset({"notes"}), erasing={"notes": 0})
+    bench.store.persist(Batch(meta={INTEREST: forgotten.to_bytes()}))
+    bench.restart()
+
+
+def test_a_snapshot_that_was_asked_for_before_its_collection_was_forgotten_brings_nothing():
+    here, (one_, two) = Bench(), two_records()
+    forget_notes(here)
+    steps = here.run(here.pipeline.submit(portion(None, one_, two)))
+    assert (last(steps).failed, last(steps).done.staged.batch.records) == ([], ())
+    assert not here.store.records([one_[0], two[0]])
+    assert here.pipeline.durable.fingerprints == {}
+    assert here.pipeline.durable.fetching == Fetching(CUT, two[0]), "the cut goes on behind them"
+
+
+def test_a_snapshot_changes_nothing_of_a_record_that_is_about_to_be_erased():
+    there, here = bob(), Bench()
+    here.run(here.entries(7, *there.written(put("notes/one", n=1))))
+    there.written(put("notes/one", n=2))
+    forget_notes(here)
+    before = held(here, "notes/one")
+    done = last(here.run(here.pipeline.submit(job(whole(there, "notes/one"))))).done
+    assert (done.staged.batch.records, done.staged.changes) == ((), ())
+    assert held(here, "notes/one") == before
+    check_fingerprints(here)
