@@ -20,7 +20,7 @@ from p2pvault.protocol.membership.operation import (
     SetRole,
 )
 from p2pvault.protocol.membership.rulings import Rulings
-from p2pvault.types import DeviceId, EpochId, Role
+from p2pvault.types import DeviceId, EpochId, OperationHash, Role
 
 
 @dataclass(slots=True)
@@ -85,9 +85,8 @@ class Ledger:
                 self.rulings.add_setting(device, number)
             case Remove(device=device) if self._removes(operation, device, number):
                 self.rulings.add_removal(device, number)
-            case Accepted(removal=removal) if self._stood(operation, number) is not None:
-                if self._applied(self.history.number(removal)):
-                    self.statements |= 1 << number
+            case Accepted(removal=removal) if self._states(operation, removal, number):
+                self.statements |= 1 << number
             case NewEpoch(id=epoch):
                 self.epochs[epoch] = self.epochs.get(epoch, EMPTY) | 1 << number
             case Recovery(keys=keys):
@@ -130,6 +129,11 @@ class Ledger:
             return authority.reign.key == operation.author
         known = authority.removals(device, past)
         return not known and authority.role(operation.author, past) is Role.ADMIN
+
+    def _states(self, operation: Operation, removal: OperationHash, number: int) -> bool:
+        """Tell whether a statement counts: a member makes it, about a removal that applies."""
+        stood = self._stood(operation, number)
+        return stood is not None and self._applied(self.history.number(removal))
 
     def _stood(self, operation: Operation, number: int) -> Role | None:
         """Return what the author was in the operation's own past: settled now, for ever."""

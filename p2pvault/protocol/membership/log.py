@@ -217,8 +217,7 @@ def _check_subject(ledger: Ledger, operation: Operation, past: Mask) -> None:
     """Devices, removals and statements that the content speaks of are known in its past."""
     match operation.content:
         case Remove(device=device) | SetRole(device=device) | Rename(device=device):
-            if not ledger.rulings.settings.get(device, EMPTY) & past:
-                raise MalformedMessage("a membership operation about a device never introduced")
+            _check_introduced(ledger, device, past)
         case NewEpoch() as epoch:
             _check_epoch(ledger, epoch, past)
         case Recovery() if operation.author in ledger.rulings.settings:
@@ -227,6 +226,12 @@ def _check_subject(ledger: Ledger, operation: Operation, past: Mask) -> None:
             _check_statement(ledger, operation.author, removal, past)
         case _:
             pass
+
+
+def _check_introduced(ledger: Ledger, device: DeviceId, past: Mask) -> None:
+    """A device that is spoken of was admitted before."""
+    if not ledger.rulings.settings.get(device, EMPTY) & past:
+        raise MalformedMessage("a membership operation about a device never introduced")
 
 
 def _check_epoch(ledger: Ledger, epoch: NewEpoch, past: Mask) -> None:
