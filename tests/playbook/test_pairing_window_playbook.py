@@ -9,6 +9,7 @@ from harness.party import Party
 from harness.world import World
 from p2pvault.core import asks, io, news
 from p2pvault.core.kinds import Kind
+from p2pvault.core.recovering import RECOVERY_SEED
 from p2pvault.core.start import device_of, join_vault
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.errors import MembershipError, PairingRefused, Refused, VaultError
@@ -320,6 +321,20 @@ def test_only_an_admin_opens_a_window():
     world, (_, member) = world_of(2, role=Role.MEMBER)
     with pytest.raises(Refused, match="not an admin"):
         world.ask(member, lambda request: asks.PairingRequested(request, False, LISTENING))
+
+
+def test_whoever_has_the_recovery_key_pairs_from_any_device():
+    world, (founder, host) = world_of(2, role=Role.MEMBER)
+    key = founder.store.state().meta[RECOVERY_SEED]
+    with pytest.raises(MembershipError, match="recovery key"):
+        world.ask(host, lambda r: asks.PairingRequested(r, False, LISTENING, bytes(32)))
+    world.give(host, asks.PairingRequested(REQUEST, False, LISTENING, key))
+    world.run()
+    guest = Guest(world, host, typed(only(news.CodeMade, host.news)[-1]))
+    guest.agree()
+    members = host.device.members.membership.members
+    assert members[device_id(guest.keys.public)].role is Role.ADMIN
+    assert members[host.id].role is Role.MEMBER, "having it typed in makes no admin"
 
 
 def test_p15_many_wrong_guesses_lock_pairing():
