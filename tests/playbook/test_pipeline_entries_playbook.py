@@ -140,6 +140,16 @@ def test_a_refused_batch_leaves_its_good_entries_to_be_taken_alone():
     assert bench.pipeline.durable.journals[second.author].n == 2
 
 
+def test_good_entries_of_one_message_are_taken_without_the_bad_one_among_them():
+    bench, other = Bench(), bob()
+    first, second = other.written(put("notes/one", a=1), put("notes/one", b=2))
+    bad = signed_by_bob([(RecordId(bytes(16)), b"no change at all")])
+    steps = bench.run(bench.entries(5, first, bad, second))
+    assert [failed.job.entries for step in steps for failed in step.failed] == [(bad,)]
+    assert bench.pipeline.durable.journals.keys() == {second.author}
+    assert bench.pipeline.durable.journals[second.author].n == 2
+
+
 def test_a_device_writes_no_more_journals_than_its_share():
     bench = Bench()
     for number in range(JOURNALS_PER_DEVICE_MAX + 1):
