@@ -16,6 +16,7 @@ from typing import Any
 
 from harness.entropy import seeded
 from harness.loads import answer
+from harness.log_lines import check_line
 from harness.memory_store import MemoryStore
 from harness.party import Party, Wire
 from p2pvault.core import asks, io
@@ -376,6 +377,7 @@ class World:
                 assert request not in party.answers, "one request is answered once"
                 party.answers[request] = error
             case io.Report():
+                check_line(effect)
                 party.reports.append(effect)
             case io.PairingNews(_, what):
                 party.news.append(what)
