@@ -42,6 +42,18 @@ def test_a_device_that_moved_is_linked_again_before_the_old_link_is_known_to_be_
     assert_proved(world)
 
 
+def test_a_device_that_moves_dials_where_its_link_leads_whatever_else_it_was_told():
+    world, (ada, bob) = world_of(2)
+    world.pass_time(2 * HANDSHAKE_S)
+    mine, theirs = (ada, bob) if link_of(ada, bob).origin.dialled is not None else (bob, ada)
+    elsewhere = Address("10.0.0.99", 4_099)
+    world.ask(mine, lambda request: asks.AddressGiven(request, theirs.name, elsewhere))
+    mine.trace.clear()
+    world.give(mine, io.NetworkChanged((mine.address,)))
+    world.run()
+    assert {dial.address for dial in only(io.Dial, effects_of(mine))} == {theirs.address}
+
+
 def test_a_peer_that_is_sighted_elsewhere_is_dialled_there_at_once():
     world, (ada, bob) = world_of(2)
     world.pass_time(2 * HANDSHAKE_S)

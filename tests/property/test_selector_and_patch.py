@@ -70,6 +70,12 @@ def test_a_record_id_is_a_uuid_of_version_seven_that_sorts_by_time(wall_ms, rand
     assert made[8] >> 6 == 0b10
 
 
+def test_all_of_a_record_id_that_means_nothing_is_random() -> None:
+    low, high = (new_record_id(Instant(0.0, 0), lambda n, b=b: b * n) for b in (b"\x00", b"\xff"))
+    drawn = int.from_bytes(low, "big") ^ int.from_bytes(high, "big")
+    assert drawn.bit_count() == 128 - 48 - 4 - 2, "time, version and variant aside"
+
+
 names = st.sampled_from("abc")
 paths = st.lists(names, min_size=1, max_size=3).map(tuple)
 fields = st.recursive(
