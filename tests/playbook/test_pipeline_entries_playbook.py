@@ -150,6 +150,19 @@ def test_good_entries_of_one_message_are_taken_without_the_bad_one_among_them():
     assert bench.pipeline.durable.journals[second.author].n == 2
 
 
+def test_what_came_over_a_link_that_failed_is_dropped_and_nothing_else():
+    bench, other = Bench(), bob()
+    loading, waiting = other.written(put("notes/one", a=1), put("notes/one", b=2))
+    load = one(bench.entries(5, loading), LoadRecords)
+    bench.entries(5, waiting)
+    edit = bench.edit(1, put("notes/mine", n=1))
+    assert edit.effects == [], "one load at a time"
+    bench.pipeline.abandon(LinkId(5))
+    steps = bench.run(bench.load(load))
+    assert [failed for step in steps for failed in step.failed] == []
+    assert bench.pipeline.durable.journals.keys() == {bench.journal.author}
+
+
 def test_a_device_writes_no_more_journals_than_its_share():
     bench = Bench()
     for number in range(JOURNALS_PER_DEVICE_MAX + 1):

@@ -180,5 +180,7 @@ def test_a_peer_that_always_differs_meets_a_bound(monkeypatch: pytest.MonkeyPatc
     search = Search()
     parts = tuple(RangeSum(record(n), record(n + 1), bytes(16)) for n in range(4))
     state = RangeState(b"o" * 16, ())
+    search.answer(parts[:3], [state] * 3)
+    assert not search.backlog, "as many as are allowed are compared"
     with pytest.raises(LimitExceeded):
         search.answer(parts, [state] * 4)
