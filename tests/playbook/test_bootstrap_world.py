@@ -234,6 +234,22 @@ def test_another_device_goes_on_where_the_first_vanished():
     assert_proved(world)
 
 
+def test_another_device_that_has_offered_is_asked_at_once_when_the_source_is_lost():
+    world, ada, bob, cyd = three()
+    fetching_since(world, cyd, 16)
+    ada.device.handle = lambda now, given: []
+    world.mend()
+    world.online(cyd)
+    world.until(lambda: len(cyd.device.fetch._offers) == 2)
+    assert cyd.device.fetch.source == ada.id, "there is one source at a time"
+    since = world.now.monotonic
+    world.part(ada, cyd)
+    world.until(lambda: cyd.device.fetch.source != ada.id)
+    assert (cyd.device.fetch.source, world.now.monotonic) == (bob.id, since)
+    world.pass_time(10)
+    assert cyd.verdict(bob) is Verdict.EQUAL
+
+
 def test_another_device_that_cannot_go_on_from_a_cut_starts_with_its_own():
     world, ada, bob = two()
     world.part(ada, bob)

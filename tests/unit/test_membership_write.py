@@ -41,6 +41,7 @@ from p2pvault.protocol.membership.operation import (
     EpochBox,
     MemberBox,
     NewEpoch,
+    Remove,
     Rename,
     sign_operation,
 )
@@ -236,6 +237,15 @@ def test_a_kind_is_a_word(home: Home) -> None:
 def test_a_reason_that_cannot_be_shown_is_not_written(home: Home) -> None:
     with pytest.raises(BadValue):
         revoke(home.log, ALICE.author, BOB.id, {}, "\x1b[2J")
+
+
+@pytest.mark.parametrize("reason", ["", "lost"])
+def test_a_removal_carries_the_reason_that_was_given_and_no_other(home: Home, reason: str) -> None:
+    given = (reason,) if reason else ()
+    written = revoke(home.log, ALICE.author, BOB.id, {}, *given)
+    history = written.log.ledger.history
+    contents = [history[number].content for number in range(len(history))]
+    assert [each for each in contents if isinstance(each, Remove)] == [Remove(BOB.id, (), reason)]
 
 
 def test_a_full_vault_admits_nobody() -> None:
