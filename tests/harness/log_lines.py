@@ -24,10 +24,6 @@ def _count(found: object) -> bool:
     return type(found) is int and found >= 0
 
 
-def _some(found: object) -> bool:
-    return _count(found) and found != 0
-
-
 def _codes(kind: type[VaultError]) -> set[str]:
     return {kind.code}.union(*map(_codes, kind.__subclasses__()))
 
@@ -53,21 +49,21 @@ LINES: Mapping[tuple[str, str], Mapping[str, Check]] = {
     ("error", "record_damaged"): {"record": _hex(32)},
     ("error", "recovery_contested"): {},
     ("error", "release_failed"): _REASON,
-    ("info", "collections_whole"): {"collections": _some},
+    ("info", "collections_whole"): {"collections": _count},
     ("info", "link_down"): _DEVICE,
     ("info", "link_up"): {**_DEVICE, "dialled": {True, False}.__contains__},
     ("info", "peer_behind"): _DEVICE,
     ("info", "snapshots_fetched"): {"records": _count},
     ("info", "snapshots_wanted"): _DEVICE,
-    ("warning", "entries_quarantined"): {"entries": _some},
-    ("warning", "fingerprints_corrected"): {"collections": _some},
+    ("warning", "entries_quarantined"): {"entries": _count},
+    ("warning", "fingerprints_corrected"): {"collections": _count},
     ("warning", "fork_mended"): _JOURNAL,
     ("warning", "journal_renewed"): {"reason": {doubt.value for doubt in Doubt}.__contains__},
     ("warning", "link_failed"): {**_REASON, "phase": _PHASES.__contains__},
     ("warning", "pairing_failed"): _REASON,
     ("warning", "repair_begun"): _DEVICE,
     ("warning", "repair_done"): {**_DEVICE, "records": _count},
-    ("warning", "snapshots_given_up"): {"journals": _some},
+    ("warning", "snapshots_given_up"): {"journals": _count},
 }
 
 

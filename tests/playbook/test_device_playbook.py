@@ -59,6 +59,26 @@ def test_operations_before_a_bad_message_become_durable():
     world.put(bob, "notes/three", text="bob still writes")
 
 
+def test_what_is_bad_is_dropped_when_the_link_that_brought_it_is_gone_already():
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", text="x")
+    writer, link = ada.device.pipeline._writer, link_of(bob, ada)
+    head = ada.device.pipeline.durable.journals[writer.journal.author]
+    _, change = Record.create(writer.journal.author, "notes", "far", {})
+    after = JournalHead(head.author, head.n + 5, head.hash)
+    entry = write_entry(writer, after, (), 0, [(RecordId(bytes(16)), change)])
+    data = link_of(ada, bob).seal(Kind.ENTRIES, encode_entries([entry.data]))
+    effects = bob.device.handle(world.now, io.BytesReceived(link.id, data))
+    assert len(only(io.LoadRecords, effects)) == 1
+    effects += bob.device.handle(world.now, io.LinkDown(link.id))
+    for effect in effects:
+        world._perform(bob, effect)
+    world.run()
+    assert bob.reported("link_failed") == []
+    assert bob.device.pipeline.durable.journals[head.author] == head
+    world.put(bob, "notes/two", text="bob still writes")
+
+
 def test_a_link_that_failed_fails_once_however_many_jobs_of_it_wait():
     world, (ada, bob) = world_of(2)
     world.put(ada, "notes/one", text="x")

@@ -17,7 +17,7 @@ from harness.members import (
     merged,
 )
 from p2pvault import limits
-from p2pvault.crypto.keys import PublicKeys
+from p2pvault.crypto.keys import DeviceKeys, PublicKeys, device_id
 from p2pvault.crypto.seal import seal_to
 from p2pvault.errors import BadValue, CryptoError, MembershipError, NoSuchDevice
 from p2pvault.protocol.membership import (
@@ -46,6 +46,8 @@ from p2pvault.protocol.membership.operation import (
     sign_operation,
 )
 from p2pvault.types import EpochId, Role
+
+MANY = [DeviceKeys.generate(seeded(number)) for number in range(100)]
 
 
 class Home:
@@ -163,6 +165,18 @@ def test_a_device_with_an_unusable_box_key_cannot_stop_a_removal(home: Home) -> 
     removal = revoke(log, ALICE.author, BOB.id, {})
     assert not evaluate(removal.log).needs_epoch
     assert opened_by(ALICE, removal).keys() >= removal.secrets.keys()
+
+
+def test_every_other_device_gets_a_box_whichever_has_an_unusable_key(home: Home) -> None:
+    ids = sorted((device_id(keys.public), n) for n, keys in enumerate(MANY))
+    assert ids[0][0] < min(ALICE.id, CAROL.id) <= max(ALICE.id, CAROL.id) < ids[-1][0]
+    for _, which in (ids[0], ids[-1]):
+        signing, static = MANY[which].public.signing, MANY[which].public.static
+        broken = DeviceCard(PublicKeys(signing, static, bytes([0xFF]) * 1216), "broken", "laptop")
+        log = admit(home.log, ALICE.author, CAROL.card, Role.MEMBER, home.secrets).log
+        removal = revoke(ALICE.write(log, Add(broken, Role.MEMBER, ())), ALICE.author, BOB.id, {})
+        for actor in (ALICE, CAROL):
+            assert opened_by(actor, removal).keys() >= removal.secrets.keys()
 
 
 def test_a_member_may_not_change_the_membership(home: Home) -> None:
