@@ -326,6 +326,7 @@ class World:
 
     def _perform(self, party: Party, effect: io.Effect) -> None:  # noqa: C901, PLR0912, PLR0915
         # One line an effect: the whole table, as in the shell.
+        assert isinstance(effect, io.Effect), effect
         match effect:
             case io.Persist(number, batch):
                 self._later(

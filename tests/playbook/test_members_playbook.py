@@ -47,6 +47,7 @@ def test_a_name_that_two_devices_carry_is_ambiguous_and_their_ids_are_named():
 def test_somebody_unknown_is_called_by_the_beginning_of_its_id():
     _, (ada, _, _) = trio_of_devices()
     assert ada.name_of(bytes(32)) == "00000000"
+    assert ada.name_of(ada.membership.recovery.id) == "the recovery key"
 
 
 def test_what_is_known_already_is_no_news():

@@ -47,7 +47,7 @@ from p2pvault.protocol.membership.operation import (
 )
 from p2pvault.types import EpochId, Role
 
-MANY = [DeviceKeys.generate(seeded(number)) for number in range(100)]
+MANY = [DeviceKeys.generate(seeded(number)) for number in range(20)]
 
 
 class Home:
@@ -169,7 +169,7 @@ def test_a_device_with_an_unusable_box_key_cannot_stop_a_removal(home: Home) -> 
 
 def test_every_other_device_gets_a_box_whichever_has_an_unusable_key(home: Home) -> None:
     ids = sorted((device_id(keys.public), n) for n, keys in enumerate(MANY))
-    assert ids[0][0] < min(ALICE.id, CAROL.id) <= max(ALICE.id, CAROL.id) < ids[-1][0]
+    assert ids[0][0] < CAROL.id < ids[-1][0], "boxes are made in this order"
     for _, which in (ids[0], ids[-1]):
         signing, static = MANY[which].public.signing, MANY[which].public.static
         broken = DeviceCard(PublicKeys(signing, static, bytes([0xFF]) * 1216), "broken", "laptop")
