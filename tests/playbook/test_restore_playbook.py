@@ -6,7 +6,8 @@ import pytest
 
 from harness.pipelines import Bench, bob, one
 from harness.world import put
-from p2pvault.core.content import FETCHING, Tally, content_of
+from p2pvault.core import content
+from p2pvault.core.content import FETCHING, JOURNAL_OWNER, Tally, content_of
 from p2pvault.core.interest import INTEREST, Interest
 from p2pvault.core.io import LoadRecords, Persist
 from p2pvault.core.restore import SnapshotsJob, paced_snapshots
@@ -285,6 +286,19 @@ def test_snapshots_of_a_repair_are_no_part_of_a_cut():
     done = last(here.run(here.pipeline.submit(job(one_, two)))).done
     assert (done.fetched_bytes, done.received_bytes, done.restored) == (0, 99, 2)
     assert here.pipeline.durable.fetching is None
+
+
+def test_what_an_adopted_cut_leads_to_is_what_the_store_says_after_a_restart():
+    here = Bench()
+    here.run(here.edit(1, put("notes/mine", n=1)))
+    cut, before = CUT[0], here.pipeline.durable
+    meta = {JOURNAL_OWNER + cut.author.hex(): cut.device, FETCHING: None}
+    batch = Batch(adopted=(cut.head,), meta=meta)
+    here.store.persist(batch)
+    adopted, again = content.after(before, batch), content_of(here.store.state())
+    assert adopted.devices[cut.author] == cut.device, "a removal has to find its journals"
+    for name in ("journals", "devices", "bases", "fetching", "digest", "last_arrival"):
+        assert getattr(adopted, name) == getattr(again, name), name
 
 
 def forget_notes(bench: Bench) -> None:

@@ -246,7 +246,9 @@ def test_the_slowest_member_decides_and_one_that_never_spoke_holds_nothing():
     assert said.heard(device(1), heads(j1=12, j2=3))
     assert said.held_by_all([device(1)], ours) == {author(1): 9, author(2): 3}
     assert said.held_by_all([device(1), device(2)], ours) == {author(1): 0, author(2): 0}
+    assert said.reached(device(2), author(1)) == 0, "nothing is known of it"
     said.heard(device(2), heads(j1=5))
+    assert (said.reached(device(2), author(1)), said.reached(device(2), author(2))) == (5, 0)
     assert said.held_by_all([device(1), device(2)], ours) == {author(1): 5, author(2): 0}
 
 
