@@ -42,19 +42,20 @@ class Authority:
 
     Attributes:
         reign: What the recovery key has to say in it.
+        valid: The valid operations that set a role.
     """
 
-    __slots__ = ("_history", "_rulings", "_scope", "_valid", "reign")
+    __slots__ = ("_history", "_rulings", "_scope", "reign", "valid")
 
     def __init__(self, history: History, rulings: Rulings, scope: Mask) -> None:
         self._history = history
         self._rulings = rulings
         self._scope = scope
-        self._valid = EMPTY
+        self.valid = EMPTY
         self.reign: Reign = reign_of(history, rulings, scope)
         for number in positions(scope & rulings.all):
             if isinstance(history[number].content, Genesis | Add | SetRole):
-                self._valid |= self.permits(number) << number
+                self.valid |= self.permits(number) << number
 
     def role(self, device: DeviceId, past: Mask) -> Role | None:
         """Return what a device is in a past, or None where it is not a member or is suspended.
@@ -91,9 +92,8 @@ class Authority:
         recovery key need not know it: what does not follow its last word is no evidence.
         """
         evidence = EMPTY
-        naming = self._namings(device, past)
         for arms in self._rulings.arms(device):
-            seen = self._since(naming, arms & past)
+            seen = self._since(self._namings(device, past), arms & past)
             if seen & (seen - 1) and not self._is_excused(device, seen, past):
                 evidence |= seen
         return evidence
@@ -108,7 +108,7 @@ class Authority:
 
     def _settings(self, device: DeviceId, past: Mask) -> Mask:
         """The valid operations that set a role; of those beside or before a naming, only that."""
-        settings = self._rulings.settings.get(device, EMPTY) & self._valid & past
+        settings = self._rulings.settings.get(device, EMPTY) & self.valid & past
         return self._since(self._namings(device, past), settings)
 
     def _namings(self, device: DeviceId, past: Mask) -> Mask:
@@ -161,7 +161,7 @@ class Authority:
         return any(self._history.past(each) >> removal & 1 for each in namings)
 
     def _is_excused(self, device: DeviceId, seen: Mask, past: Mask) -> bool:
-        settings = self._rulings.settings.get(device, EMPTY) & self._valid & past
+        settings = self._rulings.settings.get(device, EMPTY) & self.valid & past
         return any(not seen & ~self._history.past(number) for number in positions(settings))
 
     def _concurrent(self, one: int, other: int) -> bool:

@@ -88,7 +88,7 @@ def _effects(ledger: Ledger, authority: Authority) -> _Effects:
     effects = _Effects(removed)
     for number in positions(ledger.history.everything):
         match ledger.history[number].content:
-            case Genesis(first=card) | Add(device=card) if authority.permits(number):
+            case Genesis(first=card) | Add(device=card) if authority.valid >> number & 1:
                 device = card.id
                 effects.added[device] = effects.added.get(device, EMPTY) | 1 << number
                 effects.named[device] = effects.named.get(device, EMPTY) | 1 << number
