@@ -1,80 +1,76 @@
 """Every small history of a vault: unsigned operations, recorded as the log would record them.
 
-A history is a causally closed set of operations. Each is made exactly once: an operation is only
-added if it is the greatest of the heads that the history then has, so that taking away the
-greatest head leads to the one history that it was made from. Histories that are the same but for
-the names of devices that began alike are counted, and only one of them is looked at.
+A history is a causally closed set of operations, and two that are the same but for the names of
+devices that began alike are one. Each is made exactly once (canonical augmentation, B. D. McKay,
+"Isomorph-free exhaustive generation", 1998). Under each way to name the devices, an operation has
+a mark, which says what it does and follows; the marks of a history add up to its sum, and the
+naming with the lowest sum is the one that counts. An operation is added
+
+    - if it is then, by that naming, the head with the greatest mark, so that taking away this head
+      leads back to the one history that it was made from;
+    - once, of several that a renaming which leaves that history as it is makes the same.
+
+What is left out besides is said in `deeds` and `uses`; test_membership_histories.py shows that
+nothing is missing for any of these.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import combinations, permutations
 
-from harness.members import ACTORS, KEEPER, NOW_MS, Actor
+from harness.acts import KEY, VAULT, Act, acts_of, genesis_by, id_of
+from harness.deeds import Deeds, Seen, can_matter
+from harness.members import NOW_MS
+from harness.uses import Use, allowed_ranks, are_ranked
 from p2pvault.crypto.hashing import digest
-from p2pvault.protocol.membership.history import Mask, positions
+from p2pvault.protocol.membership.history import History, Mask, positions
 from p2pvault.protocol.membership.ledger import Ledger
 from p2pvault.protocol.membership.log import MembershipLog
-from p2pvault.protocol.membership.operation import (
-    Add,
-    Content,
-    Genesis,
-    Operation,
-    Remove,
-    SetRole,
-)
-from p2pvault.types import DeviceId, OperationHash, Role, VaultId
+from p2pvault.protocol.membership.operation import Operation
+from p2pvault.types import OperationHash
 
-KEY = "k"
-"""Who the recovery key is among the names."""
+Ranks = tuple[int | None, ...]
+"""The ranks that the next operation can have; None is that of a device."""
 
-VAULT = VaultId(digest(b"p2pv-test", b"vault"))
+_Place = tuple[Ranks, tuple[OperationHash, ...]]
 
+_PLACES_MAX = 20_000
+"""For how many sets of heads it is kept what can follow them: some 80 MB."""
 
-@dataclass(frozen=True)
-class Act:
-    """What one operation does, by the names of devices: `a`, `b`, ...
-
-    Attributes:
-        author: A device, or the recovery key.
-        verb: `add`, `remove` or `role`.
-        device: About whom.
-        role: What it is to be; None for a removal.
-        high: Whether its hash is higher than that of others: decides between uses of the key.
-    """
-
-    author: str
-    verb: str
-    device: str
-    role: Role | None = None
-    high: bool = False
-
-    def renamed(self, names: dict[str, str]) -> str:
-        """Return a text that says the same of devices with other names."""
-        about = (
-            names.get(self.author, self.author),
-            self.verb,
-            names.get(self.device, self.device),
-        )
-        return "/".join([*about, self.role or "", str(self.high)])
+_PRIME = 2**61 - 1
+"""Marks are smaller."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Step:
     """An operation of a history.
 
     Attributes:
         operation: As the ledger records it.
-        texts: What it is and follows, under each way to name the devices.
+        marks: What it does and follows, as a number under each way to name the devices.
     """
 
     act: Act
     operation: Operation
-    texts: tuple[str, ...]
+    marks: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A causally closed part of a history, its heads, and the hashes of these in order."""
+
+    past: Mask
+    heads: Mask
+    prev: tuple[OperationHash, ...]
+
+    @classmethod
+    def of(cls, history: History, past: Mask) -> "Part":
+        """Return the part that a mask stands for."""
+        heads = sum(1 << number for number in history.latest(past))
+        return cls(past, heads, tuple(sorted(history[one].hash for one in positions(heads))))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Small:
     """One history.
 
@@ -82,239 +78,227 @@ class Small:
         ledger: Its operations, recorded in the order in which it was made.
         steps: What was added to the beginning, in this order.
         first: The number of the first step in the ledger.
+        sums: The sum of the marks, under each way to name the devices.
+        uses: The operations of the recovery key among them.
+        before: What it was before the last operation.
     """
 
     ledger: Ledger
     steps: tuple[Step, ...]
     first: int
+    sums: tuple[int, ...]
+    uses: tuple[Use, ...] = ()
+    before: "Small | None" = None
 
     @property
     def log(self) -> MembershipLog:
         """The log of it."""
         return MembershipLog(self.ledger)
 
-    def reordered(self, order: Sequence[int]) -> MembershipLog:
-        """Return the log as it is after another order of delivery of the steps."""
+    def marks(self, mask: Mask) -> list[tuple[int, ...]]:
+        """Return the marks of some operations; those of the beginning have none."""
+        steps = positions(mask >> self.first)
+        return [self.steps[index].marks for index in steps]
+
+    def parts(self) -> Iterator[Part]:
+        """Yield every causally closed part with all of the beginning."""
+        history = self.ledger.history
+        numbers = range(self.first, len(history))
+        start = (1 << self.first) - 1
+        for count in range(len(numbers) + 1):
+            for chosen in combinations(numbers, count):
+                past = start | sum(1 << number for number in chosen)
+                if all(not history.past(number) & ~past for number in chosen):
+                    yield Part.of(history, past)
+
+    @property
+    def pasts(self) -> tuple[Mask, ...]:
+        """What each operation knows, the beginning included."""
+        history = self.ledger.history
+        return tuple(map(history.past, range(len(history))))
+
+    def delivered(self, order: Iterable[int]) -> Ledger:
+        """Return the ledger after another order of delivery, recorded anew."""
         ledger = Ledger()
-        for number in range(self.first):
+        for number in order:
             ledger.record(self.ledger.history[number])
-        for index in order:
-            ledger.record(self.steps[index].operation)
-        return MembershipLog(ledger)
+        return ledger
 
-    def orders(self) -> Iterator[tuple[int, ...]]:
-        """Yield every order of delivery in which each step comes after those that it follows."""
-        known = {step.operation.hash: index for index, step in enumerate(self.steps)}
-        before = [{known[p] for p in s.operation.prev if p in known} for s in self.steps]
-        return _orders((), before)
-
-
-def _orders(done: tuple[int, ...], before: list[set[int]]) -> Iterator[tuple[int, ...]]:
-    if len(done) == len(before):
-        yield done
-    for index, needed in enumerate(before):
-        if index not in done and needed.issubset(done):
-            yield from _orders((*done, index), before)
+    def with_step(self, step: Step) -> "Small":
+        """Return the history with one more operation."""
+        ledger = self.ledger.copy()
+        # What a past means does not change by what comes later: the copy need not find out again.
+        ledger.latest = self.ledger.latest
+        ledger.record(step.operation)
+        sums = tuple(map(int.__add__, self.sums, step.marks))
+        steps = (*self.steps, step)
+        return Small(ledger, steps, self.first, sums, self.uses + _uses(ledger, step), self)
 
 
 class Histories:
-    """All histories of some devices that begin in the same way.
+    """All histories of some devices that begin in the same way and have as many operations then.
 
     Args:
         devices: How many there are, `a` and so on.
+        operations: How many, the beginning not counted.
         alike: The names of those that are the same in the beginning.
         beginning: What was done before, each by somebody who knew all that came before it.
-        roles: Whether roles are given and changed; if not, every device is admitted as an admin.
+        deeds: Which acts they may contain.
+        with_every_rank: Whether uses of the key have ranks that decide as lower ones do, too.
 
     Attributes:
-        made: How many histories there were.
-        looked_at: How many of them were not the same as another but for names.
+        start: The beginning.
+        made: How many histories there were, those that differ in names counted each.
+        looked_at: How many were yielded.
     """
 
     def __init__(
-        self, devices: int, alike: str, beginning: Sequence[Act] = (), *, roles: bool = True
+        self,
+        devices: int,
+        operations: int,
+        alike: str = "",
+        beginning: Sequence[Act] = (),
+        *,
+        deeds: Deeds = can_matter,
+        with_every_rank: bool = False,
     ) -> None:
-        self.names = "abcdefgh"[:devices]
-        self._swaps = [dict(zip(alike, order, strict=True)) for order in permutations(alike)]
-        self._acts = tuple(_acts(self.names) if roles else filter(_keeps_roles, _acts(self.names)))
-        self._known: dict[tuple[OperationHash, ...], tuple[Step, ...]] = {}
         self.made = self.looked_at = 0
+        self._names = "abcdefgh"[:devices]
+        self._operations = operations
+        self._deeds = deeds
+        self._with_every_rank = with_every_rank
+        namings = [dict(zip(alike, order, strict=True)) for order in permutations(alike)]
+        self._codes = {
+            act: tuple(_number(act.renamed(names).text) for names in namings)
+            for act in acts_of(self._names, operations)
+        }
+        self._known: dict[_Place, tuple[Step, ...]] = {}
         ledger = Ledger()
-        ledger.record(_genesis())
+        ledger.record(genesis_by("a"))
         for act in beginning:
-            ledger.record(self._operation(ledger, act, ledger.history.heads))
-        self._start = Small(ledger, (), len(ledger.history))
+            everything = Part.of(ledger.history, ledger.history.everything)
+            ledger.record(_operation(ledger, act, everything))
+        self.start = Small(ledger, (), len(ledger.history), (0,) * len(namings))
 
-    def __call__(self, length: int) -> Iterator[Small]:
-        """Yield every history with so many operations after the beginning."""
-        return self._grown(self._start, length)
+    def __iter__(self) -> Iterator[Small]:
+        """Yield every history."""
+        return self._last(self.start, self._operations)
 
-    def _grown(self, small: Small, length: int) -> Iterator[Small]:
-        for step in self._next(small):
-            if length > 1:
-                yield from self._grown(_with(small, step), length - 1)
+    def part(self, part: int, parts: int) -> Iterator[Small]:
+        """Yield a part of them, from 0: what every so many-th shorter one grows into."""
+        for index, small in enumerate(self._grown(self.start, self._operations - 2)):
+            if index % parts == part:
+                yield from self._last(small, 2)
+
+    def _grown(self, small: Small, more: int) -> Iterator[Small]:
+        """Yield what a history grows into with some more operations; two are to follow."""
+        if not more:
+            yield small
+            return
+        for step, _ in self._next(small, more + 1):
+            yield from self._grown(small.with_step(step), more - 1)
+
+    def _last(self, small: Small, more: int) -> Iterator[Small]:
+        for step, names in self._next(small, more - 1):
+            if more > 1:
+                yield from self._last(small.with_step(step), more - 1)
                 continue
-            self.made += 1
-            if self._is_chosen((*small.steps, step)):
-                last = _with(small, step)
-                if not _is_idle(last):
-                    self.looked_at += 1
-                    yield last
+            self.made += names
+            self.looked_at += 1
+            yield small.with_step(step)
 
-    def _next(self, small: Small) -> Iterator[Step]:
-        """Yield what can come next so that it is the greatest head then."""
-        history = small.ledger.history
-        for past, heads in _pasts(small):
-            left = [history[number].hash for number in positions(history.heads & ~past)]
-            greatest = max(left, default=b"")
-            for step in self._after(small, past, heads):
-                if step.operation.hash > greatest and step.operation.hash not in history:
-                    yield step
+    def _next(self, small: Small, left: int) -> Iterator[tuple[Step, int]]:
+        """Yield what can come next, and how many histories that makes under all the names."""
+        same = [index for index, total in enumerate(small.sums) if total == small.sums[0]]
+        for known in small.parts():
+            others = small.marks(small.ledger.history.heads & ~known.past)
+            for step in self.after(small, known, left):
+                names = _names(small.sums, same, others, step.marks)
+                if names and step.operation.hash not in small.ledger.history:
+                    yield step, names
 
-    def _after(self, small: Small, past: Mask, heads: Mask) -> tuple[Step, ...]:
-        """Return all that can follow some heads and knows no more than they do."""
-        history = small.ledger.history
-        prev = tuple(sorted(history[number].hash for number in positions(heads)))
-        if prev not in self._known:
-            acts = [act for act in self._acts if not self._is_pointless(small.ledger, act, past)]
-            self._known[prev] = tuple(self._step(small, act, heads) for act in acts)
-        return self._known[prev]
+    def after(self, small: Small, known: Part, left: int) -> tuple[Step, ...]:
+        """Return all that can be done by somebody who knows a part of a history.
 
-    def _step(self, small: Small, act: Act, heads: Mask) -> Step:
-        operation = self._operation(small.ledger, act, heads)
-        known = {step.operation.hash: step.texts for step in small.steps}
-        follows = [known[hash_] for hash_ in operation.prev if hash_ in known]
-        texts = (
-            act.renamed(names) + str(sorted(texts[index] for texts in follows))
-            for index, names in enumerate(self._swaps)
-        )
-        return Step(act, operation, tuple(texts))
-
-    def _is_pointless(self, ledger: Ledger, act: Act, past: Mask) -> bool:
-        """Whether the log refuses an act there, or it can have no effect in any history at all.
-
-        Authority needs an operation in the own past that makes the author an admin, valid or not;
-        a removal that does not apply there never does; and a role that a device has there
-        already is given by nobody but the key, unless it ends a suspension.
+        Args:
+            small: The history.
+            known: The part.
+            left: How many operations are to follow.
         """
-        known = ledger.rulings.settings.get(_id(act.device), 0) & past
-        if act.verb != "add" and not known:
-            return True
-        authority = ledger.authority(past)
-        if act.author != KEY and not self._ever_admin(ledger, act.author, past):
-            return True
-        if act.verb == "remove":
-            gone = authority.removals(_id(act.device), past)
-            return act.author != KEY and (
-                bool(gone) or authority.role(_id(act.author), past) is not Role.ADMIN
-            )
-        if act.author == KEY:
-            return False
-        rank = authority.rank(_id(act.device), past)
-        if act.verb == "add":
-            return rank is not None
-        return rank is act.role and not authority.forked(_id(act.device), past)
+        history = small.ledger.history
+        ranks = self._ranks(small.uses, known.past, left)
+        if known.past == history.everything:
+            return tuple(self._steps(small, known, ranks))
+        place = ranks, known.prev
+        if place not in self._known:
+            if len(self._known) >= _PLACES_MAX:
+                self._known.clear()
+            self._known[place] = tuple(self._steps(small, known, ranks))
+        return self._known[place]
 
-    def _ever_admin(self, ledger: Ledger, author: str, past: Mask) -> bool:
-        settings = ledger.rulings.settings.get(_id(author), 0) & past
-        contents = (ledger.history[number].content for number in positions(settings))
-        return any(getattr(content, "role", Role.ADMIN) is Role.ADMIN for content in contents)
+    def _ranks(self, uses: tuple[Use, ...], past: Mask, left: int) -> Ranks:
+        if self._with_every_rank:
+            return (None, *range(self._operations))
+        here = allowed_ranks(uses, past, self._operations, left)
+        return (None, *here) if are_ranked(uses, left) else here
 
-    def _operation(self, ledger: Ledger, act: Act, heads: Mask) -> Operation:
-        history = ledger.history
-        prev = tuple(sorted(history[number].hash for number in positions(heads)))
-        closed = history.closure(prev)
-        n = 1 + (ledger.written.get(_id(act.author), 0) & closed).bit_count()
-        name = digest(b"p2pv-test", *prev, repr(act).encode())
-        hash_ = OperationHash((b"\xff" if act.high else b"\x00") + name[1:])
-        content = _content(act)
-        return Operation(hash_, VAULT, prev, _id(act.author), n, NOW_MS, content, b"")
-
-    def _is_chosen(self, steps: Sequence[Step]) -> bool:
-        """Whether a history is the first of those that are the same but for names."""
-        whole = [sorted(step.texts[i] for step in steps) for i in range(len(self._swaps))]
-        return whole[0] == min(whole)
+    def _steps(self, small: Small, known: Part, ranks: Ranks) -> Iterator[Step]:
+        seen = Seen(small.ledger, known.past, self._names)
+        followed = small.marks(known.heads)
+        bases = [_number(str(sorted(marks))) for marks in zip(*followed, strict=True)]
+        bases = bases or [0] * len(small.sums)
+        for act, codes in self._codes.items():
+            if (act.rank if act.author == KEY else None) in ranks and self._deeds(seen, act):
+                marks = tuple(map(_mark, codes, bases))
+                yield Step(act, _operation(small.ledger, act, known), marks)
 
 
-def _with(small: Small, step: Step) -> Small:
-    ledger = small.ledger.copy()
-    ledger.record(step.operation)
-    return Small(ledger, (*small.steps, step), small.first)
+def _uses(ledger: Ledger, step: Step) -> tuple[Use, ...]:
+    number = len(ledger.history) - 1
+    is_use = step.act.author == KEY
+    return (Use(step.act.rank, ledger.history.past(number), number),) if is_use else ()
 
 
-def _is_idle(small: Small) -> bool:
-    """Whether a use of the key ranks high without another beside it that ranks low."""
-    history = small.ledger.history
-    uses = list(positions(small.ledger.rulings.recovered))
-    ranks = {step.operation.hash: step.act.high for step in small.steps}
-    return any(
-        ranks[history[one].hash]
-        and all(
-            ranks[history[other].hash]
-            or (history.past(one) >> other | history.past(other) >> one) & 1
-            for other in uses
-        )
-        for one in uses
-    )
+def _names(
+    sums: Sequence[int],
+    same: Sequence[int],
+    others: Sequence[tuple[int, ...]],
+    marks: tuple[int, ...],
+) -> int:
+    """Return how many histories an addition makes under all the names; none if another makes it.
+
+    Args:
+        sums: Of the history that it is added to.
+        same: The namings that leave that history as it is.
+        others: The marks of the heads that it does not follow.
+        marks: Its own.
+    """
+    if len(same) > 1 and marks[0] != min(marks[index] for index in same):
+        return 0
+    totals = list(map(int.__add__, sums, marks))
+    lowest = min(totals)
+    for index, total in enumerate(totals):
+        if total == lowest and all(marks[index] > other[index] for other in others):
+            return len(totals) // totals.count(lowest)
+    return 0
 
 
-def _acts(names: str) -> Iterator[Act]:
-    for device in names:
-        for author in names:
-            yield Act(author, "remove", device)
-            for role in Role:
-                yield Act(author, "role", device, role)
-                yield Act(author, "add", device, role)
-        for high in (False, True):
-            yield Act(KEY, "remove", device, None, high)
-            yield Act(KEY, "role", device, Role.ADMIN, high)
+def _number(text: str) -> int:
+    """Return a number of 56 bits that stands for a text."""
+    return int.from_bytes(digest(b"p2pv-test", text.encode(), size=7), "big")
 
 
-def _keeps_roles(act: Act) -> bool:
-    made_admin = act.verb == "add" and act.role is Role.ADMIN
-    return made_admin or act.verb == "remove" or act.author == KEY
+def _mark(code: int, base: int) -> int:
+    """Mix two numbers so that a sum of results tells which came together.
+
+    Powers do that, and no two numbers have the same: 17 and P - 1 have no common divisor.
+    """
+    return pow(code + base, 17, _PRIME)
 
 
-def _pasts(small: Small) -> Iterator[tuple[Mask, Mask]]:
-    """Yield every causally closed part of a history with all of the beginning, and its heads."""
-    history = small.ledger.history
-    numbers = range(small.first, len(history))
-    start = (1 << small.first) - 1
-    for count in range(len(numbers) + 1):
-        for chosen in combinations(numbers, count):
-            past = start | sum(1 << number for number in chosen)
-            if all(not history.past(number) & ~past for number in chosen):
-                heads = past & ~_union(history.past(number) for number in positions(past))
-                yield past, heads
-
-
-def _union(masks: Iterator[Mask]) -> Mask:
-    found = 0
-    for mask in masks:
-        found |= mask
-    return found
-
-
-def _content(act: Act) -> Content:
-    match act:
-        case Act(verb="add", role=Role() as role):
-            return Add(_actor(act.device).card, role, ())
-        case Act(verb="role", role=Role() as role):
-            return SetRole(_id(act.device), role)
-        case _:
-            return Remove(_id(act.device), (), "")
-
-
-def _genesis() -> Operation:
-    first = _actor("a")
-    content = Genesis("home", first.card, KEEPER.key.public, bytes(16))
-    return Operation(OperationHash(VAULT), VAULT, (), first.id, 1, NOW_MS, content, b"")
-
-
-def _actor(name: str) -> Actor:
-    return ACTORS["abcde".index(name)]
-
-
-@cache
-def _id(name: str) -> DeviceId:
-    return KEEPER.id if name == KEY else _actor(name).id
+def _operation(ledger: Ledger, act: Act, known: Part) -> Operation:
+    author = id_of(act.author)
+    n = 1 + (ledger.written.get(author, 0) & known.past).bit_count()
+    name = digest(b"p2pv-test", *known.prev, act.text.encode())
+    hash_ = OperationHash(bytes([act.rank]) + name[1:])
+    return Operation(hash_, VAULT, known.prev, author, n, NOW_MS, act.content, b"")
