@@ -1,11 +1,41 @@
-"""What has to be true of a world that has come to rest."""
+"""How a world comes to rest, and what has to be true of it then."""
 
 import itertools
+from collections.abc import Sequence
 
+from harness.party import Party
 from harness.world import World
 from p2pvault.crdt.prefilter import inspect
+from p2pvault.limits import BACKOFF_MAX_S, HEARTBEAT_S, UPKEEP_PAUSE_S
 from p2pvault.protocol.journal import decode_entry
 from p2pvault.protocol.reconcile import Verdict
+
+ONCE_MORE_S = 3 * UPKEEP_PAUSE_S
+"""What was equal is compared again by every heartbeat of this time, and upkeep has had its turn."""
+
+
+def settle(world: World, parties: Sequence[Party] = ()) -> None:
+    """Make everything good again, and let these parties, or all, become equal."""
+    world.run()
+    world.heal()
+    rest(world, 2 * BACKOFF_MAX_S, parties)
+
+
+def rest(world: World, seconds_max: float, parties: Sequence[Party] = ()) -> None:
+    """Let time pass until all say that they are equal, and a while longer; at most so long.
+
+    They have to stay equal, so they are looked at after that while only.
+    """
+    end = world.now.monotonic + seconds_max
+    while not are_proved(parties or world.parties) and world.now.monotonic < end:
+        world.pass_time(min(HEARTBEAT_S, end - world.now.monotonic))
+    world.pass_time(min(ONCE_MORE_S, end - world.now.monotonic))
+
+
+def are_proved(parties: Sequence[Party]) -> bool:
+    """Tell whether all are linked with all others, and say that they are equal."""
+    pairs = itertools.permutations(parties, 2)
+    return all(one.linked(two) and one.verdict(two) is Verdict.EQUAL for one, two in pairs)
 
 
 def assert_equal(world: World) -> None:

@@ -7,7 +7,7 @@ import pytest
 from harness.entropy import seeded
 from harness.pairs import link_of, say, world_of
 from harness.party import Party
-from harness.proofs import assert_proved
+from harness.proofs import assert_proved, settle
 from harness.world import World
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Supply
@@ -141,12 +141,6 @@ def bootstrapping(*, also: bool) -> tuple[World, Party, Party, Party]:
     world.until(lambda: cyd.device.pipeline.durable.records >= LARGE // 2)
     assert cyd.device.pipeline.durable.fetching is not None
     return world, ada, bob, cyd
-
-
-def settle(world: World) -> None:
-    world.run()
-    world.heal()
-    world.pass_time(2 * BACKOFF_MAX_S)
 
 
 def test_a_new_device_whose_only_source_is_away_waits_for_it_as_long_as_it_takes() -> None:

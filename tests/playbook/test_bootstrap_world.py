@@ -5,7 +5,7 @@ import pytest
 from harness.entropy import seeded
 from harness.pairs import effects_of, entries_of, link_of, only
 from harness.party import Party
-from harness.proofs import assert_proved
+from harness.proofs import assert_proved, settle
 from harness.world import World, put
 from p2pvault.core import asks
 from p2pvault.core.asks import Edit, EditRequested
@@ -38,12 +38,6 @@ def filled(*, large: int = 0, small: int = 12) -> tuple[World, Party]:
 def drop_all(world: World) -> None:
     """Let time pass until every entry that may go has gone."""
     world.pass_time(3 * UPKEEP_PAUSE_S)
-
-
-def settle(world: World) -> None:
-    world.run()
-    world.heal()
-    world.pass_time(2 * BACKOFF_MAX_S)
 
 
 def loads(party: Party, kind: type) -> list:

@@ -6,11 +6,11 @@ import pytest
 
 from harness.entropy import seeded
 from harness.party import Party
-from harness.proofs import assert_proved
+from harness.proofs import assert_proved, settle
 from harness.weather import Weather
 from harness.world import World, put
 from p2pvault.errors import VaultError
-from p2pvault.limits import BACKOFF_MAX_S, KIB, UPKEEP_PAUSE_S
+from p2pvault.limits import KIB, UPKEEP_PAUSE_S
 
 pytestmark = pytest.mark.heavy
 
@@ -48,11 +48,6 @@ class Storm:
         request = self.world.edit(party, put(name, **{f"f{self.serial}": self.serial}))
         self.asked[party, request] = f"f{self.serial}"
 
-    def settle(self) -> None:
-        self.world.run()
-        self.world.heal()
-        self.world.pass_time(2 * BACKOFF_MAX_S)
-
     def check(self) -> None:
         assert_proved(self.world)
         written = {
@@ -73,5 +68,5 @@ def test_devices_that_come_late_in_a_storm_become_equal(seed: int) -> None:
     for _ in range(storm.random.choice([1, 2, 3])):
         storm.join()
         storm.rage(30)
-    storm.settle()
+    settle(storm.world)
     storm.check()

@@ -12,12 +12,11 @@ import pytest
 
 from harness.pairs import world_of
 from harness.party import Party
-from harness.proofs import assert_no_number_twice, assert_proved
+from harness.proofs import assert_no_number_twice, assert_proved, settle
 from harness.weather import Weather
 from harness.world import World, put
 from p2pvault.core import asks
 from p2pvault.errors import AmbiguousPath, VaultError
-from p2pvault.limits import BACKOFF_MAX_S
 
 pytestmark = pytest.mark.heavy
 
@@ -71,12 +70,6 @@ class Storm:
 def fields_ever_written(world: World, party: Party) -> set[str]:
     """Return the fields of all records, deleted ones too."""
     return {name for value in world.values(party, deleted=True).values() for name in value}
-
-
-def settle(world: World) -> None:
-    world.run()
-    world.heal()
-    world.pass_time(2 * BACKOFF_MAX_S)
 
 
 def weather(seed: int, steps: int = 60) -> Storm:

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from harness.pairs import world_of
-from harness.proofs import assert_proved
+from harness.proofs import assert_proved, rest
 from harness.world import World
 from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import Doubt
@@ -82,8 +82,7 @@ def lived(seed: int, devices: int, *, noticed: bool) -> Life:
     for _ in range(30):
         life.act()
     life.world.heal()
-    for _ in range(4):
-        life.world.pass_time(150)
+    rest(life.world, 600)
     return life
 
 

@@ -6,11 +6,11 @@ import pytest
 
 from harness.entropy import seeded
 from harness.party import Party
-from harness.proofs import assert_no_number_twice, assert_proved
+from harness.proofs import assert_no_number_twice, assert_proved, settle
 from harness.world import World, put
 from p2pvault.core import asks
 from p2pvault.errors import VaultError
-from p2pvault.limits import BACKOFF_MAX_S, KIB, UPKEEP_PAUSE_S
+from p2pvault.limits import KIB, UPKEEP_PAUSE_S
 from p2pvault.protocol.reconcile import Verdict
 
 pytestmark = pytest.mark.heavy
@@ -99,11 +99,6 @@ class Storm:
     def wait(self, _: Party) -> None:
         self.world.pass_time(self.random.choice([1, 10, 100]))
 
-    def settle(self) -> None:
-        self.world.run()
-        self.world.heal()
-        self.world.pass_time(2 * BACKOFF_MAX_S)
-
     # What has to be true -----------------------------------------------------------------
 
     def held(self, party: Party) -> dict[str, set[str]]:
@@ -153,7 +148,7 @@ class Storm:
                 self.serial += 1
                 request = asks.KeepRequested(10_000 + self.serial, collection)
                 self.world.give(party, request)
-        self.settle()
+        settle(self.world)
         assert_proved(self.world)
         written = {field for field, _ in self.written()}
         for party in self.parties:
@@ -173,6 +168,6 @@ def test_devices_with_interests_in_a_storm(seed: int) -> None:
     if storm.random.random() < 0.5:
         storm.join()
         storm.rage(15)
-    storm.settle()
+    settle(storm.world)
     storm.check_interests()
     storm.check_everything()

@@ -9,7 +9,7 @@ import pytest
 from harness.memory_store import MemoryStore
 from harness.pairs import world_of
 from harness.party import Party
-from harness.proofs import assert_proved
+from harness.proofs import assert_proved, rest
 from harness.world import put
 from p2pvault.core import asks
 from p2pvault.crdt.record import Record
@@ -95,8 +95,7 @@ class Life:
             for collection in COLLECTIONS:
                 request = 10_000 + next(self._serial)
                 self.world.give(party, asks.KeepRequested(request, collection))
-        for _ in range(5):
-            self.world.pass_time(150)
+        rest(self.world, 750)
 
     def pairs(self) -> Iterator[tuple[Party, Party]]:
         return itertools.permutations(self.parties, 2)

@@ -9,9 +9,8 @@ import pytest
 
 from harness.late import keep_apart, late_world, meet, quarantined, reach
 from harness.party import Party
-from harness.proofs import assert_no_number_twice
+from harness.proofs import assert_no_number_twice, settle
 from harness.world import World
-from p2pvault.limits import BACKOFF_MAX_S
 from p2pvault.protocol.reconcile import Verdict
 
 pytestmark = pytest.mark.heavy
@@ -22,12 +21,6 @@ EVERYTHING = {
     "notes/new": {"text": "late"},
     "notes/own": {"text": "bob's"},
 }
-
-
-def settle(world: World) -> None:
-    world.run()
-    world.heal()
-    world.pass_time(2 * BACKOFF_MAX_S)
 
 
 def assert_accepted_by_all(world: World, parties: list[Party]) -> None:
@@ -51,7 +44,7 @@ def test_a33_whoever_meets_first_all_accept_what_one_accepted(order, victim) -> 
         if victim is not None:
             world.restart(members[victim])
             world.run()
-    settle(world)
+    settle(world, members)
     assert_accepted_by_all(world, members)
     ids = {party.id.hex() for party in members}
     failed = [report for party in members for report in party.reported("link_failed")]
@@ -73,7 +66,7 @@ def test_meetings_cut_short_at_any_step_and_crashes_change_nothing(seed: int) ->
         if random.random() < 0.4:
             world.restart(random.choice(members))
         world.part(one, other)
-    settle(world)
+    settle(world, members)
     assert_accepted_by_all(world, members)
 
 
