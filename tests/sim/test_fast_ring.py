@@ -9,6 +9,8 @@ import pytest
 
 from sim.campaign import run_fast
 
+pytestmark = pytest.mark.heavy
+
 _AT_ONCE = 10
 
 FIXED = range(0, 300, _AT_ONCE)
