@@ -1,17 +1,22 @@
 """Run the command line as a process, with pipes or on a terminal."""
 
-import json
+import atexit
 import os
 import pty
 import select
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
-_PROGRAM = (sys.executable, "-c", "from p2pvault.cli import main; main()")
+from harness.ended import PROGRAM, SECONDS, Done, environment, run_cold
+from harness.programs import Warm, warm_programs
+
+__all__ = ["Done", "Terminal", "environment", "run", "run_into", "run_on_terminal", "start"]
+
 _AS_TYPED = (
     sys.executable,
     "-c",
@@ -20,74 +25,29 @@ _AS_TYPED = (
 )
 """With Ctrl-C at work as on a terminal; what runs in the background inherits that it is not."""
 
-SECONDS = 60
-"""A stuck command fails its test instead of the whole run; no test measures it."""
-
-
-@dataclass(frozen=True)
-class Done:
-    """What a command line left behind."""
-
-    code: int
-    out: bytes
-    err: bytes
-
-    @property
-    def text(self) -> str:
-        """What it printed for people."""
-        return self.out.decode()
-
-    @property
-    def messages(self) -> str:
-        """What it said on stderr."""
-        return self.err.decode()
-
-    @property
-    def tree(self) -> Any:
-        """The one JSON document that it printed."""
-        return json.loads(self.out)
-
-    @property
-    def trees(self) -> list[Any]:
-        """The JSON lines that it printed."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-    @property
-    def error(self) -> Any:
-        """The error object that it printed with `--json`."""
-        (line,) = self.err.splitlines()
-        return json.loads(line)["error"]
-
-
-def environment(home: Path | None, **extra: str) -> dict[str, str]:
-    """Return a process environment that names this home, and nothing of the person running it."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in {"P2PVAULT_HOME", "NO_COLOR", "TERM", "USER"}
-        and not name.startswith(("XDG_", "LC_", "_P2PVAULT"))
-    }
-    named = {} if home is None else {"P2PVAULT_HOME": str(home)}
-    return {**kept, "LANG": "C.UTF-8", "TERM": "xterm", "COLUMNS": "80", **named, **extra}
-
 
 def run(home: Path | None, *words: str | bytes, stdin: bytes = b"", **extra: str) -> Done:
-    """Run `p2pvault WORDS` with pipes for its three streams."""
-    done = subprocess.run(
-        [*_PROGRAM, *words],
-        input=stdin,
-        capture_output=True,
-        env=environment(home, **extra),
-        timeout=SECONDS,
-        check=False,
-    )
-    return Done(done.returncode, done.stdout, done.stderr)
+    """Run `p2pvault WORDS` with pipes for its three streams.
+
+    It starts warm, unless `extra` has variables that are for an interpreter when it starts.
+    """
+    if any(name.startswith("PYTHON") for name in extra):
+        return run_cold(home, *words, stdin=stdin, **extra)
+    return _warm().command(home, [os.fsdecode(word) for word in words], stdin, **extra)
+
+
+@cache
+def _warm() -> Warm:
+    """Return the one warm process of this one; it ends with this one."""
+    stack = ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(warm_programs())
 
 
 def run_into(out: BinaryIO, home: Path, *words: str) -> Done:
     """Run `p2pvault WORDS` with its output going to a file."""
     done = subprocess.run(
-        [*_PROGRAM, *words],
+        [*PROGRAM, *words],
         stdin=subprocess.DEVNULL,
         stdout=out,
         stderr=subprocess.PIPE,
@@ -113,7 +73,7 @@ def run_on_terminal(home: Path, *words: str, typed: bytes = b"", **extra: str) -
     """Run `p2pvault WORDS` on a terminal of its own; everything it shows is `out`."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [*_PROGRAM, *words],
+        [*PROGRAM, *words],
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,

@@ -1,6 +1,6 @@
 """How tests start the two programs: each with an interpreter of its own, or forked from a warm one.
 
-Nearly all that a start costs are imports, and the end-to-end tests start two thousand programs. A
+Nearly all that a start costs are imports, and the tests start two thousand programs. A
 warm one is a process like any other, with environment, streams and an end of its own; only the
 start of the interpreter is left out. What belongs to that is tested where programs start cold.
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from harness import warm_host
-from harness.command_line import SECONDS, Done, environment, run
+from harness.ended import SECONDS, Done, environment, run_cold
 
 _SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER of prctl(2)."""
@@ -62,7 +62,7 @@ class Cold:
         return daemon_of([sys.executable, "-m", "p2pvaultd", *words], home)
 
     def command(self, home: Path, words: Sequence[str], stdin: bytes) -> Done:
-        return run(home, *words, stdin=stdin)
+        return run_cold(home, *words, stdin=stdin)
 
 
 class Warm:
@@ -82,24 +82,26 @@ class Warm:
             log, theirs = os.pipe()
             stack.callback(os.close, nothing)
             stack.callback(os.close, theirs)
-            pid = self._fork(home, ["p2pvaultd", *words], [nothing, nothing, theirs])
+            streams = [nothing, nothing, theirs]
+            pid = self._fork(environment(home), ["p2pvaultd", *words], streams)
             return WarmProcess(pid, os.fdopen(log, "rb"))
 
-    def command(self, home: Path, words: Sequence[str], stdin: bytes) -> Done:
+    def command(self, home: Path | None, words: Sequence[str], stdin: bytes, **extra: str) -> Done:
+        """Run `p2pvault WORDS` to its end; `extra` variables are for it alone."""
         with ExitStack() as theirs:
             (entrance, hand), *outlets = [os.pipe() for _ in range(3)]
             inner = [entrance, *(end for _, end in outlets)]
             for end in inner:
                 theirs.callback(os.close, end)
-            pid = self._fork(home, ["p2pvault", *words], inner)
+            pid = self._fork(environment(home, **extra), ["p2pvault", *words], inner)
         shown = [_Collected(os.fdopen(end, "rb")) for end, _ in outlets]
         with suppress(BrokenPipeError), os.fdopen(hand, "wb") as typed:
             typed.write(stdin)
         out, err = (each.all() for each in shown)
         return Done(WarmProcess(pid, None).wait(SECONDS), out, err)
 
-    def _fork(self, home: Path, words: Sequence[str], streams: Sequence[int]) -> int:
-        order = {"words": list(words), "environment": environment(home), "place": str(Path.cwd())}
+    def _fork(self, variables: dict[str, str], words: Sequence[str], streams: Sequence[int]) -> int:
+        order = {"words": list(words), "environment": variables, "place": str(Path.cwd())}
         with self._lock:
             socket.send_fds(self._line, [json.dumps(order).encode()], streams)
             return int(self._line.recv(32))
@@ -183,9 +185,12 @@ def daemon_of(command: Sequence[str], home: Path) -> subprocess.Popen[bytes]:
 
 @contextmanager
 def warm_programs() -> Iterator[Warm]:
-    """Have a warm process as long as the block lasts."""
+    """Have a warm process as long as the block lasts.
+
+    This process inherits what it starts, and stays the parent of orphans afterwards.
+    """
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    _adopt_orphans(True)
+    _adopt_orphans()
     with theirs:
         host = subprocess.Popen(
             [sys.executable, warm_host.__file__, str(theirs.fileno())],
@@ -194,10 +199,9 @@ def warm_programs() -> Iterator[Warm]:
         )
     with host, ours:
         yield Warm(ours)
-    _adopt_orphans(False)
 
 
-def _adopt_orphans(wanted: bool) -> None:
-    """Become, or be no more, the parent of descendants whose own parent has ended."""
-    result = ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, int(wanted), 0, 0, 0)
+def _adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent has ended."""
+    result = ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
     assert result == 0, os.strerror(ctypes.get_errno())

@@ -27,6 +27,7 @@ def main() -> None:
     for module in pkgutil.iter_modules(cli.__path__, f"{cli.__name__}."):
         importlib.import_module(module.name)
     importlib.import_module("p2pvaultd.program")
+    _save_coverage()
     gc.freeze()
     line = socket.socket(fileno=int(sys.argv[1]))
     while True:
@@ -83,7 +84,16 @@ def _end_at_once(program: Callable[[], None]) -> None:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     sys.stdout.flush()
     sys.stderr.flush()
+    _save_coverage()
     os._exit(code)
+
+
+def _save_coverage() -> None:
+    """Keep what was measured, if anything was: the end of an interpreter would."""
+    measuring = sys.modules.get("coverage")
+    measured = measuring.Coverage.current() if measuring is not None else None
+    if measured is not None:
+        measured.save()
 
 
 if __name__ == "__main__":
