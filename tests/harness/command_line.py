@@ -33,12 +33,12 @@ def run(home: Path | None, *words: str | bytes, stdin: bytes = b"", **extra: str
     """
     if any(name.startswith("PYTHON") for name in extra):
         return run_cold(home, *words, stdin=stdin, **extra)
-    return _warm().command(home, [os.fsdecode(word) for word in words], stdin, **extra)
+    return warm().command(home, [os.fsdecode(word) for word in words], stdin, **extra)
 
 
 @cache
-def _warm() -> Warm:
-    """Return the one warm process of this one; it ends with this one."""
+def warm() -> Warm:
+    """Return programs that start from one warm process, which ends with this one."""
     stack = ExitStack()
     atexit.register(stack.close)
     return stack.enter_context(warm_programs())

@@ -17,10 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from harness.batches import numbered
-from p2pvault.core.takeover import Takeover
 from p2pvault.errors import StoreError
-from p2pvault.node.offline import verify_home
-from p2pvault.node.takeover import take_over
 from p2pvault.store.sqlite import open_store
 
 KEY = bytes(range(32))
@@ -128,6 +125,8 @@ def open_on_read_only_disk(home: Path) -> None:
 
 def repair(home: Path) -> None:
     """Verify and repair a home; print the kind of each event, or the error that ended it."""
+    from p2pvault.node.offline import verify_home  # noqa: PLC0415 (the others start without it)
+
     try:
         for event in verify_home(home, repair=True):
             report(type(event).__name__, getattr(event, "kind", ""))
@@ -137,6 +136,9 @@ def repair(home: Path) -> None:
 
 def take_over_from(home: Path, backup: str, seed: str) -> None:
     """Take a vault over into a home that may not be there; print the end, or the error."""
+    from p2pvault.core.takeover import Takeover  # noqa: PLC0415 (as in `repair`)
+    from p2pvault.node.takeover import take_over  # noqa: PLC0415
+
     try:
         for event in take_over(home, Path(backup), Takeover(bytes.fromhex(seed), "new")):
             last = event
