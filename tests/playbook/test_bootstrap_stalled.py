@@ -143,6 +143,7 @@ def bootstrapping(*, also: bool) -> tuple[World, Party, Party, Party]:
     return world, ada, bob, cyd
 
 
+@pytest.mark.heavy
 def test_a_new_device_whose_only_source_is_away_waits_for_it_as_long_as_it_takes() -> None:
     world, ada, _, cyd = bootstrapping(also=False)
     world.offline(ada)

@@ -310,6 +310,7 @@ def test_what_is_written_on_fetched_records_reaches_nobody_who_cannot_follow():
     assert world.value(dan, "notes/0")["from_cyd"] == 1
 
 
+@pytest.mark.heavy
 def test_records_are_handed_out_as_of_the_cut_and_no_newer():
     world, ada = filled(large=LARGE)
     bob = world.join("bob", ada)

@@ -136,6 +136,7 @@ def test_whoever_holds_headers_only_gives_way_to_a_branch_that_others_hold():
     assert phone.reported("fork_mended")
 
 
+@pytest.mark.heavy
 def test_a_branch_of_headers_is_bounded_work():
     world, (ada, bob) = world_of(2)
     world.put(ada, "notes/one", text="a")

@@ -281,6 +281,7 @@ def test_a_device_that_turns_from_a_phone_to_another_one_half_way_misses_nothing
     assert not dan.reported("content_differs")
 
 
+@pytest.mark.heavy
 def test_a_crash_at_every_effect_of_forgetting_loses_nothing() -> None:
     for crash_at in range(1, 40):
         world, ada, _, phone = three()

@@ -89,6 +89,7 @@ def test_exactly_what_differs_is_found_on_both_sides(ours: dict[int, int], their
     check(ours, theirs)
 
 
+@pytest.mark.heavy
 @given(
     st.integers(0, 5_000),
     st.lists(st.tuples(st.integers(0, 6_000), st.integers(0, 3)), max_size=40),

@@ -80,6 +80,7 @@ def test_a_signal_ends_it_with_exit_code_0_and_nothing_left(with_vault: Home) ->
     assert [line["event"] for line in log_of(with_vault)][-2:] == ["stopping", "stopped"]
 
 
+@pytest.mark.heavy
 def test_an_interrupt_while_programs_are_connected_ends_it_too(with_vault: Home) -> None:
     with daemon(with_vault) as running, connect(with_vault) as caller:
         caller.call("hello")
@@ -87,6 +88,7 @@ def test_an_interrupt_while_programs_are_connected_ends_it_too(with_vault: Home)
         assert running.wait(60) == 0
 
 
+@pytest.mark.heavy
 def test_what_was_written_is_there_after_a_kill(with_vault: Home) -> None:
     with daemon(with_vault) as running, connect(with_vault) as caller:
         caller.call("set", path="contacts/ada", puts=[[["name"], "Ada"]], deletes=[])
@@ -124,6 +126,7 @@ def test_no_log_line_of_a_working_daemon_is_withheld_or_names_anything(with_vaul
     ] == []
 
 
+@pytest.mark.heavy
 def test_its_memory_cannot_be_dumped(with_vault: Home) -> None:
     with daemon(with_vault) as running:
         limits = Path(f"/proc/{running.pid}/limits").read_text()
@@ -150,6 +153,7 @@ def test_a_wrong_setting_is_refused_by_name(with_vault: Home) -> None:
     assert said.endswith("config.toml: unknown setting discovery.mod. Did you mean discovery.mode?")
 
 
+@pytest.mark.heavy
 def test_a_busy_port_is_refused_with_a_hint(with_vault: Home) -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         code, said = refused(with_vault, "--listen", f"127.0.0.1:{busy.getsockname()[1]}")
@@ -158,12 +162,14 @@ def test_a_busy_port_is_refused_with_a_hint(with_vault: Home) -> None:
     assert "port" in said
 
 
+@pytest.mark.heavy
 def test_a_locked_vault_is_refused_with_exit_code_4(with_vault: Home) -> None:
     for key in with_vault.state.glob("*.key"):
         key.unlink()
     assert refused(with_vault)[0] == 4
 
 
+@pytest.mark.heavy
 def test_a_damaged_store_is_refused_and_left_as_it_is(with_vault: Home) -> None:
     store = with_vault.state / "vault.db"
     damaged = bytes(64) + store.read_bytes()[64:]
@@ -174,6 +180,7 @@ def test_a_damaged_store_is_refused_and_left_as_it_is(with_vault: Home) -> None:
     assert store.read_bytes() == damaged
 
 
+@pytest.mark.heavy
 def test_a_home_that_others_can_write_is_refused(with_vault: Home) -> None:
     with_vault.state.chmod(0o777)
     code, said = refused(with_vault)
