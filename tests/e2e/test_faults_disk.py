@@ -6,6 +6,7 @@ and it goes on by itself once the disk does.
 
 import errno
 import resource
+from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -17,7 +18,7 @@ from harness import faulty
 from harness.daemons import LOOPBACK, Device, Fleet, wait_synced
 from harness.faulty import Calls, Faults
 from harness.soundness import assert_sound
-from p2pvault.control.caller import connect
+from p2pvault.control.caller import Caller, connect
 from p2pvault.control.home import find_home
 from p2pvault.control.messages import Json
 from p2pvault.errors import StoreError, VaultError
@@ -28,9 +29,12 @@ REASON = faulty.unavailable()
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(REASON is not None, reason=REASON or "")]
 
 MANY = 400
-"""Records in a large write: some 150 pages of the log; three of these lead to a checkpoint."""
+"""Records in a large write: some 150 pages of the log."""
 
 PROSE_BITS = 800
+
+PHOTO_BYTES = 200 * KIB
+"""Of a record that takes 100 pages: a tenth of the log that leads to a checkpoint."""
 
 SIZE_BYTES = 64 * KIB
 """Less than a large write takes in the log."""
@@ -51,12 +55,19 @@ class Frail:
         number = next(self.edits)
         prose = f"{Random(number).getrandbits(PROSE_BITS):x}"
         paths = [f"bulk/{n:04}" for n in range(records)]
-        rows: list[Json] = [
-            {"path": path, "value": {"n": number, "prose": prose}} for path in paths
-        ]
+        self._set({path: {"n": number, "prose": prose} for path in paths}, number)
+
+    def write_photo(self) -> None:
+        """Write one large record; it is acknowledged when this returns."""
+        number = next(self.edits)
+        photo = b64encode(Random(number).randbytes(PHOTO_BYTES)).decode()
+        self._set({f"photos/{number}": {"n": number, "photo": {"$bytes": photo}}}, number)
+
+    def _set(self, values: dict[str, Json], number: int) -> None:
+        rows: list[Json] = [{"path": path, "value": value} for path, value in values.items()]
         with connect(find_home(self.laptop.home)) as caller:
             caller.call("set_many", records=rows)
-        self.acknowledged |= dict.fromkeys(paths, number)
+        self.acknowledged |= dict.fromkeys(values, number)
 
     def is_refused(self, records: int) -> str | None:
         """Try to write; return the code of the refusal, None where it went through."""
@@ -76,14 +87,14 @@ class Frail:
     def held_by(self, device: Device) -> dict[str, int]:
         """Read the number of each acknowledged record on a device."""
         with connect(find_home(device.home)) as caller:
-            return {path: number(caller.call("get", path=path)) for path in self.acknowledged}
+            return {path: number(caller, path) for path in self.acknowledged}
 
 
-def number(answer: dict[str, Json]) -> int:
-    value = answer["value"]
-    assert isinstance(value, dict)
-    assert isinstance(value["n"], int)
-    return value["n"]
+def number(caller: Caller, path: str) -> int:
+    """Read the number of a record."""
+    value = caller.call("get", path=path, field="n")["value"]
+    assert isinstance(value, int)
+    return value
 
 
 @pytest.fixture(scope="module")
@@ -164,8 +175,9 @@ def test_a_checkpoint_that_fails_is_made_up_for(
     """What a checkpoint moves is durable in the log, so no write is refused because of it."""
     del error
     frail.faults.arm(calls | Calls.DATABASE, code, 10 if calls is Calls.WRITE else 0, bad=2)
+    frail.write(MANY)
     while not frail.faults.hits:
-        frail.write(MANY)
+        frail.write_photo()
 
 
 def test_what_arrives_while_the_disk_is_full_arrives_later(frail: Frail) -> None:
@@ -191,7 +203,7 @@ def test_pages_that_cannot_be_read_are_refused_and_read_later(frail: Frail) -> N
             except StoreError as error:
                 refused.append(error.code)
             frail.faults.relieve()
-            assert number(caller.call("get", path=path)) == frail.acknowledged[path]
+            assert number(caller, path) == frail.acknowledged[path]
     # SQLCipher decrypts what was not read, and finds that it does not check out.
     assert set(refused) == {"store_corrupt"}
 
