@@ -79,6 +79,13 @@ class Report:
         if not self.as_json:
             click.echo(self._plain(text), err=True)
 
+    def aside(self, tree: Mapping[str, object], text: str) -> None:
+        """Say something on stderr that is no result: `tree` to programs, `text` to people."""
+        if self.as_json:
+            sys.stderr.buffer.write(_dump({"v": JSON_VERSION, **tree}) + b"\n")
+            sys.stderr.flush()
+        self.note(text)
+
     def error(self, tree: Mapping[str, object], text: str) -> None:
         """Print why the command failed, as one line on stderr."""
         if self.as_json:

@@ -266,15 +266,15 @@ def _confirmed(session: Session, path: str) -> str:
 def watch(session: Session, path: str | None) -> None:
     """Print changes as they happen, until interrupted.
 
-    PATH narrows them to one record, or to one collection. With --json the first line is
-    {"event": "watching"}: from there on nothing is missed, or {"event": "missed"} says how many.
+    PATH narrows them to one record, or to one collection. With --json, {"event": "watching"} on
+    stderr says when it has begun: from there on nothing is missed, or {"event": "missed"} says how
+    many.
     """
     wanted: dict[str, Json] = {} if path is None else {"path": path}
     report = session.report
     with session.connect() as caller:
         events = caller.stream("watch", **wanted)
-        report.show({"event": "watching"})
-        report.note("Waiting for changes. Ctrl-C ends.")
+        report.aside({"event": "watching"}, "Waiting for changes. Ctrl-C ends.")
         for event in events:
             report.show(event, _event_line(event))
 

@@ -177,7 +177,7 @@ def test_watch_prints_an_event_a_line_until_interrupted(home: Path, daemon: Fake
     with start(home, "watch", "--json") as watching:
         assert watching.stdout is not None
         assert watching.stderr is not None
-        begun = json.loads(watching.stdout.readline())
+        begun = json.loads(watching.stderr.readline())
         assert begun == {"v": 1, "event": "watching"}
         assert daemon.watched.is_set()
         run(home, "set", "contacts/ada", "name=Ada")
