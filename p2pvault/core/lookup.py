@@ -1,6 +1,7 @@
 """Finding records for a job: in the cache, in batches under way, or freshly loaded."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 
 from p2pvault.core.replica import Replica, Replicas, replica_of
 from p2pvault.core.selector import Path, Selector, path_of
@@ -56,10 +57,17 @@ class Lookup:
         return [record for record in ids if self._is_live(record)]
 
     def _stored(self, selector: Selector) -> Sequence[RecordId]:
-        rows = (each.row for each in self._loaded.values())
         if isinstance(selector, Path):
-            return [row.id for row in rows if path_of(row) == str(selector)]
-        return [row.id for row in rows if row.id.hex().startswith(selector.digits)]
+            return self._stored_at.get(str(selector), [])
+        return [record for record in self._loaded if record.hex().startswith(selector.digits)]
+
+    @cached_property
+    def _stored_at(self) -> Mapping[str, list[RecordId]]:
+        """What the store found, by path: a job names up to a thousand, and not all jobs do."""
+        found: dict[str, list[RecordId]] = {}
+        for record, each in self._loaded.items():
+            found.setdefault(path_of(each.row), []).append(record)
+        return found
 
     def _under_way(self, selector: Selector) -> Sequence[RecordId]:
         if isinstance(selector, Path):

@@ -5,6 +5,7 @@ import pytest
 from harness.memory_store import MemoryStore
 from harness.pairs import only, world_of
 from p2pvault.core import asks, io
+from p2pvault.errors import AmbiguousPath
 from p2pvault.node.reading import load_records
 from p2pvault.types import Batch, ChangeHash, RecordId, RecordRow, RecordWrite
 
@@ -51,3 +52,22 @@ def test_a_record_that_a_batch_under_way_brings_back_is_found_by_its_path(seed):
     (edited,) = ada.answers[999]
     assert (edited.id, edited.created) == (row.id, False)
     assert world.value(ada, "todo/milk") == {"n": 2, "m": 3}
+
+
+def test_all_that_lies_at_a_path_is_found_there_after_a_start():
+    """Two devices made the same path apart; a person says which one by its id."""
+    world, (ada, bob) = world_of(2)
+    world.part(ada, bob)
+    for party in (ada, bob):
+        world.put(party, "todo/milk", by=party.name)
+    world.heal()
+    world.pass_time(60)
+    ids = [row.id for row in ada.store.find("todo", "milk")]
+    world.restart(ada)
+    with pytest.raises(AmbiguousPath) as refused:
+        world.put(ada, "todo/milk", n=1)
+    assert all(record.hex() in str(refused.value) for record in ids)
+    assert len(ids) == 2
+    for record in ids:
+        world.put(ada, f"id:{record.hex()}", n=1)
+    assert all(value["n"] == 1 for value in world.values(ada).values())
