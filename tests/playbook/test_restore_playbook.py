@@ -291,7 +291,9 @@ def test_snapshots_of_a_repair_are_no_part_of_a_cut():
 def test_what_an_adopted_cut_leads_to_is_what_the_store_says_after_a_restart():
     here = Bench()
     here.run(here.edit(1, put("notes/mine", n=1)))
+    here.run(here.pipeline.submit(portion(None, *two_records())))
     cut, before = CUT[0], here.pipeline.durable
+    assert before.fetching is not None
     meta = {JOURNAL_OWNER + cut.author.hex(): cut.device, FETCHING: None}
     batch = Batch(adopted=(cut.head,), meta=meta)
     here.store.persist(batch)
