@@ -384,5 +384,6 @@ def test_a_difference_that_others_corrected_meanwhile_is_not_applied_again():
     before = replace(CONTENT, fingerprints={"notes": Fingerprint("notes", 7, 3)})
     first = recounted(before, RecountJob(None, wrong, before.corrections))
     assert first.content.fingerprints == {"notes": Fingerprint("notes", 5, 2)}
+    assert first.content.corrections == before.corrections + 1, "later ones go on from it"
     second = recounted(first.content, RecountJob(None, wrong, before.corrections))
     assert (second.batch, second.content) == (Batch(), first.content)
