@@ -129,7 +129,7 @@ def test_the_shape_of_get_set_ls_and_rm(couple: tuple[Device, Device]) -> None:
 def test_the_shape_of_watched_events(couple: tuple[Device, Device]) -> None:
     laptop, phone = couple
     watching = laptop.open("watch", "watched")
-    assert watching.any_event() == {"event": "watching"}
+    assert json.loads(watching.note()) == {"v": 1, "event": "watching"}
     laptop.do("set", "watched/one", "n:=1")
     seen = watching.any_event()
     device = laptop.ask("status")["device"]
