@@ -10,7 +10,7 @@ import argparse
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from types import FrameType
@@ -45,8 +45,8 @@ GRACE_S = 3.0
 
 _NO_MUTANT = "p2pvault.none"
 
-_TIMEOUT = 36
-"""What mutmut takes for a test that hangs."""
+_TIMEOUT, _SUSPICIOUS = 36, 35
+"""What mutmut takes for a test that hangs, and for no result."""
 
 
 class Collected:
@@ -69,7 +69,7 @@ class Tests(PytestRunner):
         """Keep a file from being closed by its end, which is a warning and would fail a test."""
         self._kept = sys.stdout
 
-    def run_tests(self, *, mutant_name: str | None, tests: Iterable[str]) -> int:
+    def run_tests(self, *, mutant_name: str | None, tests: Collection[str]) -> int:
         """Run tests until one fails; return 1 then, and 0 otherwise."""
         session = Runner.session
         if session is None or mutant_name is None:
@@ -78,6 +78,8 @@ class Tests(PytestRunner):
         trampoline.get_mutant_under_test = lambda: mutant_name
         signal.signal(signal.SIGPROF, _hangs)
         items = {item.nodeid: item for item in session.items}
+        if not items.keys() >= set(tests):
+            return _SUSPICIOUS
         chosen = [items[test] for test in tests]
         for item, following in zip(chosen, [*chosen[1:], None], strict=True):
             limit = state().duration_by_test[item.nodeid] * SLOWER + GRACE_S
@@ -157,6 +159,8 @@ def _tried_of(names: Iterable[str]) -> dict[str, str]:
 def _report(results: dict[str, str]) -> None:
     """Print the survivors, and the share of those that are none."""
     tried = [name for name, status in results.items() if status != "not checked"]
+    if not tried:
+        return
     killed = [name for name in tried if results[name] in {"killed", "timeout"}]
     for name in sorted(set(tried) - set(killed)):
         print(f"{results[name]}: {name}")
