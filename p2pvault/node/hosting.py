@@ -7,7 +7,7 @@ import trio
 
 from p2pvault.core import asks, io, news
 from p2pvault.limits import PAIRING_NEWS_MAX
-from p2pvault.net.stream import open_listeners, port_of
+from p2pvault.net.stream import port_of
 from p2pvault.node.beaconing import Beaconing
 from p2pvault.node.network import Network
 from p2pvault.node.port import (
@@ -70,7 +70,7 @@ class Hosting:
         Raises:
             ConfigError: Nothing can listen where this node does.
         """
-        listeners = await open_listeners(self.network.host, 0)
+        listeners = await self.network.open_for_pairing()
         request = self._requests.number()
         session = self._sessions[request] = HostedPairing(request, self._shell.feed)
         try:

@@ -21,11 +21,10 @@ from p2pvault.net.interfaces import NetworkChange, watch_network
 from p2pvault.net.mdns import open_discovery
 from p2pvault.net.patience import patient
 from p2pvault.net.services import DiscoverySettings
-from p2pvault.net.stream import open_listeners, port_of
 from p2pvault.node.beaconing import Beaconing
 from p2pvault.node.clock import Clock
 from p2pvault.node.hosting import HostedPairing, Hosting
-from p2pvault.node.network import Network
+from p2pvault.node.network import Network, listen
 from p2pvault.node.port import (
     ChangeEvent,
     CollectionView,
@@ -378,8 +377,9 @@ async def open_node(
     """
     async with _open_stores(settings.home) as stores:
         device = device_of(await stores.writer.run(settled), urandom)
-        listeners = await open_listeners(settings.host, settings.port)
-        network = Network(settings.host, port_of(listeners[0]), settings.discovery.interfaces)
+        network, listeners = await listen(
+            settings.host, settings.port, settings.discovery.interfaces
+        )
         shell = Shell(device, stores, clock or Clock())
         node = RunningNode(shell, stores, network, settings.discovery)
         async with trio.open_nursery() as nursery:

@@ -28,6 +28,7 @@ from p2pvault.node.port import (
 )
 from p2pvault.node.running import NodeSettings, RunningNode, open_node
 from p2pvault.node.streams import Stream
+from p2pvault.protocol.invitation import parse_invitation
 from p2pvault.store.home import HomeFiles
 from p2pvault.store.slots import load_master_key
 from p2pvault.store.sqlite import open_store
@@ -118,6 +119,40 @@ async def test_a_window_that_cannot_listen_leaves_the_next_one_alone(tmp_path):
         node._hosting.network = network
         async with node.pair(admin=False) as session:
             await wait_for(session.events, CodeShown)
+
+
+async def pairing_port(node: RunningNode) -> int:
+    """Return the port of a window's address, as the new device gets it."""
+    async with node.pair(admin=False) as session:
+        shown = await wait_for(session.events, CodeShown)
+        (port,) = {address.port for address in parse_invitation(shown.uri).addresses}
+        return port
+
+
+async def two_free_ports() -> int:
+    """Return the first of two ports beside each other on which nobody listens."""
+    while True:
+        (one,) = await open_listeners("127.0.0.1", 0)
+        first = port_of(one)
+        try:
+            (two,) = await open_listeners("127.0.0.1", first + 1)
+        except ConfigError:
+            continue
+        finally:
+            await one.aclose()
+        await two.aclose()
+        return first
+
+
+async def test_where_the_port_is_fixed_pairing_has_the_next_one_if_that_is_free(tmp_path):
+    first = await two_free_ports()
+    async with founded(tmp_path):
+        pass
+    async with open_node(settings_of(tmp_path, first)) as node:
+        assert await pairing_port(node) == first + 1
+        (busy,) = await open_listeners("127.0.0.1", first + 1)
+        assert await pairing_port(node) not in {first, first + 1}
+        await busy.aclose()
 
 
 async def test_the_joiner_is_told_when_the_pairing_is_stopped(tmp_path):

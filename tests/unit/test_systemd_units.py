@@ -74,12 +74,13 @@ def test_no_reason_covers_more_than_a_handful_of_directives(unit: Path) -> None:
     assert max(group.count("=") for group in groups) <= 6
 
 
-def test_the_system_unit_and_the_firewall_files_name_the_same_port() -> None:
+def test_the_firewall_files_name_the_port_of_the_system_unit_and_the_next_one() -> None:
     (command,) = directives(SYSTEM)["ExecStart"]
     assert command.endswith(f"--listen :{PORT}")
     firewalld = ElementTree.parse(ROOT / "systemd" / "firewalld" / "p2pvault.xml")
     (port,) = firewalld.findall("port")
-    assert port.attrib == {"protocol": "tcp", "port": PORT}
+    following = int(PORT) + 1
+    assert port.attrib == {"protocol": "tcp", "port": f"{PORT}-{following}"}
     assert [include.attrib["service"] for include in firewalld.findall("include")] == ["mdns"]
     ufw = (ROOT / "systemd" / "ufw" / "p2pvault").read_text()
-    assert f"\nports={PORT}/tcp\n" in ufw
+    assert f"\nports={PORT}:{following}/tcp\n" in ufw
