@@ -77,11 +77,17 @@ class Introductions:
         """Tell a member that takes this device for one, too, what put it out.
 
         It may be the only one left that knows. A member is told no more than it may know anyway.
+        And a device that was removed while it was away hears of that from any member, and no more.
         """
+        operations = self._members.durable.since(decode_known(body).heads)
         membership = self._members.membership
-        if self._members.is_member or membership.member_by_static(link.static) is None:
+        if not self._members.is_member:
+            is_member = membership.member_by_static(link.static) is not None
+            return self.tell(link, operations) if is_member else []
+        removal = membership.removed_by_static(link.static)
+        if removal is None:
             return []
-        return self.tell(link, self._members.durable.since(decode_known(body).heads))
+        return self.tell(link, self._members.farewell(removal.device, operations))
 
     def tell(self, link: Link, operations: tuple[StoredOperation, ...]) -> list[Effect]:
         """Send operations to a peer."""
@@ -93,7 +99,7 @@ class Introductions:
         effects: list[Effect] = []
         for link in links:
             assert link.device is not None, "only members are introduced"
-            effects += self.tell(link, self._members.farewell(link.device, learned))
+            effects += self.tell(link, self._members.farewell(link.device, learned.operations))
         return effects
 
     def heard_operations(self, body: bytes) -> Learned:

@@ -206,13 +206,20 @@ class Members:
         outside: list[Suspension | Removal] = [*self.membership.suspended.values()]
         return _the_one(selector, [*outside, *self.membership.removed.values()])
 
-    def farewell(self, device: DeviceId, learned: "Learned") -> tuple[StoredOperation, ...]:
-        """Return the part of what was learned that tells a device of its removal, and no more."""
+    def farewell(
+        self, device: DeviceId, operations: tuple[StoredOperation, ...]
+    ) -> tuple[StoredOperation, ...]:
+        """Return the part of operations that tells a device of its removal, and no more.
+
+        Args:
+            device: Which was perhaps removed.
+            operations: What it lacks, in a causal order.
+        """
         removal = self.membership.removed.get(device)
         if removal is None:
             return ()
-        removals = [i for i, op in enumerate(learned.operations) if op.hash in removal.operations]
-        return learned.operations[: removals[-1] + 1] if removals else ()
+        removals = [i for i, op in enumerate(operations) if op.hash in removal.operations]
+        return operations[: removals[-1] + 1] if removals else ()
 
     # What is learned ---------------------------------------------------------------------
 

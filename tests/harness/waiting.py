@@ -17,6 +17,11 @@ def is_alone(device: Device) -> bool:
     return all(peer["link"] == "down" for peer in device.ask("status")["peers"])
 
 
+def is_removed(device: Device) -> bool:
+    """Tell whether a device says that it was removed, and nothing else."""
+    return [one["code"] for one in device.ask("status")["problems"]] == ["removed"]
+
+
 def wait_until(device: Device, holds: Callable[[Device], bool]) -> None:
     """Ask until it holds: at each line that the daemon logs, and once in a while without one."""
     until = time.monotonic() + PATIENCE_S

@@ -107,13 +107,13 @@ def test_a_removed_device_is_told_of_its_removal_and_of_nothing_behind_it():
     _, (ada, bob, cyd) = trio_of_devices()
     learned = ada.revoke(NOW, seeded(1), cyd.device, NOTHING)
     assert len(learned.operations) > 1, "an epoch without it follows"
-    assert ada.farewell(cyd.device, learned) == learned.operations[:1]
-    assert ada.farewell(bob.device, learned) == (), "it stays"
+    assert ada.farewell(cyd.device, learned.operations) == learned.operations[:1]
+    assert ada.farewell(bob.device, learned.operations) == (), "it stays"
     renamed = bob.rename(NOW, seeded(2), bob.device, "another name")
     later = bob.learn(each.data for each in learned.operations)
     both = Learned(renamed.operations + later.operations, {})
-    assert bob.farewell(cyd.device, both) == both.operations[:2], "causal order"
-    assert bob.farewell(cyd.device, renamed) == (), "no news to it"
+    assert bob.farewell(cyd.device, both.operations) == both.operations[:2], "causal order"
+    assert bob.farewell(cyd.device, renamed.operations) == (), "no news to it"
 
 
 def test_what_is_owed_is_written_once():

@@ -31,6 +31,22 @@ def test_a_removed_device_tells_who_has_not_heard_of_it() -> None:
     assert not cyd.linked(ada)
 
 
+def test_a_device_that_was_removed_while_it_was_away_hears_of_that_and_of_nothing_else() -> None:
+    world, (ada, bob, cyd) = world_of(3)
+    world.offline(cyd)
+    remove(world, bob, cyd)
+    world.ask(ada, lambda request: asks.RenameRequested(request, ada.id.hex(), "later"))
+    epochs = [epoch.id for epoch in cyd.device.members.membership.epochs]
+    world.online(cyd)
+    world.pass_time(BACKOFF_MAX_S)
+    members = cyd.device.members
+    assert not members.is_member
+    assert members.name_of(ada.id) != "later"
+    assert [epoch.id for epoch in members.membership.epochs] == epochs
+    assert not cyd.linked(ada)
+    assert not cyd.linked(bob)
+
+
 def contradict(world: World, party: Party, teller: Party) -> None:
     """Let a device hear of two operations in its name that have one number."""
     members = party.device.members
