@@ -71,26 +71,10 @@ def start(home: Path, *words: str) -> subprocess.Popen[bytes]:
 
 def run_on_terminal(home: Path, *words: str, typed: bytes = b"", **extra: str) -> Done:
     """Run `p2pvault WORDS` on a terminal of its own; everything it shows is `out`."""
-    ours, theirs = pty.openpty()
-    process = subprocess.Popen(
-        [*PROGRAM, *words],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        env=environment(home, **extra),
-        start_new_session=True,
-    )
-    os.close(theirs)
-    if typed:
-        os.write(ours, typed)
-    shown = bytearray()
-    try:
-        while piece := os.read(ours, 4_096):
-            shown += piece
-    except OSError:
-        pass  # Linux reports the end of a terminal as EIO
-    os.close(ours)
-    return Done(process.wait(timeout=SECONDS), bytes(shown), b"")
+    with Terminal(home, *words, **extra) as terminal:
+        if typed:
+            terminal.type(typed)
+        return Done(terminal.end(), terminal.shown, b"")
 
 
 class Terminal:

@@ -40,6 +40,13 @@ def are_proved(parties: Sequence[Party]) -> bool:
     return all(one.linked(two) and one.verdict(two) is Verdict.EQUAL for one, two in pairs)
 
 
+def are_same(world: World, *parties: Party) -> bool:
+    """Tell whether devices hold the same, and have proved it to each other at some time."""
+    values = [world.values(party) for party in parties]
+    proofs = (one.device.book[two.id].proved_at for one, two in itertools.permutations(parties, 2))
+    return all(each == values[0] for each in values) and None not in proofs
+
+
 def assert_equal(world: World) -> None:
     """Check that all parties hold the same, know it, and that no number was used twice."""
     first, *others = world.parties

@@ -5,6 +5,7 @@ import pytest
 from harness.entropy import seeded
 from harness.memory_store import MemoryStore
 from harness.party import Party
+from harness.proofs import are_same
 from harness.world import World
 from p2pvault.core import asks
 from p2pvault.core.content import FETCHING
@@ -38,16 +39,6 @@ def succeed(world: World, backup: MemoryStore, seed: bytes, **more: bool) -> Par
     return world.seat("new", store)
 
 
-def equal(world: World, *parties: Party) -> bool:
-    values = [world.values(party) for party in parties]
-    return all(each == values[0] for each in values) and all(
-        one.device.book[other.id].proved_at is not None
-        for one in parties
-        for other in parties
-        if one is not other
-    )
-
-
 def test_records_whose_entries_nobody_keeps_come_along_and_go_on_to_others() -> None:
     world, ada, seed = filled()
     world.offline(ada)
@@ -56,7 +47,7 @@ def test_records_whose_entries_nobody_keeps_come_along_and_go_on_to_others() -> 
     bob = world.join("bob", new)
     world.put(new, "notes/after", text="x")
     world.pass_time(600)
-    assert equal(world, new, bob)
+    assert are_same(world, new, bob)
     assert len(world.values(bob)) == LARGE + 1
 
 
@@ -78,7 +69,7 @@ def test_a_backup_from_the_middle_of_a_fetch_goes_on_where_somebody_has_the_rest
     assert len(world.values(new)) == held
     world.put(new, "notes/after", text="x")
     world.pass_time(1_200)
-    assert equal(world, new, ada, cyd)
+    assert are_same(world, new, ada, cyd)
     assert len(world.values(new)) == LARGE + 1
     assert new.device.pipeline.durable.fetching is None
 
@@ -92,7 +83,7 @@ def test_a_device_whose_source_is_removed_half_way_can_give_what_it_has_to_other
     world.put(bob, "notes/after", text="x")
     cyd = world.join("cyd", bob)
     world.pass_time(1_200)
-    assert equal(world, bob, cyd)
+    assert are_same(world, bob, cyd)
     assert LARGE // 4 < len(world.values(cyd)) < LARGE
 
 
@@ -108,6 +99,6 @@ def test_with_nobody_left_what_had_come_is_given_on_and_the_rest_given_up() -> N
     world.pass_time(1_200)
     cyd = world.join("cyd", new)
     world.pass_time(1_200)
-    assert equal(world, new, cyd)
+    assert are_same(world, new, cyd)
     assert world.value(cyd, "notes/after") == {"text": "x"}
     assert new.reported("snapshots_given_up")

@@ -10,6 +10,7 @@ from harness.late import keep_apart, late_world, quarantined
 from harness.memory_store import MemoryStore
 from harness.pairs import world_of
 from harness.party import Party
+from harness.proofs import are_same
 from harness.world import World
 from p2pvault.core import asks
 from p2pvault.core.book import EXPECTED
@@ -62,17 +63,6 @@ def problems_of(party: Party) -> list[str]:
     return [one.code for one in problems(party.device)]
 
 
-def same(world: World, *parties: Party) -> bool:
-    """Whether devices hold the same, and have proved it to each other."""
-    values = [world.values(party) for party in parties]
-    return all(each == values[0] for each in values) and all(
-        one.device.book[other.id].proved_at is not None
-        for one in parties
-        for other in parties
-        if one is not other
-    )
-
-
 def notes(world: World, party: Party, *names: str) -> None:
     for name in names:
         world.put(party, f"notes/{name}", text=name)
@@ -94,7 +84,7 @@ def test_with_nobody_left_the_new_device_has_all_that_the_backup_had() -> None:
     notes(world, new, "w")
     cyd = world.join("cyd", new)
     world.pass_time(60)
-    assert same(world, new, cyd)
+    assert are_same(world, new, cyd)
     assert world.value(cyd, "notes/w") == {"text": "w"}
 
 
@@ -134,7 +124,7 @@ def test_survivors_accept_it_and_everybody_converges() -> None:
     for party in (new, bob, cyd):
         assert roles(party) == {"new": Role.ADMIN, "bob": Role.MEMBER, "cyd": Role.MEMBER}
         assert outside(party) == {"ada"}
-    assert same(world, new, bob, cyd)
+    assert are_same(world, new, bob, cyd)
     assert world.value(new, "notes/later") == {"text": "later"}
     assert world.value(new, "notes/mine") == {"text": "mine"}
     notes(world, new, "after")
@@ -158,7 +148,7 @@ def test_the_device_of_the_backup_stays_where_it_still_lives() -> None:
     world.pass_time(300)
     assert roles(new) == roles(ada) == {"ada": Role.ADMIN, "new": Role.ADMIN}
     assert outside(ada) == {"bob"}
-    assert same(world, new, ada)
+    assert are_same(world, new, ada)
     assert not ada.reported("journal_renewed")
     assert not [each for party in (ada, new) for each in party.reported("journal_forked")]
 
@@ -178,7 +168,7 @@ def test_whoever_was_removed_after_the_backup_was_made_does_not_come_back() -> N
     assert epoch is not None
     assert epoch.closed
     assert epoch.id not in cyd.device.members.secrets
-    assert same(world, new, bob)
+    assert are_same(world, new, bob)
 
 
 def test_a_device_that_a_survivor_admitted_later_is_met_too() -> None:
@@ -191,7 +181,7 @@ def test_a_device_that_a_survivor_admitted_later_is_met_too() -> None:
     world.pass_time(600)
     expected = {"bob": Role.ADMIN, "cyd": Role.MEMBER, "new": Role.ADMIN}
     assert roles(new) == roles(bob) == roles(cyd) == expected
-    assert same(world, new, bob, cyd)
+    assert are_same(world, new, bob, cyd)
 
 
 def test_a_device_that_the_lost_one_admitted_later_falls_and_what_it_gave_stays() -> None:
@@ -204,7 +194,7 @@ def test_a_device_that_the_lost_one_admitted_later_falls_and_what_it_gave_stays(
     new = succeed(world, backup, seed)
     world.pass_time(600)
     assert roles(new) == roles(bob) == {"bob": Role.ADMIN, "new": Role.ADMIN}
-    assert same(world, new, bob)
+    assert are_same(world, new, bob)
     assert world.value(new, "notes/given") == {"text": "given"}
     assert not cyd.linked(new)
     assert not bob.linked(cyd)
@@ -225,7 +215,7 @@ def test_such_a_device_stays_where_the_lost_one_is_removed_once_they_have_met() 
     world.pass_time(60)
     expected = {"bob": Role.ADMIN, "cyd": Role.MEMBER, "new": Role.ADMIN}
     assert roles(new) == roles(bob) == roles(cyd) == expected
-    assert same(world, new, bob, cyd)
+    assert are_same(world, new, bob, cyd)
 
 
 def revoked_again_and_again(world: World, admin: Party, times: int) -> None:
@@ -251,7 +241,7 @@ def test_a_survivor_with_newer_keys_is_met_as_long_as_it_knows_those_of_the_back
     assert ("not_met" in problems_of(new)) is not meets
     assert ("new" in roles(bob)) is meets
     if meets:
-        assert same(world, new, bob)
+        assert are_same(world, new, bob)
     else:
         (problem,) = problems(new.device)
         assert problem.message.endswith("has not met bob")
@@ -295,7 +285,7 @@ def test_two_uses_beside_each_other_are_told_where_they_are_known() -> None:
         if counts:
             assert problems_of(new) == ["recovery_contested", "not_met"]
             assert new.device.book.expected == {cyd_of(new)}
-            assert same(world, new, bob)
+            assert are_same(world, new, bob)
         else:
             assert problems_of(new) == ["not_met"]
             assert bob.id in new.device.book.expected, "it never took this device for a member"
@@ -316,7 +306,7 @@ def test_a_thief_that_is_named_lost_cannot_have_removed_anybody_meanwhile() -> N
     world.online(cyd)
     world.pass_time(600)
     assert roles(new) == roles(cyd) == {"cyd": Role.ADMIN, "new": Role.ADMIN}
-    assert same(world, new, cyd)
+    assert are_same(world, new, cyd)
 
 
 def test_a_device_that_the_backup_knows_as_removed_is_brought_back() -> None:
@@ -330,7 +320,7 @@ def test_a_device_that_the_backup_knows_as_removed_is_brought_back() -> None:
     new = succeed(world, world.copy(ada), seed, lost=("bob",), restored=("cyd",))
     world.pass_time(600)
     assert roles(new) == roles(cyd) == {"cyd": Role.MEMBER, "new": Role.ADMIN}
-    assert same(world, new, cyd)
+    assert are_same(world, new, cyd)
 
 
 def test_what_the_backup_kept_and_refused_stays_so() -> None:
@@ -364,7 +354,7 @@ def test_what_is_in_quarantine_comes_along_and_is_let_in_when_it_counts() -> Non
     assert new.store.state().meta.items() >= marks.items()
     world.pass_time(300)
     assert quarantined(new) == []
-    assert same(world, new, bob)
+    assert are_same(world, new, bob)
     assert world.value(new, "notes/shared") == {"text": "before", "late": 1, "on_top": 1}
 
 
