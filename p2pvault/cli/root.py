@@ -125,9 +125,7 @@ class Root(VaultGroup):
                 click.echo(err=True)  # the shell's prompt comes on a line of its own
             raise click.exceptions.Exit(_INTERRUPTED) from None
         except BrokenPipeError:
-            # `p2pvault ls | head` has what it wants. The interpreter must not flush into the
-            # closed pipe once more when it ends (docs.python.org, library/signal, "SIGPIPE").
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            _drop_output()  # `p2pvault ls | head` has what it wants
 
 
 @click.group(
@@ -167,9 +165,19 @@ def run(arguments: Sequence[str]) -> int:
             raise
         from p2pvault.cli.failure import report_failure  # noqa: PLC0415  # as above
 
+        _drop_output()
         why = error.strerror or str(error)
         return report_failure(session, VaultError(f"the output cannot be written: {why}"))
     return code if isinstance(code, int) else 0
+
+
+def _drop_output() -> None:
+    """Write to nobody from here on.
+
+    The interpreter flushes once more when it ends, and what could not be written before would make
+    that fail with a message of its own (docs.python.org, library/signal, "SIGPIPE").
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _report_bug(
