@@ -7,19 +7,12 @@ import pytest
 
 from harness.command_line import start
 from harness.daemons import Conversation, Device, Fleet, wait_synced
+from harness.paper import check_nothing_shows, founder
 from harness.waiting import is_alone, is_removed, names, wait_until
 
 pytestmark = pytest.mark.e2e
 
 Three = tuple[Device, Device, Device]
-
-
-def founder(fleet: Fleet) -> tuple[Device, str]:
-    """Return a running device that has made a vault, and the words of its recovery key."""
-    laptop = fleet.device("laptop")
-    made = laptop.ask("init", "--name", "laptop")
-    laptop.start()
-    return laptop, made["recovery_words"]
 
 
 def roles(device: Device) -> dict[str, str]:
@@ -29,15 +22,6 @@ def roles(device: Device) -> dict[str, str]:
 def use(device: Device, words: str, *decision: str) -> None:
     """Take the vault over."""
     device.ask("recovery", "use", *decision, stdin=words.encode() + b"\n")
-
-
-def check_nothing_shows(fleet: Fleet, words: str) -> None:
-    """No two words that follow each other are in any log."""
-    spoken = words.split()
-    pairs = [" ".join(spoken[place : place + 2]) for place in range(len(spoken) - 1)]
-    for device in fleet.devices:
-        for line in device.logs:
-            assert not [pair for pair in pairs if pair in line], (device.name, line)
 
 
 def test_the_only_admin_is_lost_and_the_phone_takes_over(fleet: Fleet) -> None:
