@@ -37,6 +37,8 @@ _MENDING_S = 20.0
 _VERIFY_S = 300.0
 """How often people verify stores while devices do not become equal."""
 
+_RESTART_S = 1.0
+
 _MEMBERS_MIN = 2
 
 _MEMBERS_MAX = 7
@@ -123,6 +125,7 @@ class Fate:
         leaving = self._leaving
         if leaving is None:
             return
+        self._await_durable()
         members = [p for p in self._sim.parties if p.counts and p is not leaving]
         views = [party.device.members.membership for party in members]
         if not any(not view.is_member(leaving.id) for view in views):
@@ -134,6 +137,14 @@ class Fate:
             self._ask_removal(party, leaving)
         leaving.removed = True
         leaving.leaving = False
+
+    def _await_durable(self) -> None:
+        """Let devices write down what they believe, or forget it where they are being restarted."""
+        end = self._sim.now.monotonic + _SETTLE_S
+        while not all(_is_durable(party) for party in self._sim.parties if party.counts):
+            if self._sim.now.monotonic > end:
+                raise Violation("what a device knows of members never becomes durable")
+            self._sim.pass_time(_RESTART_S)
 
     def settle(self) -> None:
         """Wait until all devices are equal and have proved it, and no longer than they may take."""
@@ -243,7 +254,7 @@ class Fate:
         self._sim.note(party, "is stopped and started")
         self._sim.give(party, io.Stop())
         now = self._sim.now.monotonic
-        self._sim.post(now + 1.0, party, lambda: self._sim.restart(party))
+        self._sim.post(now + _RESTART_S, party, lambda: self._sim.restart(party))
 
     def readdress(self, party: SimParty) -> None:
         """Move a device to another address."""
@@ -310,7 +321,8 @@ class Fate:
         if self._leaving is not None or self._feud or len(admins) <= _MEMBERS_MIN:
             return
         one, other = self._random.sample(admins, 2)
-        if not (self._may_go(one, other) and self._may_go(other, one)):
+        both = self._may_go(one, other) and self._may_go(other, one)
+        if not both or self._setbacks.holds_the_last(one, other):
             return
         for party, gone in ((one, other), (other, one)):
             self._sim.network.part(party, gone, silent=True)
@@ -320,7 +332,7 @@ class Fate:
     def _see_feud(self) -> None:
         """Take note of who is out: for all others, or not yet for anybody."""
         members = [each for each in self._parties if each.counts and not each.leaving]
-        if any(party.switched_off for party in members):
+        if any(party.switched_off or not _is_durable(party) for party in members):
             return
         for _, gone in self._feud.values():
             views = [party.device.members.membership for party in members]
@@ -347,7 +359,7 @@ class Fate:
         if self._leaving is None:
             return
         members = [p for p in self._sim.parties if p.counts and p is not self._leaving]
-        if any(party.switched_off for party in members):
+        if any(party.switched_off or not _is_durable(party) for party in members):
             return
         knowing = [
             not party.device.members.membership.is_member(self._leaving.id) for party in members
@@ -466,3 +478,9 @@ class Fate:
     def _field(self) -> str:
         self._serial += 1
         return f"f{self._serial}"
+
+
+def _is_durable(party: SimParty) -> bool:
+    """Tell whether what a device knows of the vault's members would survive its end."""
+    members = party.device.members
+    return members.log.heads == members.durable.heads

@@ -105,10 +105,12 @@ def _entry_after(liar: "SimParty", gap: int) -> bytes:
 def _two_entries(liar: "SimParty", sim: "Simulation", random: Random) -> list[Message]:
     """An entry that its own device does not know: whatever that writes next is a second one.
 
-    Not beside large edits: a branch with many of them may be too long to be mended.
+    It claims, too, to hold what it sends. Not beside large edits: a branch with many of them may be
+    too long to be mended.
     """
     if sim.plan.edit_bulky:
         return []
+    sim.sown.kinds |= Sown.CLAIM
     journal, members = liar.device.pipeline._writer.journal, liar.device.members
     head = liar.device.pipeline.durable.journals.get(journal.author)
     sim.sown.may_fork(journal.author, head.n if head is not None else 0)

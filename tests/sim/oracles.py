@@ -183,6 +183,8 @@ def is_settled(sim: "Simulation") -> bool:
     members = [party for party in sim.parties if party.counts]
     if any(party.switched_off or party.device.pipeline._persisting for party in members):
         return False
+    if any(guest.stored and sim.party_of(guest.id) is None for guest in sim.guests):
+        return False
     digests = {party.device.pipeline.durable.digest for party in members}
     logs = {party.device.members.durable.heads for party in members}
     return len(digests) == len(logs) == 1 and all(_is_proved(sim, party) for party in members)

@@ -208,12 +208,12 @@ class Setbacks:
             if theirs.row.heads == own.row.heads and is_sound(theirs)
         ]
 
-    def holds_the_last(self, party: "SimParty") -> bool:
-        """Tell whether a damaged record is whole on no other device: this one is not lost then."""
+    def holds_the_last(self, *going: "SimParty") -> bool:
+        """Tell whether a damaged record is whole on these devices only: they are not lost then."""
         return any(
-            not [other for other in self._holders(each.party, each.record) if other is not party]
+            not [other for other in self._holders(each.party, each.record) if other not in going]
             for each in self._damages
-            if each.party is not party and each.is_there
+            if each.party not in going and each.is_there
         )
 
     def spare_removed(self) -> None:
