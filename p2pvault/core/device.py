@@ -466,7 +466,7 @@ class Device:
     def _try_again(self, now: Instant) -> list[Effect]:
         jobs = self._sweep.due(now, self.pipeline.durable, self.members.membership)
         effects = self._step(now, self.pipeline.submit(*jobs)) if jobs else []
-        return effects + self.forks.shed()
+        return effects + self.forks.look_again(self.links.up())
 
     # The network and time ----------------------------------------------------------------
 

@@ -6,11 +6,12 @@ and the forgotten entries come as any others do.
 
 Where the branches collide one of them has to go; docs/protocol/journal.md, "Forks", has the rules.
 In short: the author gives way as long as it has not taken up another device's branch of that
-journal; after that its branch stands, and it tells whoever holds another one to give way. Whoever
-gives way finds the last shared entry, and retracts what comes after it.
+journal; after that its branch stands, and it tells whoever holds another one to give way. Where the
+author is out for good, the branch with the smaller hash where they part stands. Whoever gives way
+finds the last shared entry, and retracts what comes after it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, assert_never
 
@@ -23,11 +24,12 @@ from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link
 from p2pvault.core.members import Members
 from p2pvault.core.pipeline import Pipeline
+from p2pvault.core.proof import Signer
 from p2pvault.core.restore import SnapshotsJob
 from p2pvault.errors import CrdtError, Refused, UnexpectedMessage, VaultError
 from p2pvault.limits import JOURNALS_ON_WORD_MAX
 from p2pvault.protocol.fork import Fork, Narrowing, Word, decode_fork, encode_fork
-from p2pvault.protocol.journal import Entry, decode_entry
+from p2pvault.protocol.journal import Entry
 from p2pvault.protocol.membership.state import Membership
 from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import AuthorId, Batch, DeviceId, Doubt, JournalHead
@@ -72,7 +74,7 @@ class Forks:
         self._retracting: set[AuthorId] = set()
         self._believed: dict[DeviceId, AuthorId] = {}
         self._headed: dict[AuthorId, int] = {}
-        self._shed_by: Membership | None = None
+        self._looked_at: Membership | None = None
 
     @property
     def notice(self) -> Doubt | None:
@@ -254,17 +256,20 @@ class Forks:
     def _owner(self, author: AuthorId) -> DeviceId | None:
         return self._pipeline.newest.devices.get(author)
 
-    def shed(self) -> list[Effect]:
+    def look_again(self, links: Iterable[Link]) -> list[Effect]:
+        """Do what a change of the membership asks for; call it at any time."""
+        if self._members.membership is self._looked_at:
+            return []
+        self._looked_at = self._members.membership
+        return [*self._shed(), *(each for link in links for each in self._decide(link))]
+
+    def _shed(self) -> list[Effect]:
         """Take out what is held of an outsider's journal and counts nowhere, and repeat it as ours.
 
         A device states how much it has accepted before it can come to this. Where a copy of it has
-        spoken in its name it may hold more than was stated, and can say so no more. Looks again
-        when the membership has changed, so call it at any time.
+        spoken in its name it may hold more than was stated, and can say so no more.
         """
         membership, content = self._members.membership, self._pipeline.newest
-        if membership is self._shed_by:
-            return []
-        self._shed_by = membership
         if not self._members.is_member or membership.owing.get(self._members.device):
             return []
         effects: list[Effect] = []
@@ -279,6 +284,8 @@ class Forks:
 
     def _resolve(self, link: Link, author: AuthorId) -> list[Effect]:
         """Give way, or tell the peer to, if one of us is the author; others wait for it."""
+        if self._is_orphan(author):
+            return self._narrow(link, author)
         if self._owner(author) != self._members.device:
             return []
         effects: list[Effect] = []
@@ -287,6 +294,17 @@ class Forks:
         if self._may_give_way(author):
             return effects + self._narrow(link, author)
         return [*effects, _say(link, Fork(Word.GIVE_WAY, author))]
+
+    def _is_orphan(self, author: AuthorId) -> bool:
+        """Tell whether the device of a journal is out for good, so that nobody speaks for it."""
+        owner = self._owner(author)
+        return owner is not None and self._members.membership.acceptance(owner, author) is not None
+
+    def _decide(self, link: Link) -> list[Effect]:
+        """Look for the branches that stand in contested journals whose authors are gone."""
+        contested = sorted(link.peer.contested & link.talk.told)
+        orphans = [author for author in contested if self._is_orphan(author)]
+        return [each for author in orphans for each in self._narrow(link, author)]
 
     def _may_give_way(self, author: AuthorId) -> bool:
         return author == self._pipeline.author or self._gives_way(author)
@@ -331,8 +349,8 @@ class Forks:
         return [LoadHashes(link.id, fork.author, fork.numbers, purpose)]
 
     def _asked_to_prove(self, link: Link, fork: Fork) -> list[Effect]:
-        if self._owner(fork.author) != link.device or fork.author in link.talk.proved:
-            raise UnexpectedMessage("a proof of another device's journal, or a second one")
+        if fork.author in link.talk.proved:
+            raise UnexpectedMessage("a second proof of one journal")
         link.talk.proved.add(fork.author)
         return self._ask_store(link, fork, "prove")
 
@@ -360,6 +378,7 @@ class Forks:
             return []
         link.talk.searched.add(author)
         link.talk.author, link.talk.narrowing = author, Narrowing(ours.n, theirs.n)
+        link.talk.by_hash = self._is_orphan(author)
         return self._go_on(link, link.talk.narrowing, author)
 
     def loaded(self, link: Link, answer: HashesLoaded) -> list[Effect]:
@@ -383,14 +402,24 @@ class Forks:
         common = narrowing.common
         if common is None:
             return [_say(link, Fork(Word.ASK, author, narrowing.ask()))]
+        if link.talk.by_hash:
+            return self._compare(link, narrowing, author)
         ours = self._pipeline.newest.journals.get(author)
         if ours is None or common >= ours.n:
             raise UnexpectedMessage("a fork in a journal that is the same on both sides")
         if self._owner(author) == self._members.device:
             # Others may say anything about it; only what we signed ourselves proves it.
-            narrowing.asked = ()
-            return [_say(link, Fork(Word.PROVE, author, (narrowing.theirs,)))]
+            return _ask_to_prove(link, narrowing, narrowing.theirs)
         return self._retract(link, author, common)
+
+    def _compare(self, link: Link, narrowing: Narrowing, author: AuthorId) -> list[Effect]:
+        """Give way to the branch with the smaller hash where they part, once that is proved."""
+        ours, theirs = narrowing.apart
+        if theirs and theirs < ours:
+            assert narrowing.common is not None, "the search is over"
+            return _ask_to_prove(link, narrowing, narrowing.common + 1)
+        link.talk.narrowing = link.talk.author = None
+        return self._decide(link)
 
     def _retract(self, link: Link, author: AuthorId, common: int) -> list[Effect]:
         link.talk.narrowing = link.talk.author = None
@@ -404,7 +433,7 @@ class Forks:
         if (
             narrowing is None
             or narrowing.common is None
-            or (author, fork.numbers) != (link.talk.author, (narrowing.theirs,))
+            or (author, fork.numbers) != (link.talk.author, (narrowing.shown,))
         ):
             raise UnexpectedMessage("a proof of a fork that was not asked for")
         link.talk.narrowing = link.talk.author = None
@@ -412,7 +441,12 @@ class Forks:
         if ours is None or narrowing.common >= ours.n or author in self._retracting:
             # Meanwhile another retraction took what was in question.
             return []
-        is_proven = self._is_proof(narrowing, ours, fork.entry)
+        is_proven = self._is_proven(link, narrowing, ours, fork.entry)
+        if link.talk.by_hash:
+            outcome = (
+                self._retract(link, author, narrowing.common) if is_proven else self.ended(author)
+            )
+            return [*outcome, *self._decide(link)]
         if not (is_proven or self._is_harmless(link, author, narrowing.common)):
             # What it holds of its branch may be headers, which it can do without.
             return [*self.ended(author), _say(link, Fork(Word.GIVE_WAY, author))]
@@ -431,20 +465,15 @@ class Forks:
             self._book.acknowledged.reached(device, author) <= common for device in others
         )
 
-    def _is_proof(self, narrowing: Narrowing, ours: JournalHead, data: bytes) -> bool:
-        """Tell whether an entry is one of ours that this store does not hold; False: who knows."""
-        kept = narrowing.theirs > ours.n or narrowing.ours_there
-        if not data or not kept:
-            return False
-        entry = decode_entry(data, self._members.vault)
-        if (entry.author, entry.body.n) != (ours.author, narrowing.theirs):
-            raise UnexpectedMessage("another entry than the one that was to be proved")
-        if entry.outside:
-            raise UnexpectedMessage("a header, whose number nobody signed, in the place of a proof")
-        entry.verify(self._members.keys.public.signing)
-        if narrowing.theirs <= ours.n and entry.hash == narrowing.ours_there:
-            raise UnexpectedMessage("a fork in a journal that is the same on both sides")
-        return True
+    def _is_proven(self, link: Link, narrowing: Narrowing, ours: JournalHead, data: bytes) -> bool:
+        owner = self._owner(ours.author)
+        assert owner is not None, "journals that are held have owners"
+        public = self._members.membership.keys_of(owner)
+        assert public is not None, "entries of devices that nobody knows are not held"
+        signer = Signer(self._members.vault, public.signing)
+        if link.talk.by_hash:
+            return signer.has_signed_apart(narrowing, ours, data)
+        return signer.has_signed_last(narrowing, ours, data)
 
     def ended(self, author: AuthorId, cuts: Sequence[JournalHead] = ()) -> list[Effect]:
         """Take note that a retraction is durable, or (no cuts) came to nothing."""
@@ -459,3 +488,9 @@ class Forks:
 
 def _say(link: Link, fork: Fork) -> Effect:
     return Write(link.id, link.seal(Kind.FORK, encode_fork(fork)))
+
+
+def _ask_to_prove(link: Link, narrowing: Narrowing, n: int) -> list[Effect]:
+    assert link.talk.author is not None, "there is a journal to ask about"
+    narrowing.asked, narrowing.shown = (), n
+    return [_say(link, Fork(Word.PROVE, link.talk.author, (n,)))]

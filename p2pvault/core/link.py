@@ -147,10 +147,11 @@ class Talk:
             we hold there; None before its first word.
         doubtful: Journals with entries that build on what is not here, which a check may explain.
         answering: The store is looking up what the peer asked.
-        proved: Journals of the peer's own of which it was shown an entry.
+        proved: Journals of which the peer was shown an entry that it would give way to.
         searched: Journals that we looked through for the last shared entry, once a link.
         author: The journal that we are asking about.
         narrowing: Our search for its last shared entry.
+        by_hash: Nobody speaks for that journal, so the hashes decide which branch stands.
         theirs: The peer's last answer, while the store looks up what we hold there.
     """
 
@@ -162,6 +163,7 @@ class Talk:
     searched: set[AuthorId] = field(default_factory=set)
     author: AuthorId | None = None
     narrowing: Narrowing | None = None
+    by_hash: bool = False
     theirs: tuple[bytes, ...] | None = None
 
 

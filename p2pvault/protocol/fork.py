@@ -10,7 +10,7 @@ most one of them. Message on the channel (a packed array):
     ASK        for the hashes of the entries with these numbers
     ANSWER     those hashes, in the same order; empty bytes for an entry that is not held
     GIVE_WAY   by the journal's own author: its branch stands, the receiver's does not
-    PROVE      by the author too: for the entry with this one number, which it has signed itself
+    PROVE      for the entry with this one number, by whoever would give way to it
     PROOF      that entry; empty bytes where it is not kept
 
 A `Narrowing` finds the last entry that two branches share, by asking for PROBES_MAX hashes at a
@@ -97,6 +97,9 @@ class Narrowing:
         asked: The numbers that the peer was asked about last.
         theirs: The number of the peer's last entry when the search began.
         ours_there: Our hash of the entry with that number; empty where we hold none.
+        apart: Our hash and the peer's of the first entry that is known to differ; empty before one
+            is, and where one is not held.
+        shown: The number of the entry that the peer was asked to prove its branch with.
     """
 
     def __init__(self, ours: int, theirs: int) -> None:
@@ -111,6 +114,8 @@ class Narrowing:
         self.asked: tuple[int, ...] = ()
         self.theirs = theirs
         self.ours_there = b""
+        self.apart = b"", b""
+        self.shown = 0
 
     @property
     def common(self) -> int | None:
@@ -134,5 +139,6 @@ class Narrowing:
         asked = list(zip(self.asked, ours, theirs, strict=True))
         self.ours_there = next((our for n, our, _ in asked if n == self.theirs), self.ours_there)
         self._same = max([self._same, *(n for n, our, their in asked if our in (b"", their))])
-        apart = [n for n, our, their in asked if n > self._same and our not in (b"", their)]
-        self._differs = min([self._differs, *apart])
+        for n, our, their in asked:
+            if self._same < n < self._differs and our not in (b"", their):
+                self._differs, self.apart = n, (our, their)

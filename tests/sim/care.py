@@ -1,8 +1,9 @@
-"""What people do about a device that contradicted itself: let it in again, or use the key."""
+"""What people do about a device that contradicted itself, or is lost with a fork to its name."""
 
 from typing import TYPE_CHECKING
 
 from p2pvault.core import asks
+from p2pvault.types import DeviceId
 
 if TYPE_CHECKING:
     from sim.simulation import SimParty, Simulation
@@ -31,6 +32,33 @@ class Care:
             return False
         seen = [self._let_in(party, each) for party in members for each in suspended]
         return any(seen) or self._recover(members, suspended)
+
+    def remove_lost(self) -> bool:
+        """Remove devices that are gone for good and whose journals two others hold two branches of.
+
+        Their status says that this mends it. Return whether something was done.
+        """
+        members = [p for p in self._sim.parties if p.counts and not p.switched_off]
+        lost = {p.id for p in self._sim.parties if p.wiped and not p.twin}
+        contested = {
+            each.contested
+            for party in members
+            for each in map(party.device.book.__getitem__, party.device.members.others)
+        }
+        pairs = ((party, each) for party in members for each in sorted(lost & contested))
+        return any(self._remove(party, each) for party, each in pairs)
+
+    def _remove(self, admin: "SimParty", lost: DeviceId) -> bool:
+        membership = admin.device.members.membership
+        if (
+            not membership.is_admin(admin.id)
+            or not membership.is_member(lost)
+            or not self._is_due()
+        ):
+            return False
+        self._sim.note(admin, "removes a lost device")
+        self._sim.give(admin, asks.RevokeRequested(next(self._sim._requests), lost.hex()))
+        return True
 
     def _let_in(self, admin: "SimParty", party: "SimParty") -> bool:
         """Let a device in again by an admin that knows what it did; tell that where to find it."""

@@ -176,7 +176,7 @@ class Fate:
         if self._sim.now.monotonic > self._verify_at:
             self._verify_at = self._sim.now.monotonic + _VERIFY_S
             self._setbacks.find_damage()
-        return self._care.reinstate()
+        return self._care.reinstate() or self._care.remove_lost()
 
     def _mend_damage(self) -> None:
         """Let every device verify its store and have it repaired, until nothing is wrong."""
