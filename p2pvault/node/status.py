@@ -202,8 +202,8 @@ def _contradiction(device: Device, peer: DeviceId) -> Problem:
         "journal_forked",
         f"this device and {name} hold two histories of {writer}: it wrote on after it was rolled "
         "back to an older state",
-        f"It mends itself once {writer} is linked with both, or removed. If {writer} is lost, remove "
-        "it; also if nobody rolled it back, since then somebody else has its keys.",
+        f"It mends itself once {writer} is linked with both, or removed. If {writer} is lost, "
+        "remove it; also if nobody rolled it back, since then somebody else has its keys.",
     )
 
 
