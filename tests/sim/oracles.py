@@ -185,6 +185,9 @@ def is_settled(sim: "Simulation") -> bool:
         return False
     if any(guest.stored and sim.party_of(guest.id) is None for guest in sim.guests):
         return False
+    views = [party.device.members.membership for party in members]
+    if not all(view.is_member(party.id) for view in views for party in members):
+        return False
     digests = {party.device.pipeline.durable.digest for party in members}
     logs = {party.device.members.durable.heads for party in members}
     return len(digests) == len(logs) == 1 and all(_is_proved(sim, party) for party in members)

@@ -26,18 +26,22 @@ class Sown(Flag):
 
 
 COMPLAINTS: Mapping[str, Sown] = {
-    "content_differs": Sown.FORK | Sown.DAMAGE | Sown.GIVEN_UP,
+    "content_differs": Sown.FORK | Sown.DAMAGE | Sown.GIVEN_UP | Sown.CLAIM,
     "journal_forked": Sown.FORK | Sown.CLAIM,
     "journal_renewed": Sown.FORK | Sown.CLAIM,
     "fork_mended": Sown.FORK | Sown.CLONE,
     "fork_not_mended": Sown.FORK | Sown.CLAIM | Sown.CLONE,
     "device_runs_twice": Sown.CLONE,
-    "repair_begun": Sown.FORK | Sown.DAMAGE | Sown.GIVEN_UP,
+    "repair_begun": Sown.FORK | Sown.DAMAGE | Sown.GIVEN_UP | Sown.CLAIM,
     "fingerprints_corrected": Sown.DAMAGE,
-    "record_damaged": Sown.FORK | Sown.DAMAGE,
+    "record_damaged": Sown.FORK | Sown.DAMAGE | Sown.CLAIM,
     "recovery_contested": Sown.NOTHING,
 }
-"""Lines in the log that no device has a reason to write unless one of these was done before."""
+"""Lines in the log that no device has a reason to write unless one of these was done before.
+
+Whoever claims to hold what it lacks is not sent it, and finds that something is missing under what
+it is sent: to itself its records look damaged.
+"""
 
 
 @dataclass(slots=True)
