@@ -13,6 +13,7 @@ from p2pvault.types import (
     Address,
     AuthorId,
     DeviceId,
+    EpochId,
     Instant,
     JournalHead,
     LinkId,
@@ -58,6 +59,8 @@ class Standing:
         journals: What it held when it last said so; kept after the link is gone.
         repaired: Records that were fetched from it whole since this device started, because the
             content differed.
+        aware: The newest epoch here of which it said, when a link began, that it knows it.
+        shown: The epoch of the name under which it was seen last on the network.
     """
 
     device: DeviceId
@@ -73,6 +76,8 @@ class Standing:
     unforked: bool = False
     journals: Mapping[AuthorId, JournalHead] = field(default_factory=dict)
     repaired: int = 0
+    aware: EpochId | None = None
+    shown: EpochId | None = None
 
     @property
     def row(self) -> PeerRow:

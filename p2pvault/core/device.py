@@ -89,7 +89,7 @@ class Device:
         talk = (self._introductions, replication, repair, fetch, forks, self.clones, keeping)
         self._conversation = Conversation(*talk, pipeline)
         self._sweep = Sweep(self.links, self._replication)
-        self._beacon = Beacon(members, entropy)
+        self._beacon = Beacon(members, book, entropy)
         self._reach = Reach(self.links, self._dialer, self._beacon, self._conversation, entropy)
         self._pairing = Pairing(members, entropy)
         self._upkeep = Upkeep(members, pipeline, book.acknowledged, self._save)

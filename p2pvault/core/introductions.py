@@ -61,6 +61,10 @@ class Introductions:
         """Send the peer the operations and epoch secrets that it lacks; news follow from now on."""
         known = decode_known(body)
         link.introduced = True
+        assert link.device is not None, "only members are listened to"
+        newest = self._members.newest
+        if newest is not None and newest.id in known.epochs:
+            self._book[link.device].aware = newest.id
         operations = self._members.durable.since(known.heads)
         effects = self.tell(link, operations)
         held = set(known.epochs)

@@ -81,7 +81,8 @@ class Links:
         if attempt is None:
             handshake = Responder(secret, gates, self._entropy)
         else:
-            gate = self._members.gate_for(attempt.turn)
+            shown = self._book[attempt.device].shown
+            gate = self._members.gate_for(attempt.turn, shown)
             handshake = Initiator(secret, gate, self._entropy, self._is_of_a_member)
         origin = Origin(stream.remote, attempt.device if attempt is not None else None)
         link = Link(stream.link, origin, now.monotonic, handshake)

@@ -29,6 +29,7 @@ from p2pvault.limits import (
 from p2pvault.protocol.membership import (
     Author,
     DeviceCard,
+    Epoch,
     Member,
     Membership,
     MembershipLog,
@@ -163,19 +164,36 @@ class Members:
         """Return the gate keys of the newest epochs, newest first."""
         return [gate_key(self.secrets[epoch]) for epoch in self.membership.gates(self.secrets)]
 
-    def gate_for(self, turn: int) -> bytes:
+    def gate_for(self, turn: int, shown: EpochId | None) -> bytes:
         """Return the gate key to dial with, which is the newest epoch's on every even turn.
 
         Whoever accepts tries the newest few only. A member that slept through more epochs than
         that knows none of them, so whoever dials it comes down to an older one on every odd turn.
+
+        Args:
+            turn: How many rounds of dials failed before this one.
+            shown: The epoch of the name under which the device was seen last, which it accepts. It
+                comes second: whoever was removed can show names of older epochs, too.
         """
         known = [epoch.id for epoch in self.membership.epochs if epoch.id in self.secrets]
-        return gate_key(self.secrets[known[epochs_back(turn, len(known))]])
+        back = epochs_back(turn, len(known))
+        if turn == 1 and shown in known[1:]:
+            back = known.index(shown)
+        return gate_key(self.secrets[known[back]])
 
-    def discovery_keys(self) -> list[bytes]:
-        """Return the discovery keys of the two newest epochs, newest first."""
-        newest = self.membership.gates(self.secrets)[:2]
-        return [discovery_key(self.secrets[epoch]) for epoch in newest]
+    def discovery_keys(self) -> dict[EpochId, bytes]:
+        """Return the discovery keys of the epochs whose gates open here, newest first."""
+        gates = self.membership.gates(self.secrets)
+        return {epoch: discovery_key(self.secrets[epoch]) for epoch in gates}
+
+    @property
+    def newest(self) -> Epoch | None:
+        """The newest epoch whose secret is known here."""
+        return next((each for each in self.membership.epochs if each.id in self.secrets), None)
+
+    def unaware(self, epoch: Epoch) -> frozenset[DeviceId]:
+        """Return the other members of which no operation follows the start of an epoch."""
+        return frozenset(self.others) - self.log.authors_after(epoch.operation)
 
     def name_of(self, device: DeviceId) -> str:
         """Return a device's name, also if it was removed."""
@@ -327,11 +345,11 @@ def epochs_back(turn: int, known: int) -> int:
     oldest epoch is among them: one of them is known wherever the device fell asleep, unless epochs
     were started beside each other. The ways between them come later.
     """
-    if turn % 2 == 0:
-        return 0
     oldest = known - 1
-    order = sorted(range(known), key=lambda back: ((oldest - back) % GATE_EPOCHS_MAX, back))
-    return order[turn // 2 % known]
+    if turn % 2 == 0 or oldest == 0:
+        return 0
+    order = sorted(range(1, known), key=lambda back: ((oldest - back) % GATE_EPOCHS_MAX, back))
+    return order[turn // 2 % oldest]
 
 
 def _the_one(selector: str, devices: Iterable[Holder]) -> Holder:

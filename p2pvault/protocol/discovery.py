@@ -115,10 +115,10 @@ def expected(
     """Compute every name under which other members may appear now.
 
     The neighbouring slots are included: clocks differ, and names outlive their slot in caches.
-    64 devices and two keys make 1 536 names.
+    64 devices and four keys make 3 072 names.
 
     Args:
-        keys: Discovery keys of the newest epochs, at most two in practice.
+        keys: Discovery keys of the newest epochs, at most `GATE_EPOCHS_MAX` in practice.
         slot: The present slot.
         devices: The other members.
 

@@ -18,7 +18,7 @@ def later(now: Instant, monotonic_s: float, wall_s: float | None = None) -> Inst
 
 def beacons(count: int = 2) -> list[Beacon]:
     _, parties = world_of(count)
-    return [Beacon(party.device.members, seeded(party.name)) for party in parties]
+    return [Beacon(it.device.members, it.device.book, seeded(it.name)) for it in parties]
 
 
 def shown(effects) -> io.Advertise:

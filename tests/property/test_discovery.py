@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pvault.limits import DISCOVERY_RETRIES, DISCOVERY_SLOT_S
+from p2pvault.limits import DISCOVERY_RETRIES, DISCOVERY_SLOT_S, GATE_EPOCHS_MAX
 from p2pvault.protocol import discovery
 from p2pvault.types import Address, DeviceId
 
@@ -54,7 +54,7 @@ def test_names_are_single_dns_labels_that_do_not_tell_each_other(
 def test_every_member_has_its_own_names(
     data: st.DataObject, members: list[DeviceId], slot: int
 ) -> None:
-    epochs = data.draw(st.lists(keys, min_size=1, max_size=2, unique=True))
+    epochs = data.draw(st.lists(keys, min_size=1, max_size=GATE_EPOCHS_MAX, unique=True))
     found = discovery.expected(epochs, slot, members)
     assert len(found) == len(members) * 3 * DISCOVERY_RETRIES * len(epochs)
 

@@ -5,6 +5,7 @@ import hashlib
 
 import pytest
 
+from p2pvault.limits import GATE_EPOCHS_MAX
 from p2pvault.protocol import discovery
 from p2pvault.types import Address, DeviceId
 
@@ -47,6 +48,7 @@ def test_a_tag_is_as_documented_and_knows_no_scopes() -> None:
         assert discovery.tag(KEY, SLOT, DEVICE, seen, 4711) == expected.encode()
 
 
-def test_a_vault_of_64_devices_has_1536_names() -> None:
+def test_a_vault_of_64_devices_has_3072_names() -> None:
     devices = [DeviceId(bytes([number]) * 32) for number in range(64)]
-    assert len(discovery.expected([KEY, bytes(32)], SLOT, devices)) == 1536
+    keys = [KEY, *(bytes([number]) * 32 for number in range(GATE_EPOCHS_MAX - 1))]
+    assert len(discovery.expected(keys, SLOT, devices)) == 3072

@@ -126,6 +126,18 @@ class MembershipLog:
         known = operation in history
         return known and bool(history.closure(heads) >> history.number(operation) & 1)
 
+    def author(self, operation: OperationHash) -> DeviceId:
+        """Return who wrote an operation that is here."""
+        history = self._ledger.history
+        return history[history.number(operation)].author
+
+    def authors_after(self, operation: OperationHash) -> frozenset[DeviceId]:
+        """Return whose last operation to arrive here follows one that is here: they knew it."""
+        history = self._ledger.history
+        number = history.number(operation)
+        last = {author: own.bit_length() - 1 for author, own in self._ledger.written.items()}
+        return frozenset(author for author, own in last.items() if history.past(own) >> number & 1)
+
     def header(self, author: DeviceId, wall_ms: int) -> Header:
         """Return the header of an operation that `author` writes on top of this log."""
         own = self._ledger.written.get(author, EMPTY)
