@@ -40,6 +40,7 @@ class Beacon:
         self._epochs: list[EpochId] = []
         self._keys: list[bytes] = []
         self._expected: dict[str, Expected] = {}
+        self._sources: tuple[list[bytes], int, tuple[DeviceId, ...]] = ([], 0, ())
         self.next_slot_at = 0.0
 
     def listen_on(self, now: Instant, addresses: Iterable[Address]) -> list[Effect]:
@@ -71,8 +72,15 @@ class Beacon:
         if list(keys)[:1] != self._epochs[:1]:
             self._turn = 0
         self._epochs, self._keys = list(keys), list(keys.values())
-        self._expected = dict(expected(self._keys, slot, self._members.others))
+        self._expect(slot)
         return [Expect(frozenset(self._expected)), *self._advertise(slot)]
+
+    def _expect(self, slot: int) -> None:
+        # 40 ms for the most members, and nearly all that is learned changes nothing here.
+        sources = (self._keys, slot, self._members.others)
+        if sources != self._sources:
+            self._sources = sources
+            self._expected = dict(expected(*sources))
 
     def recognise(self, seen: PeerSeen) -> tuple[DeviceId, tuple[Address, ...]] | None:
         """Return whom a sighting shows and where, if it is genuine; note with which epoch."""

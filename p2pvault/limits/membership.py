@@ -30,7 +30,8 @@ DEVICE_KIND_CHARACTERS_MAX: Final = 16
 """A kind of device, one word such as `laptop`."""
 
 GATE_EPOCHS_MAX: Final = 4
-"""Epochs whose gate key a responder tries on a first message; four cost 97 us and no DH."""
+"""Epochs whose gate key a responder tries on a first message (four cost 97 us and no DH), and whose
+names on the network it knows."""
 
 EPOCHS_MAX: Final = 1_024
 """Epochs of a vault that devices still hand to each other: one a month for 85 years."""

@@ -1,5 +1,7 @@
 """Devices that started epochs apart from each other, and have moved since: how they meet again."""
 
+from collections.abc import Callable
+
 import pytest
 
 from harness.pairs import effects_of, only, world_of
@@ -53,21 +55,20 @@ def apart(*, past: int = 0, more: int = 0) -> tuple[World, list[Party]]:
     return world, [ada, bob]
 
 
-def shown_keys(world: World, party: Party, seconds: float) -> list[int]:
-    """Return which of its discovery keys each name is made with that a device shows meanwhile."""
+def shown_keys(
+    world: World, party: Party, seconds: float, after: Callable[[], None] = lambda: None
+) -> list[int]:
+    """Return which of its discovery keys each name is made with that a device shows from now on."""
     party.trace.clear()
+    after()
     world.pass_time(seconds)
-    found = []
-    for shown in only(io.Advertise, effects_of(party)):
-        keys = party.device.members.discovery_keys().values()
-        slots = range(slot_of(world.now.wall_ms) - int(seconds) // DISCOVERY_SLOT_S - 2, 2**40)
-        names = {
-            instance_name(key, slot, 0, party.id): back
-            for slot in slots[: int(seconds) // DISCOVERY_SLOT_S + 5]
-            for back, key in enumerate(keys)
-        }
-        found.append(names[shown.instance])
-    return found
+    slot = slot_of(world.now.wall_ms)
+    names = {
+        instance_name(key, near, 0, party.id): back
+        for near in range(slot - int(seconds) // DISCOVERY_SLOT_S - 2, slot + 1)
+        for back, key in enumerate(party.device.members.discovery_keys().values())
+    }
+    return [names[shown.instance] for shown in only(io.Advertise, effects_of(party))]
 
 
 @pytest.mark.parametrize("more", [0, 1, 2])
@@ -124,12 +125,20 @@ def test_only_who_started_the_newest_epoch_shows_names_of_older_ones() -> None:
 
 def test_a_device_that_moves_shows_the_newest_name_at_its_new_place() -> None:
     world, (ada, _) = apart()
-    keys = shown_keys(world, ada, SLOT_S)
-    assert keys[-1] == 1
-    ada.trace.clear()
-    world.give(ada, io.NetworkChanged((Address("10.2.0.1", 4_000),)))
-    assert shown_keys(world, ada, 1) == [0]
     assert shown_keys(world, ada, SLOT_S)[0] == 1
+    moved = io.NetworkChanged((Address("10.2.0.1", 4_000),))
+    assert shown_keys(world, ada, 1, lambda: world.give(ada, moved)) == [0]
+    assert shown_keys(world, ada, SLOT_S)[0] == 1
+
+
+def test_a_new_epoch_is_shown_before_the_older_ones() -> None:
+    world, (ada, bob, cyd, dan) = world_of(4)
+    world.offline(dan)
+    dan.switched_off, dan.shown = True, None
+    remove(world, ada, cyd)
+    assert shown_keys(world, ada, DISCOVERY_SLOT_S)[-1] == 1
+    keys = shown_keys(world, ada, 3 * SLOT_S, lambda: remove(world, ada, bob))
+    assert keys[:4] == [0, 2, 0, 1]
 
 
 def test_where_neither_side_has_whoever_started_its_epoch_an_address_brings_them_together() -> None:
