@@ -298,5 +298,12 @@ def lacks(lookup: Lookup, changes: Inspected, arrived: Arrivals, *, limited: boo
 
 
 def _knows(lookup: Lookup, record: RecordId, changes: set[ChangeHash], *, limited: bool) -> bool:
-    replica = lookup.replica(record)
+    """Tell whether a record has changes; of a copy that is damaged, nobody can say that it lacks any.
+
+    To wait for what was lost would be to wait for ever: a copy is mended once journals are equal.
+    """
+    try:
+        replica = lookup.replica(record)
+    except CrdtError:
+        return True
     return limited if replica is None else replica.record.knows(changes)
