@@ -9,6 +9,7 @@ from p2pvault.core.content import Content, Tally
 from p2pvault.core.interest import INTEREST, Interest
 from p2pvault.core.recount import RecountJob, recounted
 from p2pvault.core.staging import Staged
+from p2pvault.protocol.membership import MembershipLog
 from p2pvault.types import Batch, RecordRow, StoredEntry
 
 
@@ -20,11 +21,13 @@ class PlainJob:
         name: What the device recognises it by when it is durable.
         batch: What to persist.
         lacks: Collections of which something is missing from then on.
+        log: The membership log as the store holds it then; None where nothing was learned.
     """
 
     name: int
     batch: Batch
     lacks: frozenset[str] = frozenset()
+    log: MembershipLog | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +66,12 @@ AtOnceJob = PlainJob | RecountJob | InterestJob | EraseJob
 def staged_at_once(content: Content, job: AtOnceJob, fingerprint_key: bytes) -> Staged:
     """Return the batch of a job, and what it leads to."""
     match job:
-        case PlainJob(batch=batch, lacks=lacks):
+        case PlainJob(batch=batch, lacks=lacks, log=log):
             interest = content.interest.lacking_if_room(lacks)
             plain = staged_plain(content, batch)
             with_it = _changed(plain.batch, plain.content, interest)
-            return replace(plain, batch=with_it.batch, content=with_it.content)
+            reached = replace(with_it.content, log=log or content.log)
+            return replace(plain, batch=with_it.batch, content=reached)
         case RecountJob():
             return recounted(content, job)
         case InterestJob(change):

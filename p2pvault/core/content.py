@@ -13,6 +13,7 @@ from p2pvault.core.interest import Interest, interest_of
 from p2pvault.core.quarantine import Quarantine, quarantine_of
 from p2pvault.crypto.hashing import fingerprint_item
 from p2pvault.protocol.bootstrap import Cut, CutHead, Fetching, decode_progress
+from p2pvault.protocol.membership import MembershipLog
 from p2pvault.protocol.reconcile import UNSETTLED, content_digest
 from p2pvault.types import (
     AuthorId,
@@ -63,6 +64,7 @@ class Content:
         quarantine: What is refused; no part of what this device holds and says that it holds.
         corrections: How often fingerprints were corrected since this device began to run.
         interest: Which collections are kept here.
+        log: The membership log that went with the last plain batch since this device began to run.
     """
 
     journals: Mapping[AuthorId, JournalHead]
@@ -74,6 +76,7 @@ class Content:
     quarantine: Quarantine = field(default_factory=Quarantine)
     corrections: int = 0
     interest: Interest = field(default_factory=Interest)
+    log: MembershipLog | None = field(default=None, compare=False)
 
     def journals_of(self, device: DeviceId) -> tuple[JournalHead, ...]:
         """Return the heads of one device's journals, sorted by author."""

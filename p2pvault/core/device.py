@@ -289,8 +289,10 @@ class Device:
         return [e for job in jobs for e in self._step(now, self.pipeline.submit(job))]
 
     def _circumstances(self, now: Instant) -> Circumstances:
-        # An entry must not name an operation that a crash could take back.
-        return Circumstances(now, self.members.membership, self.members.durable.heads)
+        # An entry must not name an operation that a crash could take back, nor count by one.
+        members, log = self.members, self.pipeline.newest.log
+        certain = members.as_of(log or members.durable)
+        return Circumstances(now, members.membership, certain, members.durable.heads)
 
     def _done(self, now: Instant, done: Done) -> list[Effect]:
         effects: list[Effect] = []

@@ -62,7 +62,7 @@ class Errands:
         """Make a batch durable, behind all that were given before; `lacks`: see `PlainJob`."""
         self._serial += 1
         self._awaited[self._serial] = errand
-        return _begun(self._pipeline.submit(PlainJob(self._serial, batch, lacks)))
+        return _begun(self._pipeline.submit(PlainJob(self._serial, batch, lacks, errand.log)))
 
     def done(self, name: int) -> Errand:
         """Take note that a batch is durable; return what follows."""

@@ -59,12 +59,15 @@ class Rules:
 
     Attributes:
         membership: Who may write, and up to where.
+        certain: The same as far as it will be durable before the entries are. What counts by an
+            operation that a crash could still take back waits in quarantine.
         contested: Journals of which nothing is taken; grows.
         whole: What is missing may be on another branch of a journal, and not lost from a damaged
             copy, so the entry cannot be taken.
     """
 
     membership: Membership
+    certain: Membership
     contested: set[AuthorId]
     whole: bool
 
@@ -83,6 +86,7 @@ class Intake:
         self._lookup = lookup
         self._actor = actor
         self._membership = rules.membership
+        self._certain = rules.certain
         self._contested = rules.contested
         self._whole = rules.whole
 
@@ -99,7 +103,7 @@ class Intake:
         arrived: Arrivals = {}
         for entry in entries:
             if entry.author not in self._contested and self._is_new(entry):
-                check_author(entry, self._membership)
+                check_author(entry, self._certain)
                 self._check_room(entry)
                 changes = inspected(entry)
                 if self._is_refused(entry) or self._lacks(changes, arrived):
@@ -149,7 +153,7 @@ class Intake:
 
     def _contest(self, entry: Entry) -> bool:
         """Take note of another branch, if its author signed it; return that it is not taken."""
-        check_author(entry, self._membership)
+        check_author(entry, self._certain)
         self._contested.add(entry.author)
         return False
 
@@ -168,7 +172,8 @@ class Intake:
         return self._staging.holding.mark(entry.author) is not None or not self._counts(entry)
 
     def _counts(self, entry: Entry) -> bool:
-        return counts(self._membership, entry.body.device, entry.author, entry.body.n)
+        device, author, n = entry.body.device, entry.author, entry.body.n
+        return all(counts(each, device, author, n) for each in (self._membership, self._certain))
 
     def _lacks(self, changes: Inspected, arrived: Arrivals) -> bool:
         """Tell whether an entry needs what is not here, while anything is refused.

@@ -109,6 +109,7 @@ class Members:
         self.device = device_id(keys.public)
         self.log = self.durable = log
         self.membership: Membership = evaluate(log)
+        self._earlier = log, self.membership
         self.secrets = secrets
 
     # What is known -----------------------------------------------------------------------
@@ -122,6 +123,14 @@ class Members:
     def heads(self) -> tuple[OperationHash, ...]:
         """The newest operations, as many as a message names."""
         return self.log.heads[:MEMBERSHIP_HEADS_MAX]
+
+    def as_of(self, log: MembershipLog) -> Membership:
+        """Return what a log means that was in force here."""
+        if log is self.log:
+            return self.membership
+        if log is not self._earlier[0]:
+            self._earlier = log, evaluate(log)
+        return self._earlier[1]
 
     @property
     def is_member(self) -> bool:

@@ -350,7 +350,7 @@ class Pipeline:
             restored=repaired_by(jobs),
             fetched_bytes=fetched_bytes_of(jobs),
             retried=sum(isinstance(job, ReleaseJob | LiftJob) for job in jobs),
-            judged_by=around.membership,
+            judged_by=(around.membership, around.certain),
         )
         self._prepare(done, jobs)
 
@@ -392,7 +392,8 @@ class Pipeline:
         actor, vault = self._writer.journal.author, self._writer.journal.vault
         commit = Commit(staging, lookup, self._writer, self._entropy)
         settling = Settling(staging, lookup, commit, actor)
-        rules = Rules(around.membership, contested_of(jobs), whole=is_whole(jobs))
+        judges = around.membership, around.certain
+        rules = Rules(*judges, contested_of(jobs), whole=is_whole(jobs))
         intake = Intake(staging, lookup, actor, rules)
         held = [decode_entry(each.data, vault) for each in answer.quarantined]
         answers: list[tuple[int, Result]] = []

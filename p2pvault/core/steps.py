@@ -13,10 +13,18 @@ from p2pvault.types import AuthorId, Instant, LinkId, OperationHash
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What a staging needs to know besides the vault's content."""
+    """What a staging needs to know besides the vault's content.
+
+    Attributes:
+        now: Both clocks.
+        membership: Who belongs to the vault, as far as anything is known.
+        certain: The same without operations that would become durable behind the staging.
+        heads: The newest operations that are durable.
+    """
 
     now: Instant
     membership: Membership
+    certain: Membership
     heads: tuple[OperationHash, ...]
 
 
@@ -34,7 +42,7 @@ class Done:
         recounted: Number of fingerprints that it corrects; None where it was for something else.
         plain: The name of the plain job in it.
         retried: How many jobs of the quarantine's own are in it.
-        judged_by: What entries were judged by; None where there were none.
+        judged_by: What entries were judged by, if there were any.
         retracted: The journal whose end it took away.
         interest: Whether it changes what this device keeps.
         erased: Whether it is a step of erasing what is not kept.
@@ -49,7 +57,7 @@ class Done:
     recounted: int | None = None
     plain: int | None = None
     retried: int = 0
-    judged_by: Membership | None = None
+    judged_by: tuple[Membership, ...] = ()
     retracted: AuthorId | None = None
     interest: bool = False
     erased: bool = False

@@ -67,8 +67,9 @@ class Sweep:
     def done(self, now: Instant, done: Done, membership: Membership) -> list[Effect]:
         """Take note that a batch is durable; tell peers what was refused in it."""
         content, outcome = done.staged.content, done.staged.quarantine
-        if done.judged_by is not None and done.judged_by is not membership:
-            self._compare(content.quarantine, done.judged_by, membership)
+        for judge in done.judged_by:
+            if judge is not membership:
+                self._compare(content.quarantine, judge, membership)
         self._released += outcome.released
         self._retried(done.retried)
         if self._frees(done, membership):

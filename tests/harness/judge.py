@@ -9,7 +9,7 @@ from p2pvault.core.steps import Circumstances, Step
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.protocol.journal import Entry, decode_entry
-from p2pvault.protocol.membership import Author, admit, evaluate, revoke
+from p2pvault.protocol.membership import Author, Membership, admit, evaluate, revoke
 from p2pvault.protocol.membership.operation import DeviceCard
 from p2pvault.types import AuthorId, DeviceId, Role
 
@@ -36,6 +36,7 @@ class Judge(Bench):
         keys = {"ada": ADA, "bob": BOB, "cyd": CYD}[name]
         super().__init__(keys, name)
         self.now = NOW
+        self.certain: Membership | None = None
         self.bound(bounds)
 
     def bound(self, bounds: dict[AuthorId, int] | None) -> None:
@@ -45,7 +46,8 @@ class Judge(Bench):
         self.membership = evaluate(log)
 
     def loaded(self, answer: io.RecordsLoaded) -> Step:
-        return self.pipeline.loaded(answer, Circumstances(self.now, self.membership, LOG.heads))
+        known, certain = self.membership, self.certain or self.membership
+        return self.pipeline.loaded(answer, Circumstances(self.now, known, certain, LOG.heads))
 
     def load(self, effect: io.LoadRecords) -> Step:
         ids = list(effect.ids)

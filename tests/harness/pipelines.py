@@ -61,7 +61,7 @@ class Bench:
         return self.loaded(io.RecordsLoaded(effect.load, records))
 
     def loaded(self, answer: io.RecordsLoaded) -> Step:
-        around = Circumstances(NOW, MEMBERSHIP, LOG.heads)
+        around = Circumstances(NOW, MEMBERSHIP, MEMBERSHIP, LOG.heads)
         return self.pipeline.loaded(answer, around)
 
     def persist(self, effect: io.Persist) -> Step:

@@ -30,6 +30,30 @@ def test_entries_behind_a_gap_in_the_quarantine_may_come_again() -> None:
     assert judge.value("notes/one") == {"a": 4}
 
 
+def test_what_counts_by_an_operation_that_may_yet_be_lost_waits_for_that() -> None:
+    first, second = one_journal(put("notes/one", a=1), put("notes/one", a=2))
+    judge = Judge({first.author: 1})
+    judge.certain = judge.membership
+    judge.bound({first.author: 2})
+    (done,) = [step.done for step in judge.take(first, second) if step.done]
+    assert (judge.held(first.author), judge.kept) == (1, [(BOB_ID, 2)])
+    assert done.judged_by == (judge.membership, judge.certain), "so that it is tried again"
+    judge.sweep()
+    assert judge.held(first.author) == 1
+    judge.certain = None
+    judge.sweep()
+    assert (judge.held(first.author), judge.kept) == (2, [])
+
+
+def test_what_a_removal_that_may_yet_be_lost_refuses_is_refused() -> None:
+    (first,) = one_journal(put("notes/one", a=1))
+    judge = Judge()
+    judge.certain = judge.membership
+    judge.bound({})
+    judge.take(first)
+    assert (judge.held(first.author), judge.kept) == (0, [(BOB_ID, 1)])
+
+
 def adopted(judge: Judge, *entries: Entry) -> None:
     """Adopt journals up to some entries, as at the end of a bootstrap."""
     meta: dict[str, bytes | None] = {

@@ -11,6 +11,8 @@ from harness.late import keep_apart, late_world, meet, quarantined, reach
 from harness.party import Party
 from harness.proofs import assert_no_number_twice, settle
 from harness.world import World
+from p2pvault.core.content import content_of
+from p2pvault.core.members import members_of
 from p2pvault.protocol.reconcile import Verdict
 
 pytestmark = pytest.mark.heavy
@@ -78,3 +80,33 @@ def test_while_nothing_is_stated_it_waits_and_blocks_nothing() -> None:
     assert dan.id in ada.device.members.membership.removed
     settle(world)
     assert quarantined(ada) == []
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_crash_at_any_step_leaves_no_entry_that_counts_by_what_it_took_back(seed: int) -> None:
+    """Else the device would hold more than anybody stated, and repeat it as its own."""
+    world, parties = late_world(seed, shuffled=True)
+    members = list(parties[:3])
+    for one, other in PAIRS:
+        reach(world, members[one], members[other])
+    looked_at: dict[str, tuple[int, int]] = {}
+    while world.step():
+        for party in members:
+            state = party.store.state()
+            stage = (len(state.operations), state.last_arrival)
+            if looked_at.get(party.name) != stage:
+                looked_at[party.name] = stage
+                assert beyond(party) == [], party.name
+    settle(world, members)
+    assert_accepted_by_all(world, members)
+
+
+def beyond(party: Party) -> list[tuple[str, int]]:
+    """Return the journals of which a store holds more than counts by what is in that store."""
+    state = party.store.state()
+    known = members_of(party.device.members.keys, state.operations, state.meta)
+    if known.membership.owing.get(party.id):
+        return []
+    devices, bound = content_of(state).devices, known.membership.acceptance
+    last = [(head, bound(devices[head.author], head.author)) for head in state.journals]
+    return [(head.author.hex(), head.n) for head, n in last if n is not None and head.n > n]

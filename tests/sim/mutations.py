@@ -281,7 +281,8 @@ def _asks_nobody(self: Repair, link: Link) -> list[Effect]:
 
 
 def _knows_too_early(self: Device, now: Instant) -> Circumstances:
-    return Circumstances(now, self.members.membership, self.members.heads)
+    members = self.members
+    return Circumstances(now, members.membership, members.membership, members.heads)
 
 
 _window = property(lambda self: 1 << 40)
