@@ -303,9 +303,9 @@ def lacks(lookup: Lookup, changes: Inspected, arrived: Arrivals, *, limited: boo
 
 
 def _knows(lookup: Lookup, record: RecordId, changes: set[ChangeHash], *, limited: bool) -> bool:
-    """Tell whether a record has changes; of a copy that is damaged, nobody can say that it lacks any.
+    """Tell whether a record has changes. Of a damaged copy nobody can say that it lacks any.
 
-    To wait for what was lost would be to wait for ever: a copy is mended once journals are equal.
+    To wait for what was lost would be to wait for ever: it is mended once journals are equal.
     """
     try:
         replica = lookup.replica(record)

@@ -3,11 +3,7 @@
 from dataclasses import replace
 
 from harness.damage import held
-from harness.judge import BOB_ID, CYD_ID, Judge, one_journal
-from harness.late import isolate, meet, quarantined, revoke
-from harness.pairs import world_of
-from harness.pipelines import Bench
-from harness.proofs import assert_proved
+from harness.judge import BOB_ID, Judge, one_journal
 from harness.world import put
 from p2pvault.protocol.journal import Entry
 

@@ -1,11 +1,13 @@
 """Quarantine where marks go away and journals move: nothing is kept twice, nothing is stuck."""
 
 from harness.judge import BOB_ID, CYD_ID, Judge, one_journal
+from harness.pipelines import MEMBERSHIP
 from harness.world import put
 from p2pvault.core.at_once import PlainJob
 from p2pvault.core.content import JOURNAL_OWNER
 from p2pvault.core.replica import Replicas
 from p2pvault.core.staging import Staging
+from p2pvault.errors import UnknownDevice
 from p2pvault.protocol.journal import Entry
 from p2pvault.types import Batch
 
@@ -52,6 +54,15 @@ def test_what_a_removal_that_may_yet_be_lost_refuses_is_refused() -> None:
     judge.bound({})
     judge.take(first)
     assert (judge.held(first.author), judge.kept) == (0, [(BOB_ID, 1)])
+
+
+def test_nothing_is_taken_of_a_device_whose_admission_may_yet_be_lost() -> None:
+    (entry,) = Judge(name="cyd").written(put("notes/one", a=1))
+    judge = Judge()
+    judge.certain = MEMBERSHIP
+    (failed,) = [failed for step in judge.take(entry) for failed in step.failed]
+    assert isinstance(failed.error, UnknownDevice)
+    assert judge.held(entry.author) == 0
 
 
 def adopted(judge: Judge, *entries: Entry) -> None:

@@ -128,7 +128,7 @@ class Fate:
         self._await_durable()
         members = [p for p in self._sim.parties if p.counts and p is not leaving]
         views = [party.device.members.membership for party in members]
-        if not any(not view.is_member(leaving.id) for view in views):
+        if not any(leaving.id in view.removed for view in views):
             if leaving.device.members.is_member:
                 leaving.leaving = False
                 return
@@ -361,9 +361,8 @@ class Fate:
         members = [p for p in self._sim.parties if p.counts and p is not self._leaving]
         if any(party.switched_off or not _is_durable(party) for party in members):
             return
-        knowing = [
-            not party.device.members.membership.is_member(self._leaving.id) for party in members
-        ]
+        # Who was put back to an older state may not know yet that it was ever in.
+        knowing = [self._leaving.id in p.device.members.membership.removed for p in members]
         if all(knowing):
             self._leaving.removed = True
         if all(knowing) or not (any(knowing) or self._is_asked()):
