@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from p2pvault.core.quarantine import REFUSED, Key, Mark, Quarantine, counts
+from p2pvault.core.quarantine import REFUSED, Key, Mark, Quarantine, counts, is_vouched_for
 from p2pvault.limits import (
     QUARANTINE_BYTES_MAX,
     QUARANTINE_CHANGES_MAX,
@@ -75,6 +75,13 @@ class Holding:
     def is_refusing(self) -> bool:
         """Whether anything is refused, so that others may need what is not here."""
         return bool(self._marks)
+
+    def awaits(self, journals: Mapping[AuthorId, JournalHead], membership: Membership) -> bool:
+        """Tell whether any refused entry would be good now, but for what it needs in its turn."""
+        return any(
+            counts(membership, mark.device, author, _next(journals, author))
+            for author, mark in self._marks.items()
+        )
 
     def mark(self, author: AuthorId) -> JournalHead | None:
         """Return how far a journal was refused, or None."""
@@ -151,12 +158,15 @@ class Holding:
     def lift(self, journals: Mapping[AuthorId, JournalHead], membership: Membership) -> None:
         """Forget marks in front of entries that would be good now and are not here.
 
-        They come from peers again, on links that begin without these marks.
+        They come from peers again, on links that begin without these marks. So do entries that
+        are kept and have had their turn, where what they follow cannot be beyond the bounds: it
+        comes before them then, or was lost here, which is no reason to wait.
         """
         for author, mark in list(self._marks.items()):
-            head = journals.get(author)
-            n = head.n + 1 if head is not None else 1
-            if counts(membership, mark.device, author, n) and not self.keeps(author, n):
+            n = _next(journals, author)
+            if not counts(membership, mark.device, author, n):
+                continue
+            if not self.keeps(author, n) or is_vouched_for(membership, mark.device):
                 del self._marks[author]
                 self._lifted = True
 
@@ -228,6 +238,12 @@ class Holding:
             for author, mark in sorted(self._marks.items())
             if self._before.marks.get(author) != mark
         )
+
+
+def _next(journals: Mapping[AuthorId, JournalHead], author: AuthorId) -> int:
+    """Return the number that continues a journal."""
+    head = journals.get(author)
+    return head.n + 1 if head is not None else 1
 
 
 def _usage_of(rows: Iterable[QuarantinedRow]) -> _Usage:

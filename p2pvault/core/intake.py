@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from p2pvault.core.lookup import Lookup
-from p2pvault.core.quarantine import counts
+from p2pvault.core.quarantine import counts, is_vouched_for
 from p2pvault.core.replica import Replica
 from p2pvault.core.staging import Staging
 from p2pvault.crdt.prefilter import Change, inspect, weigh
@@ -106,7 +106,7 @@ class Intake:
                 check_author(entry, self._certain)
                 self._check_room(entry)
                 changes = inspected(entry)
-                if self._is_refused(entry) or self._lacks(changes, arrived):
+                if self._is_refused(entry) or self._waits(entry, changes, arrived):
                     self._refuse(entry, changes, now_ms)
                 else:
                     self._accept(entry, changes, arrived)
@@ -174,6 +174,16 @@ class Intake:
     def _counts(self, entry: Entry) -> bool:
         device, author, n = entry.body.device, entry.author, entry.body.n
         return all(counts(each, device, author, n) for each in (self._membership, self._certain))
+
+    def _waits(self, entry: Entry, changes: Inspected, arrived: Arrivals) -> bool:
+        """Tell whether a new entry needs what is not here and may be refused.
+
+        Where all that it follows counts, and nothing that counts is still to come, what is missing
+        was lost here, or never was.
+        """
+        vouched = is_vouched_for(self._membership, entry.body.device)
+        may_come = not vouched or self._staging.awaits(self._membership)
+        return may_come and self._lacks(changes, arrived)
 
     def _lacks(self, changes: Inspected, arrived: Arrivals) -> bool:
         """Tell whether an entry needs what is not here, while anything is refused.

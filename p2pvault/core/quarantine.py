@@ -161,6 +161,17 @@ def counts(membership: Membership, device: DeviceId, author: AuthorId, n: int) -
     return last is None or n <= last
 
 
+def is_vouched_for(membership: Membership, device: DeviceId) -> bool:
+    """Tell whether nothing that a device wrote, and that counts, follows what is beyond the bounds.
+
+    A member that has stated how much it accepted of all who are out built on nothing else. What
+    one who is out wrote, and a member still holds, follows what that member stated in its turn.
+    """
+    if membership.is_member(device):
+        return not membership.owing.get(device)
+    return not any(membership.owing.values())
+
+
 def unblocked(rows: Iterable[QuarantinedRow], membership: Membership) -> tuple[QuarantinedRow, ...]:
     """Return the rows of entries that count by themselves, whatever else they may need."""
     return tuple(row for row in rows if counts(membership, row.device, row.author, row.n))

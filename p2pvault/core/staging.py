@@ -123,6 +123,10 @@ class Staging:
             StoredEntry(arrival, entry.author, entry.body.n, entry.hash, entry.data)
         )
 
+    def awaits(self, membership: Membership) -> bool:
+        """Tell whether a refused entry would be good now, but for others; see `Holding.awaits`."""
+        return self.holding.awaits(self._journals, membership)
+
     def lift(self, membership: Membership) -> None:
         """Forget marks in front of entries that would be good now; see `Holding.lift`."""
         self.holding.lift(self._journals, membership)

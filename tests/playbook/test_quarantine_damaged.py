@@ -1,11 +1,19 @@
-"""Quarantine beside damage: a copy that does not load keeps nothing from being taken or let go."""
+"""Quarantine beside damage: what was lost here is not taken for what was refused."""
 
 from dataclasses import replace
 
-from harness.damage import held
+import pytest
+
+from harness.damage import held, roll_back, settle
 from harness.judge import BOB_ID, Judge, one_journal
-from harness.world import put
+from harness.late import isolate, meet, quarantined, reach, revoke
+from harness.pairs import say, world_of
+from harness.party import Party
+from harness.world import World, put
+from p2pvault.core.kinds import Kind
+from p2pvault.crypto.schedule import fingerprint_key
 from p2pvault.protocol.journal import Entry
+from p2pvault.protocol.reconcile import Verdict, encode_entries
 
 
 def turn_a_bit(judge: Judge, path: str) -> None:
@@ -47,3 +55,61 @@ def test_an_entry_about_a_damaged_record_leaves_the_quarantine_when_it_counts() 
     assert [failed for step in steps for failed in step.failed] == []
     assert (judge.kept, judge.held(late[0].author)) == ([], 3)
     assert judge.value("notes/two") == {"b": 1}
+
+
+# A copy that loads, and is older than the journals say ---------------------------------------
+
+
+def with_late_entries(late: str) -> tuple[World, Party, Party, Party]:
+    """Return ada, who removed cyd; bob, who took late entries of cyd about a record; nobody linked.
+
+    Ada's copy of another record has lost the last change, and bob has changed that record since.
+    """
+    world, (ada, bob, cyd) = world_of(3)
+    world.put(bob, "notes/lost", n=1)
+    world.put(bob, "notes/lost", n=2)
+    world.pass_time(5)
+    isolate(world, ada, bob, cyd)
+    world.put(cyd, late, late=1)
+    meet(world, bob, cyd)
+    revoke(world, ada, cyd)
+    roll_back(ada.store, "notes/lost")
+    settle(ada.store, fingerprint_key(ada.device.members.vault))
+    world.restart(ada)
+    world.put(bob, "notes/lost", n=3)
+    world.put(bob, "notes/own", n=4)
+    return world, ada, bob, cyd
+
+
+@pytest.mark.parametrize("late", ["notes/late", "notes/lost"])
+def test_an_entry_about_what_was_lost_is_taken_once_its_author_has_stated(late: str) -> None:
+    world, ada, bob, _ = with_late_entries(late)
+    bob.disk_full = True
+    meet(world, ada, bob)
+    assert quarantined(ada) == [("cyd", 1), ("bob", 3), ("bob", 4)], "bob cannot state anything"
+    bob.disk_full = False
+    reach(world, ada, bob)
+    world.pass_time(120)
+    check_equal(world, ada, bob)
+
+
+@pytest.mark.parametrize("late", ["notes/late", "notes/lost"])
+def test_an_entry_about_what_was_lost_does_not_wait_beside_what_stays_refused(late: str) -> None:
+    """What cyd wrote last is not accepted by anybody, and stays in quarantine for good."""
+    world, ada, bob, cyd = with_late_entries("notes/early")
+    world.put(cyd, late, never=1)
+    entries = [each.data for each in cyd.store.entries(0, 1 << 40)]
+    reach(world, ada, bob)
+    world.until(lambda: ada.linked(bob) and bob.linked(ada))
+    say(world, bob, ada, (Kind.ENTRIES, encode_entries(entries[-2:])))
+    world.pass_time(120)
+    assert quarantined(ada) == [("cyd", 2)]
+    check_equal(world, ada, bob)
+
+
+def check_equal(world: World, ada: Party, bob: Party) -> None:
+    assert ada.verdict(bob) is bob.verdict(ada) is Verdict.EQUAL
+    assert world.values(ada) == world.values(bob)
+    assert world.value(ada, "notes/lost")["n"] == 3
+    assert world.value(ada, "notes/own") == {"n": 4}
+    assert bob.device.pipeline.author not in ada.device.pipeline.durable.quarantine.marks
