@@ -44,6 +44,9 @@ DISCOVERY_TEXT_BYTES_MAX: Final = 255
 DISCOVERY_CLOSE_S: Final = 2.0
 """Goodbyes and the end of the mDNS thread; beyond it the process ends without them."""
 
+DISCOVERY_RETRY_S: Final = 5.0
+"""Between tries while another program keeps the port; a try is one refused bind, 0.2 ms."""
+
 INTERFACES_DEBOUNCE_S: Final = 0.5
 """A change of network is several events; they are looked at together after this pause."""
 

@@ -40,22 +40,31 @@ class NetworkChange(StrEnum):
     """The machine was suspended; links may be dead without knowing."""
 
 
-async def watch_network(report: trio.MemorySendChannel[NetworkChange]) -> None:
+async def watch_network(
+    report: trio.MemorySendChannel[NetworkChange],
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
     """Report changes of the network and wake-ups until cancelled.
+
+    Start it with `nursery.start`, and look at the addresses only afterwards: a change between that
+    look and the first one here would never be reported.
 
     Args:
         report: Where to. A slow receiver is waited for, and gets one report for what happened
             meanwhile.
+        task_status: Told once every later change will be reported.
     """
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(watch_interfaces, report, open_notices(), network_state)
+        await nursery.start(watch_interfaces, report, open_notices(), network_state)
         nursery.start_soon(watch_suspends, report, asleep_s)
+        task_status.started()
 
 
 async def watch_interfaces(
     report: trio.MemorySendChannel[NetworkChange],
     notices: socket.socket | None,
     look: Callable[[], Hashable],
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Report changes of addresses and links until cancelled.
 
@@ -64,9 +73,11 @@ async def watch_interfaces(
         notices: A non-blocking socket, closed at the end, that becomes readable when a look is
             worthwhile; None for a look every `INTERFACES_POLL_S`.
         look: Returns a value that differs when the network does.
+        task_status: Told after the first look.
     """
     try:
         before = look()
+        task_status.started()
         while True:
             await _wait_for_reason(notices)
             now = look()

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import trio
 
-from p2pvault.limits import DISCOVERY_CLOSE_S, SIGHTINGS_QUEUED_MAX
+from p2pvault.limits import DISCOVERY_CLOSE_S, DISCOVERY_RETRY_S, SIGHTINGS_QUEUED_MAX
 from p2pvault.net.addresses import LocalAddress, local_addresses, parse_host, usable
 from p2pvault.net.mailbox import Mailbox
 from p2pvault.net.responder import MulticastFailed, Responder
@@ -41,7 +41,7 @@ class Discovery:
 
     Attributes:
         problem: Why discovery does not work now, in words for `status`; None while it works or is
-            off. It is tried again with each `refresh`.
+            off. It is tried again with each `refresh`, and by `persist`.
     """
 
     def __init__(self, settings: DiscoverySettings) -> None:
@@ -50,6 +50,7 @@ class Discovery:
         self._token = trio.lowlevel.current_trio_token()
         self._mailbox = Mailbox[Sighting](SIGHTINGS_QUEUED_MAX, self._token)
         self._lock = trio.Lock()
+        self._hindered = trio.Event()
         self._responder: Responder | None = None
         self._names: frozenset[str] = frozenset()
         self._pairing = False
@@ -105,7 +106,7 @@ class Discovery:
             try:
                 await self._run(self._responder, self._responder.announce(kind, advertisement))
             except MulticastFailed as error:
-                self.problem = f"the device cannot be announced: {error}"
+                self._hinder(f"the device cannot be announced: {error}")
 
     async def withdraw(self, kind: Kind) -> None:
         """Show nothing under a kind any more, and say goodbye."""
@@ -123,11 +124,26 @@ class Discovery:
         if self._settings.mode is Mode.OFF:
             return
         async with self._lock:
+            if self._hindered.is_set():
+                self._hindered = trio.Event()
             try:
                 await self._follow(_one_per_interface(local_addresses(), self._settings))
             except (MulticastFailed, OSError) as error:
                 await self._close_responder()
-                self.problem = f"mDNS does not work here: {error}"
+                self._hinder(f"mDNS does not work here: {error}")
+
+    async def persist(self) -> None:
+        """Try again until what hinders discovery has gone away, and return then.
+
+        Another program may give the port back at any time, and nothing tells; a missing network is
+        not waited for, since its coming is a change. Waits while nothing hinders. As after
+        `refresh`, the caller advertises everything anew.
+        """
+        await self._hindered.wait()
+        while self._hindered.is_set():
+            await trio.sleep(DISCOVERY_RETRY_S)
+            if self._hindered.is_set():
+                await self.refresh()
 
     async def aclose(self) -> None:
         """Say goodbye and end the thread, within `DISCOVERY_CLOSE_S`."""
@@ -149,8 +165,13 @@ class Discovery:
             self.expect_pairing(wanted=self._pairing)
         else:
             await self._run(self._responder, self._responder.move(hosts))
-        alive = self._responder.takes_part
-        self.problem = None if alive else "no interface takes part in multicast"
+        self.problem = None
+        if not self._responder.takes_part:
+            self._hinder("no interface takes part in multicast")
+
+    def _hinder(self, problem: str) -> None:
+        self.problem = problem
+        self._hindered.set()
 
     def _browse(self, responder: Responder, kind: Kind, *, wanted: bool) -> None:
         asyncio.run_coroutine_threadsafe(responder.browse(kind, wanted=wanted), responder.loop)

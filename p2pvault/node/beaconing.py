@@ -1,7 +1,8 @@
 """Carries the core's discovery effects to mDNS, and sightings back.
 
 Advertising takes 1.2 s of probing; a newer wish replaces one that is still waiting. What fails
-here is shown in `status` and tried again when the network changes.
+here is shown in `status` and tried again when the network changes, or every few seconds where that
+alone would not help.
 """
 
 from collections.abc import Callable
@@ -70,10 +71,16 @@ class Beaconing:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._advertise_all, discovery)
+                nursery.start_soon(self._persist, discovery)
                 async for sighting in discovery.sightings:
                     self._feed(_peer_seen(sighting))
         finally:
             self._discovery = None
+
+    async def _persist(self, discovery: Discovery) -> None:
+        while True:
+            await discovery.persist()
+            self._changed.set()
 
     async def _advertise_all(self, discovery: Discovery) -> None:
         while True:

@@ -341,11 +341,14 @@ class RunningNode:
                 async with open_discovery(self._network.discovery(self._discovery)) as discovery:
                     await self._beaconing.run(discovery)
 
-    async def follow_network(self) -> None:
-        """Notice changes of the network, and tell core and discovery."""
+    async def follow_network(
+        self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Notice changes of the network from the start on, and tell core and discovery."""
         send, changes = trio.open_memory_channel[NetworkChange](1)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(watch_network, send)
+            await nursery.start(watch_network, send)
+            task_status.started()
             async for change in changes:
                 _log.info("network_changed", reason=change.value)
                 self.shell.cut_strays()
@@ -386,8 +389,8 @@ async def open_node(
             await nursery.start(shell.run, node.hooks())
             streams = patient(listeners, cannot_accept, shell.may_begin)
             await nursery.start(trio.serve_listeners, shell.accept, streams)
+            await nursery.start(node.follow_network)
             nursery.start_soon(node.run_discovery)
-            nursery.start_soon(node.follow_network)
             node.announce_network()
             try:
                 yield node

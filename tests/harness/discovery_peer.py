@@ -1,7 +1,8 @@
 """A process that does nothing but discovery: `discovery_peer.py INSTANCE PORT EXPECTED...`.
 
 Advertises INSTANCE at the addresses that the machine has, follows changes of the network, and
-writes one JSON object a line: `ready`, `change`, `sighting` and `ended`. Ends cleanly on SIGTERM.
+writes one JSON object a line: `ready`, `change`, `recovered`, `sighting` and `ended`. `change` and
+`recovered` follow 1.2 s of probing, and what was sighted meanwhile. Ends cleanly on SIGTERM.
 """
 
 import json
@@ -24,26 +25,42 @@ from p2pvault.net.mdns import (
 
 async def main(instance: str, port: int, expected: frozenset[str]) -> None:
     with trio.open_signal_receiver(signal.SIGTERM) as signals:
-        async with open_discovery(DiscoverySettings()) as discovery, trio.open_nursery() as nursery:
-            discovery.expect(expected)
-            nursery.start_soon(follow, discovery, instance, port)
-            nursery.start_soon(print_sightings, discovery)
-            async for _ in signals:
-                break
-            nursery.cancel_scope.cancel()
+        send, changes = trio.open_memory_channel[NetworkChange](1)
+        async with trio.open_nursery() as watching:
+            await watching.start(watch_network, send)
+            settings = DiscoverySettings()
+            async with open_discovery(settings) as discovery, trio.open_nursery() as nursery:
+                discovery.expect(expected)
+                nursery.start_soon(follow, discovery, changes, instance, port)
+                nursery.start_soon(print_sightings, discovery)
+                async for _ in signals:
+                    break
+                nursery.cancel_scope.cancel()
+            watching.cancel_scope.cancel()
     emit("ended")
 
 
-async def follow(discovery: Discovery, instance: str, port: int) -> None:
-    send, changes = trio.open_memory_channel[NetworkChange](1)
+async def follow(
+    discovery: Discovery,
+    changes: trio.MemoryReceiveChannel[NetworkChange],
+    instance: str,
+    port: int,
+) -> None:
+    await advertise(discovery, instance, port)
+    emit("ready", problem=discovery.problem)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(watch_network, send)
-        await advertise(discovery, instance, port)
-        emit("ready", problem=discovery.problem)
+        nursery.start_soon(persist, discovery, instance, port)
         async for change in changes:
             await discovery.refresh()
             await advertise(discovery, instance, port)
             emit("change", change=change, problem=discovery.problem)
+
+
+async def persist(discovery: Discovery, instance: str, port: int) -> None:
+    while True:
+        await discovery.persist()
+        await advertise(discovery, instance, port)
+        emit("recovered", problem=discovery.problem)
 
 
 async def advertise(discovery: Discovery, instance: str, port: int) -> None:

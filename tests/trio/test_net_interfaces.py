@@ -32,8 +32,7 @@ async def watching(
 ) -> AsyncIterator[trio.MemoryReceiveChannel[NetworkChange]]:
     send, receive = trio.open_memory_channel[NetworkChange](math.inf)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(interfaces.watch_interfaces, send, notices, network.look)
-        await trio.testing.wait_all_tasks_blocked()
+        await nursery.start(interfaces.watch_interfaces, send, notices, network.look)
         yield receive
         nursery.cancel_scope.cancel()
 
@@ -73,6 +72,18 @@ async def test_notices_that_change_nothing_are_not_reported(
         assert network.looks == 2
         with pytest.raises(trio.WouldBlock):
             reports.receive_nowait()
+        network.state = "away"
+        kernel.send(b"something happened")
+        assert await reports.receive() is NetworkChange.INTERFACES
+
+
+async def test_the_first_change_after_the_start_is_reported(
+    notices: tuple[socket.socket, socket.socket], autojump_clock: trio.testing.MockClock
+) -> None:
+    kernel, ours = notices
+    network = Network()
+    async with watching(network, ours) as reports:
+        # Nothing is awaited since the start: whoever looks now has seen what the watch has seen.
         network.state = "away"
         kernel.send(b"something happened")
         assert await reports.receive() is NetworkChange.INTERFACES
@@ -121,8 +132,7 @@ async def test_a_long_sleep_is_reported_and_a_short_one_is_not(
 async def test_the_real_kernel_and_clocks_can_be_watched() -> None:
     send, _ = trio.open_memory_channel[NetworkChange](1)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(interfaces.watch_network, send)
-        await trio.testing.wait_all_tasks_blocked()
+        await nursery.start(interfaces.watch_network, send)
         nursery.cancel_scope.cancel()
     assert interfaces.network_state() == interfaces.network_state()
     # The two clocks are read one after the other, so it may be a little less than nothing.
