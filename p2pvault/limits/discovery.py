@@ -45,7 +45,7 @@ DISCOVERY_CLOSE_S: Final = 2.0
 """Goodbyes and the end of the mDNS thread; beyond it the process ends without them."""
 
 DISCOVERY_RETRY_S: Final = 5.0
-"""Between tries while another program keeps the port; a try is one refused bind, 0.2 ms."""
+"""While another program keeps the port, between tries; each costs 0.7 ms of processor time."""
 
 INTERFACES_DEBOUNCE_S: Final = 0.5
 """A change of network is several events; they are looked at together after this pause."""
