@@ -107,7 +107,7 @@ class Forks:
         effects = self._notice_lead(link) + self._check(link)
         for author in sorted(peer.contested - link.talk.told - link.talk.doubtful):
             effects += self._tell(link, author)
-        return effects
+        return effects + self._decide(link)
 
     def _check(self, link: Link) -> list[Effect]:
         """Look up, once a link, what we hold where journals end that we hold more of.
@@ -288,9 +288,7 @@ class Forks:
             return self._narrow(link, author)
         if self._owner(author) != self._members.device:
             return []
-        effects: list[Effect] = []
-        if author == self._pipeline.author:
-            effects = self._believe(link, author)
+        effects = self._believe(link, author) if author == self._pipeline.author else []
         if self._may_give_way(author):
             return effects + self._narrow(link, author)
         return [*effects, _say(link, Fork(Word.GIVE_WAY, author))]
@@ -301,18 +299,22 @@ class Forks:
         return owner is not None and self._members.membership.acceptance(owner, author) is not None
 
     def _decide(self, link: Link) -> list[Effect]:
-        """Look for the branches that stand in contested journals whose authors are gone."""
-        contested = sorted(link.peer.contested & link.talk.told)
-        orphans = [author for author in contested if self._is_orphan(author)]
-        return [each for author in orphans for each in self._narrow(link, author)]
+        """Begin what has to be searched, and could not before: a HAVE missed, or a search ran."""
+        told = {a for a in link.peer.contested & link.talk.told if self._is_for_us(a)}
+        ours, theirs = self._pipeline.newest.journals, link.peer.journals
+        due = (a for a in sorted(told | link.talk.ordered) if ours.get(a) != theirs.get(a))
+        return [each for author in due for each in self._narrow(link, author)]
+
+    def _is_for_us(self, author: AuthorId) -> bool:
+        """Tell whether it is for us to see which branch goes, without a word of the author's."""
+        is_ours = self._owner(author) == self._members.device
+        return self._may_give_way(author) if is_ours else self._is_orphan(author)
 
     def _may_give_way(self, author: AuthorId) -> bool:
-        return author == self._pipeline.author or self._gives_way(author)
-
-    def _gives_way(self, author: AuthorId) -> bool:
-        """Tell whether what we hold of our own closed journal is still what we wrote ourselves."""
+        """Tell whether what we hold of our own journal is still what we wrote ourselves."""
         head = self._pipeline.newest.journals.get(author)
-        return head is not None and head.n <= self._memory.closed.get(author, -1)
+        is_closed = head is not None and head.n <= self._memory.closed.get(author, -1)
+        return is_closed or author == self._pipeline.author
 
     def heard(self, link: Link, body: bytes) -> list[Effect]:
         """Take a FORK message.
@@ -368,6 +370,7 @@ class Forks:
     def _told_to_give_way(self, link: Link, author: AuthorId) -> list[Effect]:
         if self._owner(author) != link.device:
             raise UnexpectedMessage("only its author decides about a journal")
+        link.talk.ordered.add(author)
         return self._narrow(link, author)
 
     def _narrow(self, link: Link, author: AuthorId) -> list[Effect]:

@@ -148,6 +148,7 @@ class Talk:
         doubtful: Journals with entries that build on what is not here, which a check may explain.
         answering: The store is looking up what the peer asked.
         proved: Journals of which the peer was shown an entry that it would give way to.
+        ordered: Journals of the peer's own of which it told us to give way.
         searched: Journals that we looked through for the last shared entry, once a link.
         author: The journal that we are asking about.
         narrowing: Our search for its last shared entry.
@@ -160,6 +161,7 @@ class Talk:
     doubtful: set[AuthorId] = field(default_factory=set)
     answering: bool = False
     proved: set[AuthorId] = field(default_factory=set)
+    ordered: set[AuthorId] = field(default_factory=set)
     searched: set[AuthorId] = field(default_factory=set)
     author: AuthorId | None = None
     narrowing: Narrowing | None = None
