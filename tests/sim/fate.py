@@ -8,6 +8,7 @@ from p2pvault.core import asks, io
 from p2pvault.errors import VaultError
 from p2pvault.limits import BACKOFF_MAX_S, IDLE_S, LINK_AGE_MAX_S, RUNS_TWICE_S
 from p2pvault.types import Address
+from sim.acquainted import know_each_other
 from sim.asunder import is_asunder, judge_asunder
 from sim.care import Care
 from sim.liar import lie_to
@@ -385,6 +386,8 @@ class Fate:
         if not party.counts or party.leaving or len(others) < _MEMBERS_MIN or not admins:
             return
         if self._has_twin(party) or self._setbacks.holds_the_last(party):
+            return
+        if not know_each_other(others):
             return
         self._sim.note(party, "is wiped")
         self._sim.lose(party, power=True)
