@@ -1,7 +1,7 @@
 """Which devices can ever meet again once another one is gone.
 
-Two that were admitted by devices that are both gone, and had not met, are strangers for good: neither
-knows the operation that admits the other. A person pairs one of them again.
+Two that were admitted by devices that are both gone, and had not met, are strangers for good:
+neither knows the operation that admits the other. A person pairs one of them again.
 """
 
 from typing import TYPE_CHECKING
