@@ -201,8 +201,8 @@ class Members:
         return next((each for each in self.membership.epochs if each.id in self.secrets), None)
 
     def unaware(self, epoch: Epoch) -> frozenset[DeviceId]:
-        """Return the other members of which no operation follows the start of an epoch."""
-        return frozenset(self.others) - self.log.authors_after(epoch.operation)
+        """Return the other members that may not know an epoch, as far as the log shows it."""
+        return frozenset(self.others) - self.log.aware_of(epoch.operation)
 
     def name_of(self, device: DeviceId) -> str:
         """Return a device's name, also if it was removed."""

@@ -113,6 +113,17 @@ def test_a_removal_that_all_hear_of_at_once_shows_no_name_of_an_older_epoch() ->
         assert set(shown_keys(world, party, 4 * SLOT_S)) == {0}
 
 
+def test_a_device_that_is_admitted_later_knows_the_epoch_from_the_beginning() -> None:
+    world, (ada, _, cyd) = world_of(3)
+    remove(world, ada, cyd)
+    world.pass_time(5)
+    dan = world.join("dan", ada)
+    world.offline(dan)
+    dan.switched_off, dan.shown = True, None
+    world.pass_time(5)
+    assert set(shown_keys(world, ada, 4 * SLOT_S)) == {0}
+
+
 def test_only_who_started_the_newest_epoch_shows_names_of_older_ones() -> None:
     world, (ada, bob, cyd, dan) = world_of(4)
     world.offline(dan)

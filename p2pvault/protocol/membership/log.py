@@ -131,12 +131,21 @@ class MembershipLog:
         history = self._ledger.history
         return history[history.number(operation)].author
 
-    def authors_after(self, operation: OperationHash) -> frozenset[DeviceId]:
-        """Return whose last operation to arrive here follows one that is here: they knew it."""
-        history = self._ledger.history
+    def aware_of(self, operation: OperationHash) -> frozenset[DeviceId]:
+        """Return who knew an operation that is here, as far as the log shows it.
+
+        That is whose last operation to arrive here follows it, and who was only ever admitted by
+        somebody who knew it.
+        """
+        history, ledger = self._ledger.history, self._ledger
         number = history.number(operation)
-        last = {author: own.bit_length() - 1 for author, own in self._ledger.written.items()}
-        return frozenset(author for author, own in last.items() if history.past(own) >> number & 1)
+
+        def follows(later: int) -> bool:
+            return bool(history.past(later) >> number & 1)
+
+        wrote = {it for it, own in ledger.written.items() if follows(own.bit_length() - 1)}
+        came = {it for it, ways in ledger.introduced.items() if all(map(follows, positions(ways)))}
+        return frozenset(wrote | came)
 
     def header(self, author: DeviceId, wall_ms: int) -> Header:
         """Return the header of an operation that `author` writes on top of this log."""
