@@ -94,7 +94,7 @@ class Beacon:
         return whose.device, seen.addresses[:ADDRESSES_PER_PEER_MAX]
 
     def _advertise(self, slot: int) -> list[Effect]:
-        if not self._listening or not self._keys or not self._members.is_member:
+        if not self._listening or not self._keys or self._is_out():
             return self._withdraw()
         key, device, port = self._key(), self._members.device, self._listening[0].port
         self._instance = instance_name(key, slot, self._retry, device)
@@ -106,6 +106,10 @@ class Beacon:
                 tag=tag(key, slot, device, self._listening, port),
             )
         ]
+
+    def _is_out(self) -> bool:
+        """Tell whether nobody looks for this device; for a suspended one, who let it in does."""
+        return not self._members.is_member and not self._members.is_suspended
 
     def _key(self) -> bytes:
         """Return the key to show a name of: the newest epoch's, an older one on odd turns at times.

@@ -5,9 +5,10 @@ from harness.party import Party
 from harness.world import World
 from p2pvault.core import asks
 from p2pvault.core.kinds import Kind
-from p2pvault.limits import BACKOFF_MAX_S
+from p2pvault.limits import BACKOFF_MAX_S, BACKOFF_MIN_S
 from p2pvault.protocol.introduction import encode_operations
 from p2pvault.protocol.membership.operation import Rename, sign_operation
+from p2pvault.types import Address
 
 
 def remove(world: World, party: Party, gone: Party) -> None:
@@ -90,3 +91,19 @@ def test_nobody_but_a_member_is_told_by_a_device_that_is_out() -> None:
     world.pass_time(BACKOFF_MAX_S)
     assert not knows_outside(cyd, ada)
     assert not knows_outside(cyd, cyd)
+
+
+def test_a_suspended_device_that_moved_is_found_by_whoever_let_it_in_meanwhile() -> None:
+    """It dials nobody, and nobody knows its address: it goes on showing its name."""
+    world, (ada, bob, cyd) = world_of(3)
+    contradict(world, ada, bob)
+    world.pass_time(BACKOFF_MAX_S)
+    world.offline(bob)
+    assert ada.id in cyd.device.members.membership.suspended
+    world.offline(ada)
+    world.ask(cyd, lambda request: asks.ReinstateRequested(request, ada.id.hex()))
+    ada.address = Address("10.1.0.1", 4_000)
+    world.online(ada)
+    world.pass_time(3 * BACKOFF_MIN_S)
+    assert ada.device.members.is_member
+    assert ada.linked(cyd)
