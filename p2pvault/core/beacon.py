@@ -76,7 +76,7 @@ class Beacon:
         return [Expect(frozenset(self._expected)), *self._advertise(slot)]
 
     def _expect(self, slot: int) -> None:
-        # 40 ms for the most members, and nearly all that is learned changes nothing here.
+        # 20 ms for the most members, and nearly all that is learned changes nothing here.
         sources = (self._keys, slot, self._members.others)
         if sources != self._sources:
             self._sources = sources
