@@ -7,13 +7,19 @@ import itertools
 
 import pytest
 
+from harness.damage import held, roll_back
+from harness.damage import settle as write_fingerprints
 from harness.late import keep_apart, late_world, meet, quarantined, reach
 from harness.party import Party
 from harness.proofs import assert_no_number_twice, settle
 from harness.world import World
 from p2pvault.core.content import content_of
 from p2pvault.core.members import members_of
+from p2pvault.core.quarantine import REFUSED, Mark
+from p2pvault.crdt.chunk import split
+from p2pvault.crypto.schedule import fingerprint_key
 from p2pvault.protocol.reconcile import Verdict
+from p2pvault.types import AuthorId, Batch, EntryHash, JournalHead
 
 pytestmark = pytest.mark.heavy
 
@@ -31,6 +37,7 @@ def assert_accepted_by_all(world: World, parties: list[Party]) -> None:
         assert quarantined(party) == [], party.name
         assert party.device.pipeline.durable.quarantine.marks == {}, party.name
         assert not party.reported("content_differs")
+        assert not party.reported("record_damaged")
     for one, other in itertools.permutations(parties, 2):
         assert one.verdict(other) is Verdict.EQUAL, (one.name, other.name)
     assert_no_number_twice(world)
@@ -70,6 +77,51 @@ def test_meetings_cut_short_at_any_step_and_crashes_change_nothing(seed: int) ->
         world.part(one, other)
     settle(world, members)
     assert_accepted_by_all(world, members)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_store_that_lost_changes_without_a_trace_stands_still_for_nobody(seed: int) -> None:
+    world, parties = late_world(("lost", seed), shuffled=True)
+    members = list(parties[:3])
+    random = world._random
+    assert random is not None
+    victim, *others = members
+    refused = refuse_for_good(world, victim, parties[3])
+    for number in range(8):
+        one, other = random.sample(members, 2)
+        reach(world, one, other)
+        for _ in range(random.randrange(400)):
+            if not world.step():
+                world.pass_time(1)
+        world.put(random.choice(others), "notes/shared", edits=number)
+        if random.random() < 0.4:
+            lose_change(victim)
+            world.restart(victim)
+        world.part(one, other)
+    settle(world, members)
+    for party in members:
+        assert world.values(party) == world.values(victim)
+        assert world.value(party, "notes/own") == EVERYTHING["notes/own"]
+        assert quarantined(party) == [], party.name
+    assert victim.device.pipeline.durable.quarantine.marks.keys() == {refused}
+    for one, other in itertools.permutations(members, 2):
+        assert one.verdict(other) is Verdict.EQUAL, (one.name, other.name)
+
+
+def refuse_for_good(world: World, party: Party, removed: Party) -> AuthorId:
+    """Let a device have refused a whole journal that nobody accepts, and have dropped it."""
+    author = AuthorId(bytes(16))
+    mark = Mark(removed.id, JournalHead(author, 1, EntryHash(bytes(32))))
+    party.store.persist(Batch(meta={REFUSED + author.hex(): mark.to_bytes()}))
+    world.restart(party)
+    return author
+
+
+def lose_change(party: Party) -> None:
+    """Lose the last change of a record that has several, with the index as it was before it."""
+    if len(split(b"".join(held(party.store, "notes/shared").chunks))) > 1:
+        roll_back(party.store, "notes/shared")
+        write_fingerprints(party.store, fingerprint_key(party.device.members.vault))
 
 
 def test_while_nothing_is_stated_it_waits_and_blocks_nothing() -> None:
