@@ -12,7 +12,14 @@ from collections import deque
 from p2pvault.core.content import Content
 from p2pvault.core.io import Effect, Report
 from p2pvault.core.links import Links
-from p2pvault.core.quarantine import LiftJob, Quarantine, ReleaseJob, counts, unblocked
+from p2pvault.core.quarantine import (
+    LiftJob,
+    Quarantine,
+    ReleaseJob,
+    counts,
+    is_vouched_for,
+    unblocked,
+)
 from p2pvault.core.replication import Replication
 from p2pvault.core.steps import Done
 from p2pvault.errors import StoreError, VaultError
@@ -104,10 +111,11 @@ class Sweep:
     def _compare(
         self, quarantine: Quarantine, before: Membership | None, after: Membership
     ) -> None:
-        """Begin a round if a journal with a mark counts further than it did."""
+        """Begin a round if more may be good of a journal with a mark than was."""
         if any(
             before is None
             or before.acceptance(mark.device, author) != after.acceptance(mark.device, author)
+            or is_vouched_for(before, mark.device) != is_vouched_for(after, mark.device)
             for author, mark in quarantine.marks.items()
         ):
             self._wanted = self._lifts = True

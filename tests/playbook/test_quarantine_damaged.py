@@ -11,9 +11,11 @@ from harness.pairs import say, world_of
 from harness.party import Party
 from harness.world import World, put
 from p2pvault.core.kinds import Kind
+from p2pvault.core.quarantine import REFUSED, Mark
 from p2pvault.crypto.schedule import fingerprint_key
 from p2pvault.protocol.journal import Entry
 from p2pvault.protocol.reconcile import Verdict, encode_entries
+from p2pvault.types import Batch, EntryHash, JournalHead
 
 
 def turn_a_bit(judge: Judge, path: str) -> None:
@@ -60,8 +62,8 @@ def test_an_entry_about_a_damaged_record_leaves_the_quarantine_when_it_counts() 
 # A copy that loads, and is older than the journals say ---------------------------------------
 
 
-def with_late_entries(late: str) -> tuple[World, Party, Party, Party]:
-    """Return ada, who removed cyd; bob, who took late entries of cyd about a record; nobody linked.
+def with_late_entries(late: str, *, taken: bool = True) -> tuple[World, Party, Party, Party]:
+    """Return ada, who removed cyd; bob, who took a late entry of cyd about a record; nobody linked.
 
     Ada's copy of another record has lost the last change, and bob has changed that record since.
     """
@@ -71,7 +73,8 @@ def with_late_entries(late: str) -> tuple[World, Party, Party, Party]:
     world.pass_time(5)
     isolate(world, ada, bob, cyd)
     world.put(cyd, late, late=1)
-    meet(world, bob, cyd)
+    if taken:
+        meet(world, bob, cyd)
     revoke(world, ada, cyd)
     roll_back(ada.store, "notes/lost")
     settle(ada.store, fingerprint_key(ada.device.members.vault))
@@ -104,6 +107,22 @@ def test_an_entry_about_what_was_lost_does_not_wait_beside_what_stays_refused(la
     say(world, bob, ada, (Kind.ENTRIES, encode_entries(entries[-2:])))
     world.pass_time(120)
     assert quarantined(ada) == [("cyd", 2)]
+    check_equal(world, ada, bob)
+
+
+def test_a_statement_that_raises_no_bound_frees_what_waited_for_it() -> None:
+    world, ada, bob, cyd = with_late_entries("notes/late", taken=False)
+    late = JournalHead(cyd.device.pipeline.author, 9, EntryHash(bytes(32)))
+    mark = Mark(cyd.id, late).to_bytes()
+    ada.store.persist(Batch(meta={REFUSED + late.author.hex(): mark}))
+    world.restart(ada)
+    bob.disk_full = True
+    meet(world, ada, bob)
+    assert quarantined(ada) == [("bob", 3), ("bob", 4)], "bob may have built on what is refused"
+    bob.disk_full = False
+    reach(world, ada, bob)
+    world.pass_time(120)
+    assert quarantined(ada) == []
     check_equal(world, ada, bob)
 
 
