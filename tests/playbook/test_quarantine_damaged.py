@@ -7,9 +7,10 @@ import pytest
 from harness.damage import held, roll_back, settle
 from harness.judge import BOB_ID, Judge, one_journal
 from harness.late import isolate, meet, quarantined, reach, revoke
-from harness.pairs import say, world_of
+from harness.pairs import only, say, world_of
 from harness.party import Party
 from harness.world import World, put
+from p2pvault.core.io import LoadRecords
 from p2pvault.core.kinds import Kind
 from p2pvault.core.quarantine import REFUSED, Mark
 from p2pvault.crypto.schedule import fingerprint_key
@@ -124,6 +125,30 @@ def test_a_statement_that_raises_no_bound_frees_what_waited_for_it() -> None:
     world.pass_time(120)
     assert quarantined(ada) == []
     check_equal(world, ada, bob)
+
+
+def test_an_edit_of_its_record_has_an_entry_tried_again() -> None:
+    """What it needs may have come; here it has not, and all goes on as before."""
+    world, ada, bob, _ = with_late_entries("notes/late")
+    bob.disk_full = True
+    meet(world, ada, bob)
+    waiting = quarantined(ada)
+    assert ("bob", 3) in waiting
+    tried = len(loads_of_quarantine(ada))
+    world.put(ada, "notes/elsewhere", a=1)
+    assert len(loads_of_quarantine(ada)) == tried
+    world.put(ada, "notes/lost", own=1)
+    assert len(loads_of_quarantine(ada)) > tried
+    assert quarantined(ada) == waiting
+    bob.disk_full = False
+    reach(world, ada, bob)
+    world.pass_time(120)
+    check_equal(world, ada, bob)
+    assert world.value(bob, "notes/lost")["own"] == 1
+
+
+def loads_of_quarantine(party: Party) -> list[LoadRecords]:
+    return [each for each in only(LoadRecords, party.trace) if each.quarantined]
 
 
 def check_equal(world: World, ada: Party, bob: Party) -> None:
