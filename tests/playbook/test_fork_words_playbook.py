@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.branches import split_journal
 from harness.pairs import link_of, link_up, world_of
 from harness.proofs import assert_proved
 from p2pvault.core import retraction
@@ -11,25 +12,10 @@ from p2pvault.types import Batch
 
 def parted(lost, new):
     """Let bob hold one branch of ada's journal and cyd another, and ada go away."""
-    world, (ada, bob, cyd) = world_of(3)
-    copy = world.copy(ada)
-    world.part(bob, cyd)
-    world.offline(cyd)
-    for number in range(lost):
-        world.put(ada, "notes/lost", text="first life", n=number)
-    world.pass_time(5)
-    world.offline(bob)
-    world.offline(ada)
-    author = ada.device.pipeline.author
-    world.restore(ada, copy)
-    world.online(ada)
-    world.online(cyd)
-    for number in range(new):
-        world.put(ada, "notes/new", text="second life", n=number)
-    world.pass_time(60)
-    world.offline(ada)
+    world, parties = world_of(3)
+    author = split_journal(world, parties, lost, new)
     world.pass_time(300)
-    return world, ada, bob, cyd, author
+    return world, *parties, author
 
 
 def word_of(party, other, author):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.branches import split_journal
 from harness.pairs import is_gone, link_of, link_up, say, world_of
 from harness.proofs import assert_proved
 from harness.world import put
@@ -15,29 +16,15 @@ from p2pvault.types import EntryHash, RecordId
 
 
 def parted(first=3, second=2, seed=0):
-    """Let bob hold one branch of ada's journal and cyd another, and ada be gone."""
-    world, (ada, bob, cyd) = world_of(3, seed)
+    """Let bob hold one branch of ada's journal and cyd another, build on them, and ada be gone."""
+    world, parties = world_of(3, seed)
+    ada, bob, cyd = parties
     world.put(ada, "notes/one", text="early")
     world.run()
-    copy = world.copy(ada)
-    world.part(bob, cyd)
-    world.offline(cyd)
-    for number in range(first):
-        world.put(ada, "notes/first", text="first life", n=number)
-    world.put(bob, "notes/first", bob="builds on it")
-    world.pass_time(5)
-    world.offline(bob)
-    world.offline(ada)
-    author = ada.device.pipeline.author
-    world.restore(ada, copy)
-    world.online(ada)
-    world.online(cyd)
-    for number in range(second):
-        world.put(ada, "notes/second", text="second life", n=number)
-    world.pass_time(60)
+    author = split_journal(world, parties, first, second)
     world.put(cyd, "notes/second", cyd="builds on it")
-    world.offline(ada)
     world.online(bob)
+    world.put(bob, "notes/first", bob="builds on it")
     world.pass_time(300)
     return world, ada, bob, cyd, author
 

@@ -1,6 +1,7 @@
 """Who is found by whom, whatever epochs were started by whom, and whoever had heard of them."""
 
 from dataclasses import dataclass, field
+from itertools import permutations
 from typing import Final
 
 from hypothesis import given, settings
@@ -128,21 +129,21 @@ def turns(someone: Someone) -> Shown:
     return found
 
 
+def shown_by(people: list[Someone]) -> list[tuple[Someone, Shown]]:
+    return [(each, turns(each)) for each in people]
+
+
 @settings(max_examples=40)
 @given(histories)
 def test_whoever_started_its_newest_epoch_is_found_by_all_that_have_not_heard_of_it(
     history: list[tuple[str, int, int]],
 ) -> None:
     """Where an epoch is among the newest of both; the next test is about whoever has heard."""
-    people = play(history)
-    shown = [turns(each) for each in people]
-    for one, mine in zip(people, shown, strict=True):
-        for other, theirs in zip(people, shown, strict=True):
-            common = one.gates & other.gates
-            if one is other or not common or other.knows_newest_of(one):
-                continue
-            meetings = [a in b for a, b in zip(mine.names, theirs.expected, strict=True)]
-            assert any(meetings) or not one.started_newest()
+    for (one, mine), (other, theirs) in permutations(shown_by(play(history)), 2):
+        if not one.gates & other.gates or other.knows_newest_of(one):
+            continue
+        meetings = [a in b for a, b in zip(mine.names, theirs.expected, strict=True)]
+        assert any(meetings) or not one.started_newest()
 
 
 @settings(max_examples=40)
@@ -150,14 +151,11 @@ def test_whoever_started_its_newest_epoch_is_found_by_all_that_have_not_heard_of
 def test_whoever_knows_the_newest_epoch_of_another_expects_its_first_name(
     history: list[tuple[str, int, int]],
 ) -> None:
-    people = play(history)
-    shown = [turns(each) for each in people]
-    for one, mine in zip(people, shown, strict=True):
-        for other, theirs in zip(people, shown, strict=True):
-            newest = one.members.newest
-            assert newest is not None
-            if one is not other and newest.id in other.gates:
-                assert mine.names[0] in theirs.expected[0]
+    for (one, mine), (other, theirs) in permutations(shown_by(play(history)), 2):
+        newest = one.members.newest
+        assert newest is not None
+        if newest.id in other.gates:
+            assert mine.names[0] in theirs.expected[0]
 
 
 @settings(max_examples=40)
