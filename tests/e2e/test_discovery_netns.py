@@ -188,36 +188,36 @@ async def test_a_network_of_ipv6_alone_is_enough(hosts: Sequence[netns.Host]) ->
         assert link_local.startswith("[fe80::2%")
 
 
-async def test_a_port_that_another_program_keeps_is_a_problem_and_not_the_end(
-    hosts: Sequence[netns.Host],
-) -> None:
+@contextlib.asynccontextmanager
+async def given_back(
+    hosts: Sequence[netns.Host], *looked_for: str
+) -> AsyncIterator[tuple[Peer, Peer]]:
+    """Return two peers, of which the second began without the port that it may have now."""
     a, b = hosts
     settle(b)
     async with (
         holding_the_port(b) as release,
-        running(a, "aaaa"),
+        running(a, "aaaa", *looked_for) as other,
         running(b, "bbbb", "aaaa") as hindered,
     ):
         ready = await hindered.until(of("ready"))
         assert "Address already in use" in str(ready["problem"])
         await release()
-        b.add_address("10.77.0.99/24")
+        yield other, hindered
+
+
+async def test_a_port_that_another_program_keeps_is_a_problem_and_not_the_end(
+    hosts: Sequence[netns.Host],
+) -> None:
+    async with given_back(hosts) as (_, hindered):
+        hosts[1].add_address("10.77.0.99/24")
         await hindered.until_all(followed, sighting_at("10.77.0.1:4711"))
 
 
 async def test_a_port_that_is_given_back_is_taken_though_the_network_does_not_change(
     hosts: Sequence[netns.Host],
 ) -> None:
-    a, b = hosts
-    settle(b)
-    async with (
-        holding_the_port(b) as release,
-        running(a, "aaaa", "bbbb") as other,
-        running(b, "bbbb", "aaaa") as hindered,
-    ):
-        ready = await hindered.until(of("ready"))
-        assert "Address already in use" in str(ready["problem"])
-        await release()
+    async with given_back(hosts, "bbbb") as (other, hindered):
         await hindered.until_all(recovered, sighting_at("10.77.0.1:4711"))
         await other.until(sighting_at("10.77.0.2:4711"))
 

@@ -4,6 +4,7 @@ Ada removed dan. Bob took late entries of dan and built on them. Cyd knows of no
 """
 
 import itertools
+from random import Random
 
 import pytest
 
@@ -60,6 +61,16 @@ def test_a33_whoever_meets_first_all_accept_what_one_accepted(order, victim) -> 
     assert not any(report.fields.get("device") in ids for report in failed)
 
 
+def meet_for_some_steps(world: World, members: list[Party], random: Random) -> list[Party]:
+    """Let two of them reach each other, and stop at any step; return which."""
+    one, other = random.sample(members, 2)
+    reach(world, one, other)
+    for _ in range(random.randrange(400)):
+        if not world.step():
+            world.pass_time(1)
+    return [one, other]
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_meetings_cut_short_at_any_step_and_crashes_change_nothing(seed: int) -> None:
     world, parties = late_world(seed, shuffled=True)
@@ -67,11 +78,7 @@ def test_meetings_cut_short_at_any_step_and_crashes_change_nothing(seed: int) ->
     random = world._random
     assert random is not None
     for _ in range(8):
-        one, other = random.sample(members, 2)
-        reach(world, one, other)
-        for _ in range(random.randrange(400)):
-            if not world.step():
-                world.pass_time(1)
+        one, other = meet_for_some_steps(world, members, random)
         if random.random() < 0.4:
             world.restart(random.choice(members))
         world.part(one, other)
@@ -88,11 +95,7 @@ def test_a_store_that_lost_changes_without_a_trace_stands_still_for_nobody(seed:
     victim, *others = members
     refused = refuse_for_good(world, victim, parties[3])
     for number in range(8):
-        one, other = random.sample(members, 2)
-        reach(world, one, other)
-        for _ in range(random.randrange(400)):
-            if not world.step():
-                world.pass_time(1)
+        one, other = meet_for_some_steps(world, members, random)
         world.put(random.choice(others), "notes/shared", edits=number)
         if random.random() < 0.4:
             lose_change(victim)

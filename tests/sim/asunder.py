@@ -2,9 +2,9 @@
 
 A device that was put back unnoticed wrote entries while nobody could tell it, and the others have
 dropped the entries with the same numbers: there is nothing left to compare. Or a branch cannot be
-taken out, and its device says so: a record in it is damaged, or the entries of what builds on it are
-kept no more. docs/reliability.md says so under "Not promised". Nothing else excuses devices that
-differ.
+taken out, and its device says so: a record in it is damaged, or the entries of what builds on it
+are kept no more. docs/reliability.md says so under "Not promised". Nothing else excuses devices
+that differ.
 """
 
 from typing import TYPE_CHECKING
