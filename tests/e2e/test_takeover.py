@@ -7,7 +7,7 @@ import pytest
 
 from harness.daemons import Device, Fleet, pair, wait_synced
 from harness.paper import check_nothing_shows, founder
-from harness.waiting import is_alone, names, wait_until
+from harness.waiting import is_alone, is_removed, names, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -56,7 +56,7 @@ def test_with_nobody_left_a_new_device_goes_on_from_the_backup(fleet: Fleet) -> 
     fresh.start()
     wait_synced(fresh, camera)
     laptop.start()
-    wait_until(laptop, is_alone)
+    assert is_alone(laptop)
     assert camera.value("contacts/ada") == {"name": "Ada", "phone": "1"}
     assert names(fresh) == names(camera) == {"fresh", "camera"}
     check_nothing_shows(fleet, words.decode())
@@ -97,6 +97,6 @@ def test_a_new_device_and_the_surviving_one_have_all_that_either_held(fleet: Fle
     wait_synced(phone, fresh, tablet)
     assert fresh.ask("status")["problems"] == []
     laptop.start()
-    wait_until(laptop, is_alone)
+    wait_until(laptop, is_removed)
     assert "secrets/one" not in laptop.paths()
     check_nothing_shows(fleet, words.decode())
