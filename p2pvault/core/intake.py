@@ -61,9 +61,10 @@ class Rules:
         membership: Who may write, and up to where.
         certain: The same as far as it will be durable before the entries are. What counts by an
             operation that a crash could still take back waits in quarantine.
-        contested: Journals of which nothing is taken; grows.
-        whole: What is missing may be on another branch of a journal, and not lost from a damaged
-            copy, so the entry cannot be taken.
+        contested: Journals of which nothing is taken; grows. As long as there is one, what is
+            missing may be on the other branch.
+        whole: It may be, for another reason. Then it was perhaps not lost from a damaged copy, and
+            the entry cannot be taken.
     """
 
     membership: Membership
@@ -227,7 +228,7 @@ class Intake:
         except MissingChanges:
             if self._may_lack(replica):
                 return
-            if self._whole:
+            if self._whole or self._contested:
                 raise
             self._staging.leave_out(record)
 

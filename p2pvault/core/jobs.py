@@ -86,7 +86,7 @@ def contested_of(jobs: Sequence[RecordJob]) -> set[AuthorId]:
 
 def is_whole(jobs: Sequence[RecordJob]) -> bool:
     """Tell whether entries among the jobs have to find all that they build on."""
-    return any(isinstance(job, EntriesJob) and (job.whole or job.contested) for job in jobs)
+    return any(isinstance(job, EntriesJob) and job.whole for job in jobs)
 
 
 def size_of(job: RecordJob) -> int:

@@ -12,6 +12,7 @@ from p2pvault.core.quarantine import counts
 from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.errors import (
     ChangeRefused,
+    MissingChanges,
     SealBroken,
     UnexpectedMessage,
     UnknownDevice,
@@ -70,6 +71,25 @@ def test_a_second_entry_with_one_number_makes_its_journal_contested_and_is_not_t
     assert not [failed for step in bench.run(bench.pipeline.submit(job)) for failed in step.failed]
     assert contested == {first.author}
     assert bench.pipeline.durable.journals[first.author] == first.head
+
+
+def test_what_builds_on_another_branch_is_not_taken_though_the_fork_shows_in_the_same_batch():
+    bench = bob()
+    (first,) = Bench().written(put("notes/else", a=1))
+    gone = Bench()
+    (fork,) = gone.written(put("notes/one", a=2))
+    follower = Bench(name="ada again")
+    follower.run(follower.entries(5, fork))
+    behind = follower.written(put("notes/one", b=3))
+    bench.run(bench.entries(5, first))
+    before = bench.store.state()
+    contested = set()
+    job = EntriesJob(LinkId(5), (fork, *behind), contested=contested)
+    (failed,) = [failed for step in bench.run(bench.pipeline.submit(job)) for failed in step.failed]
+    assert isinstance(failed.error, MissingChanges)
+    assert failed.job.entries == tuple(behind)
+    assert contested == {fork.author}
+    assert bench.store.state() == before
 
 
 def test_an_entry_that_does_not_follow_the_last_one_held_contests_its_journal_too():
