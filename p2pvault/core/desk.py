@@ -8,7 +8,6 @@ from p2pvault.core.book import Book
 from p2pvault.core.commit import read_wishes
 from p2pvault.core.dialer import Dialer
 from p2pvault.core.errands import NOTHING_LEARNED, Errand, Errands
-from p2pvault.core.forks import Forks
 from p2pvault.core.io import Answer, Effect
 from p2pvault.core.jobs import EditJob
 from p2pvault.core.keeping import Keeping
@@ -16,6 +15,7 @@ from p2pvault.core.members import Members
 from p2pvault.core.pipeline import Pipeline
 from p2pvault.core.quarantine import SettleJob, find_rows
 from p2pvault.core.reach import note_address
+from p2pvault.core.rollback import Rollback
 from p2pvault.errors import Refused
 from p2pvault.limits import EDITS_QUEUED_MAX
 from p2pvault.types import Batch, Instant
@@ -38,7 +38,7 @@ class Desk:
     pipeline: Pipeline
     errands: Errands
     keeping: Keeping
-    forks: Forks
+    rollback: Rollback
     dialer: Dialer
 
     def take(self, now: Instant, asked: Asked) -> list[Effect]:
@@ -64,7 +64,7 @@ class Desk:
     def _edit(self, asked: asks.EditRequested) -> list[Effect]:
         if self.pipeline.backlog >= EDITS_QUEUED_MAX:
             raise Refused("too many edits are waiting for the disk", hint="Try again in a moment.")
-        self.forks.check_room()
+        self.rollback.check_room()
         return self._submit(EditJob(asked.request, read_wishes(asked.edits)))
 
     def _settle(self, asked: asks.SettleQuarantine) -> list[Effect]:

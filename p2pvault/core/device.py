@@ -24,7 +24,7 @@ from p2pvault.core.erasing import Erasing
 from p2pvault.core.errands import NOTHING_LEARNED, Errand, Errands, Then
 from p2pvault.core.fetch import Fetch
 from p2pvault.core.folding import FoldJob
-from p2pvault.core.forks import Forks, Memory
+from p2pvault.core.forks import Forks
 from p2pvault.core.inquiries import CountsLoaded, RangesLoaded, RepairRequested, WholeLoaded
 from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect, Input
@@ -42,6 +42,7 @@ from p2pvault.core.recovering import Alarms, Decided, decide
 from p2pvault.core.repair import Repair, recount_failed
 from p2pvault.core.replication import Replication
 from p2pvault.core.restore import SnapshotsJob
+from p2pvault.core.rollback import Memory, Rollback
 from p2pvault.core.steps import Circumstances, Done, Failed, Step
 from p2pvault.core.supply import loaded
 from p2pvault.core.sweep import Sweep
@@ -80,10 +81,11 @@ class Device:
         self._replication = Replication(members.vault, book, self._repair)
         self._errands = Errands(pipeline)
         self.fetch = Fetch(self.links, members, self._replication, pipeline, self._save)
-        self.forks = Forks(members, book, pipeline, self._errands, memory)
+        self.rollback = rollback = Rollback(members, pipeline, self._errands, memory)
+        self.forks = Forks(members, book, pipeline, rollback)
         self._keeping = keeping = Keeping(self.links, book, members, self._replication, pipeline)
         errands, forks, dialer = self._errands, self.forks, self._dialer
-        self._desk = Desk(members, book, pipeline, errands, keeping, forks, dialer)
+        self._desk = Desk(members, book, pipeline, errands, keeping, rollback, dialer)
         self._erasing = Erasing(pipeline)
         replication, repair, fetch = self._replication, self._repair, self.fetch
         talk = (self._introductions, replication, repair, fetch, forks, self.clones, keeping)
@@ -242,7 +244,7 @@ class Device:
                 return self._learn(now, heard)
             case EntriesJob() | SnapshotsJob():
                 jobs = paced(heard)
-                return self.forks.arrived(heard) + self._submit(now, jobs)
+                return self.rollback.arrived(heard) + self._submit(now, jobs)
             case PeerRow():
                 return self._remember(heard)
             case None:

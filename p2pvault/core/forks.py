@@ -1,110 +1,54 @@
 """Two branches of one journal: noticed, told, and made one again.
 
-A peer that holds more of the journal that this device is writing, or another entry with one of its
-numbers, knows a past that this store has lost: it was rolled back. A new journal is drawn at once,
-and the forgotten entries come as any others do.
-
-Where the branches collide one of them has to go; docs/protocol/journal.md, "Forks", has the rules.
-In short: the author gives way as long as it has not taken up another device's branch of that
-journal; after that its branch stands, and it tells whoever holds another one to give way. Where the
-author is out for good, the branch with the smaller hash where they part stands. Whoever gives way
-finds the last shared entry, and retracts what comes after it.
+One of them has to go; docs/protocol/journal.md, "Forks", has the rules. In short: the author gives
+way as long as it has not taken up another device's branch of that journal; after that its branch
+stands, and it tells whoever holds another one to give way. Where the author is out for good, the
+branch with the smaller hash where they part stands. Whoever gives way finds the last shared entry,
+and retracts what comes after it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Literal, assert_never
 
 from p2pvault.core.book import Book
-from p2pvault.core.content import CLOSED, FORKED
-from p2pvault.core.errands import NOTHING_LEARNED, Errand, Errands
 from p2pvault.core.io import Effect, HashesLoaded, LoadHashes, Report, StatusChanged, Write
-from p2pvault.core.jobs import EntriesJob, RetractJob, entries_of
+from p2pvault.core.jobs import EntriesJob, RetractJob
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link
 from p2pvault.core.members import Members
 from p2pvault.core.pipeline import Pipeline
 from p2pvault.core.proof import Signer
-from p2pvault.core.restore import SnapshotsJob
-from p2pvault.errors import CrdtError, Refused, UnexpectedMessage, VaultError
-from p2pvault.limits import JOURNALS_ON_WORD_MAX
+from p2pvault.core.rollback import Rollback
+from p2pvault.errors import CrdtError, UnexpectedMessage, VaultError
 from p2pvault.protocol.fork import Fork, Narrowing, Word, decode_fork, encode_fork
-from p2pvault.protocol.journal import Entry
 from p2pvault.protocol.membership.state import Membership
 from p2pvault.protocol.reconcile import Verdict
-from p2pvault.types import AuthorId, Batch, DeviceId, Doubt, JournalHead
-
-
-@dataclass(slots=True)
-class Memory:
-    """What is kept over restarts.
-
-    Attributes:
-        notice: Why the last new journal was drawn; None once content was proved equal after it.
-        closed: For each journal of this device that another one replaced, and of which no other
-            device's branch was taken up since, the number of the last entry held then.
-    """
-
-    notice: Doubt | None
-    closed: dict[AuthorId, int]
-
-
-def memory_of(meta: Mapping[str, bytes]) -> Memory:
-    """Return what a store's named values say."""
-    notice = meta.get(FORKED)
-    closed = {
-        AuthorId(bytes.fromhex(name.removeprefix(CLOSED))): int.from_bytes(n, "big")
-        for name, n in meta.items()
-        if name.startswith(CLOSED)
-    }
-    return Memory(None if notice is None else Doubt(notice.decode()), closed)
+from p2pvault.types import AuthorId, DeviceId, JournalHead
 
 
 class Forks:
     """Watches what peers hold of journals, and mends those that forked."""
 
     def __init__(
-        self, members: Members, book: Book, pipeline: Pipeline, errands: Errands, memory: Memory
+        self, members: Members, book: Book, pipeline: Pipeline, rollback: Rollback
     ) -> None:
         self._members = members
         self._book = book
         self._pipeline = pipeline
-        self._errands = errands
-        self._memory = memory
+        self._rollback = rollback
         self._retracting: set[AuthorId] = set()
-        self._believed: dict[DeviceId, AuthorId] = {}
-        self._headed: dict[AuthorId, int] = {}
         self._looked_at: Membership | None = None
-
-    @property
-    def notice(self) -> Doubt | None:
-        """Why this device writes in a new journal, until content was proved equal since."""
-        return self._memory.notice
-
-    def check_room(self) -> None:
-        """Insist that peers take what this device writes next.
-
-        Raises:
-            Refused: It would begin one journal more than a device may have.
-        """
-        if not self._pipeline.may_write():
-            times = self._pipeline.journals
-            raise Refused(
-                f"this device was restored or copied {times} times, more than peers accept",
-                hint="Pair it anew with another --home; what is here stays readable.",
-            )
 
     # Noticing ----------------------------------------------------------------------------
 
     def examine(self, link: Link) -> list[Effect]:
         """Look at what a peer holds; call it whenever it has said so or sent entries."""
         durable, peer = self._pipeline.durable.journals, link.peer
-        self._note_proofs(durable)
         for author, head in peer.journals.items():
             ours = durable.get(author)
             if ours is not None and ours.n == head.n and ours.hash != head.hash:
                 peer.contested.add(author)
-        effects = self._notice_lead(link) + self._check(link)
+        effects = self._rollback.examine(link) + self._check(link)
         for author in sorted(peer.contested - link.talk.told - link.talk.doubtful):
             effects += self._tell(link, author)
         return effects + self._decide(link)
@@ -165,72 +109,6 @@ class Forks:
         link.peer.contested |= authors
         return []
 
-    def _notice_lead(self, link: Link) -> list[Effect]:
-        """Draw a new journal if a peer holds more of ours than we ever wrote, as far as we know."""
-        author = self._pipeline.author
-        theirs, ours = link.peer.journals.get(author), self._pipeline.newest.journals.get(author)
-        if theirs is None or theirs.n <= (0 if ours is None else ours.n):
-            return []
-        return self._believe(link, author)
-
-    def _believe(self, link: Link, author: AuthorId) -> list[Effect]:
-        """Draw a new journal on a peer's mere word: once, until an entry shows that it was right.
-
-        Any member can say it, and journals are bounded. Without one, nothing is lost either: what
-        is written meanwhile may be a second branch, which is mended once it is proved.
-        """
-        assert link.device is not None, "only members are listened to"
-        if link.device in self._believed or self._pipeline.journals >= JOURNALS_ON_WORD_MAX:
-            return []
-        self._believed[link.device] = author
-        return self._renew(author)
-
-    def _note_proofs(self, durable: Mapping[AuthorId, JournalHead]) -> None:
-        """Believe again whoever said that we forgot entries, since these are here by now."""
-        self._believed = {
-            device: author
-            for device, author in self._believed.items()
-            if author not in durable or durable[author].n <= self._unproved(author)
-        }
-
-    def _unproved(self, author: AuthorId) -> int:
-        """Return how far a journal of ours may reach without a proof that we wrote more of it."""
-        return max(self._memory.closed.get(author, 0), self._headed.get(author, 0))
-
-    def _note_headers(self, entries: Sequence[Entry]) -> None:
-        """Count no header as a proof: anybody can put a number of our journal on what we signed."""
-        for entry in entries:
-            if entry.outside and entry.author in self._believed.values():
-                n = max(entry.body.n, self._headed.get(entry.author, 0))
-                self._headed[entry.author] = n
-
-    def arrived(self, job: EntriesJob | SnapshotsJob) -> list[Effect]:
-        """Draw a new journal if entries that we signed go on where ours ends: it forgot them.
-
-        Raises:
-            SealBroken: We did not.
-        """
-        author, entries = self._pipeline.author, entries_of([job])
-        self._note_headers(entries)
-        ours = self._pipeline.newest.journals.get(author)
-        n = 0 if ours is None else ours.n
-        whole = (entry for entry in entries if not entry.outside)
-        forgotten = next((e for e in whole if e.author == author and e.body.n > n), None)
-        if forgotten is None:
-            return []
-        forgotten.verify(self._members.keys.public.signing)
-        return self._renew(author)
-
-    def _renew(self, author: AuthorId) -> list[Effect]:
-        effects = self._pipeline.renew(Doubt.PEER).effects
-        head = self._pipeline.newest.journals.get(author)
-        self._memory.notice = Doubt.PEER
-        self._memory.closed[author] = 0 if head is None else head.n
-        # Whether anybody edits or not, the new journal is durable soon.
-        effects += self._errands.save(Batch(), Errand(NOTHING_LEARNED, self._members.log))
-        fields = {"reason": Doubt.PEER.value}
-        return [*effects, Report("warning", "journal_renewed", fields), StatusChanged()]
-
     def _tell(self, link: Link, author: AuthorId) -> list[Effect]:
         assert link.device is not None, "only members are listened to"
         link.talk.told.add(author)
@@ -247,11 +125,7 @@ class Forks:
         if standing.verdict is not Verdict.EQUAL:
             return []
         standing.contested = None
-        if self._memory.notice is None:
-            return []
-        self._memory.notice = None
-        errand = Errand(NOTHING_LEARNED, self._members.log)
-        return self._errands.save(Batch(meta={FORKED: None}), errand)
+        return self._rollback.proved()
 
     def _owner(self, author: AuthorId) -> DeviceId | None:
         return self._pipeline.newest.devices.get(author)
@@ -288,7 +162,7 @@ class Forks:
             return self._narrow(link, author)
         if self._owner(author) != self._members.device:
             return []
-        effects = self._believe(link, author) if author == self._pipeline.author else []
+        effects = self._rollback.believe(link, author) if author == self._pipeline.author else []
         if self._may_give_way(author):
             return effects + self._narrow(link, author)
         return [*effects, _say(link, Fork(Word.GIVE_WAY, author))]
@@ -312,9 +186,7 @@ class Forks:
 
     def _may_give_way(self, author: AuthorId) -> bool:
         """Tell whether what we hold of our own journal is still what we wrote ourselves."""
-        head = self._pipeline.newest.journals.get(author)
-        is_closed = head is not None and head.n <= self._memory.closed.get(author, -1)
-        return is_closed or author == self._pipeline.author
+        return self._rollback.is_untouched(author, self._pipeline.newest.journals.get(author))
 
     def heard(self, link: Link, body: bytes) -> list[Effect]:
         """Take a FORK message.
@@ -455,7 +327,7 @@ class Forks:
             return [*self.ended(author), _say(link, Fork(Word.GIVE_WAY, author))]
         if not self._may_give_way(author):
             return []
-        effects = self._renew(author) if author == self._pipeline.author else []
+        effects = self._rollback.renew(author) if author == self._pipeline.author else []
         return effects + self._retract(link, author, narrowing.common)
 
     def _is_harmless(self, link: Link, author: AuthorId, common: int) -> bool:
@@ -484,7 +356,7 @@ class Forks:
         fields = {"journal": author.hex()}
         if not cuts:
             return [Report("error", "fork_not_mended", fields), StatusChanged()]
-        self._memory.closed.pop(author, None)
+        self._rollback.retracted(author)
         self._book.acknowledged.cut(cuts)
         return [Report("warning", "fork_mended", fields), StatusChanged()]
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from p2pvault.core.book import Book, expected_of
 from p2pvault.core.content import JOURNAL, JOURNAL_BYTES, closing, content_of
 from p2pvault.core.device import Device
-from p2pvault.core.forks import memory_of
 from p2pvault.core.members import EPOCH_SECRET, Members, members_of
 from p2pvault.core.pipeline import Pipeline
 from p2pvault.core.recovering import RECOVERY_SEED
+from p2pvault.core.rollback import memory_of
 from p2pvault.crypto.entropy import Entropy
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.crypto.schedule import fingerprint_key

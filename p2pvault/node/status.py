@@ -240,7 +240,7 @@ _WHY: Final = {
 
 def _renewal(device: Device) -> list[Problem]:
     """Say that this device goes on from a state that may be an older one."""
-    doubt = device.forks.notice
+    doubt = device.rollback.notice
     if doubt is None:
         return []
     return [

@@ -110,12 +110,12 @@ def test_a_rolled_back_device_that_believes_nobody_is_shown_what_it_forgot():
     copy = world.copy(ada)
     world.put(ada, "notes/one", text="late")
     world.restore(ada, copy)
-    ada.device.forks._believed[bob.id] = ada.device.pipeline.author
+    ada.device.rollback._believed[bob.id] = ada.device.pipeline.author
     old = ada.device.pipeline.author
     world.pass_time(60)
     assert ada.device.pipeline.author != old
     assert world.value(ada, "notes/one") == {"text": "late"}
-    assert ada.device.forks._believed == {}
+    assert ada.device.rollback._believed == {}
     world.put(ada, "notes/one", text="after")
     world.pass_time(60)
     assert_proved(world)
@@ -128,7 +128,7 @@ def test_two_branches_become_one_where_nobody_is_believed():
     world.offline(ada)
     world.restore(ada, copy)
     world.put(ada, "notes/new", text="second life")
-    ada.device.forks._believed[bob.id] = ada.device.pipeline.author
+    ada.device.rollback._believed[bob.id] = ada.device.pipeline.author
     world.online(ada)
     world.pass_time(120)
     assert_proved(world)
@@ -261,7 +261,7 @@ def test_a_proof_is_moot_for_a_closed_journal_in_which_more_has_come_since():
     world, ada, bob, cyd, author, n, _ = lied_to()
     another = next_of(ada, ada.device.members.keys)
     link = contradict(world, ada, bob, author, n + 1)
-    ada.device.forks._memory.closed[author] = n - 1
+    ada.device.rollback._memory.closed[author] = n - 1
     say(world, bob, ada, proof(author, n + 1, another.data))
     world.run()
     assert not is_gone(link)

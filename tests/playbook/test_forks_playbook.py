@@ -236,13 +236,13 @@ def test_a_notice_lasts_over_a_restart_until_the_next_proof():
     world.restore(ada, world.copy(ada), Doubt.MACHINE)
     world.restart(ada)
     world.pass_time(60)
-    assert ada.device.forks.notice is Doubt.MACHINE
+    assert ada.device.rollback.notice is Doubt.MACHINE
     world.online(bob)
     settled(world)
-    assert ada.device.forks.notice is None
+    assert ada.device.rollback.notice is None
     assert problems(ada.device) == []
     world.restart(ada)
-    assert ada.device.forks.notice is None
+    assert ada.device.rollback.notice is None
 
 
 def test_an_edit_under_way_when_a_rollback_is_noticed_is_written_in_the_new_journal():

@@ -14,9 +14,9 @@ from harness.proofs import are_same
 from harness.world import World
 from p2pvault.core import asks
 from p2pvault.core.book import EXPECTED
-from p2pvault.core.forks import memory_of
 from p2pvault.core.interest import INTEREST
 from p2pvault.core.recovering import RECOVERY_SEED
+from p2pvault.core.rollback import memory_of
 from p2pvault.core.takeover import TakenOver, Takeover, take_over_store
 from p2pvault.errors import (
     BadValue,

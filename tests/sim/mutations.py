@@ -23,6 +23,7 @@ from p2pvault.core.pipeline import Pipeline
 from p2pvault.core.repair import Repair
 from p2pvault.core.replica import Replicas
 from p2pvault.core.replication import Replication
+from p2pvault.core.rollback import Rollback
 from p2pvault.core.steps import Circumstances, Done, Step
 from p2pvault.errors import VaultError
 from p2pvault.node import audit
@@ -268,7 +269,7 @@ def _sees_no_fork(self: Forks, link: Link) -> list[Effect]:
     return []
 
 
-def _takes_no_notice(self: Forks, job: Any) -> list[Effect]:
+def _takes_no_notice(self: Rollback, job: Any) -> list[Effect]:
     return []
 
 
@@ -366,7 +367,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "forks are not looked for",
         20,
-        ((Forks, "examine", _sees_no_fork), (Forks, "arrived", _takes_no_notice)),
+        ((Forks, "examine", _sees_no_fork), (Rollback, "arrived", _takes_no_notice)),
         {"backup": 3, "restore": 3, "witness_share": 0.0},
         draw_plan,
         first=2,
