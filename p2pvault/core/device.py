@@ -305,7 +305,7 @@ class Device:
             effects += self._on(now, done.link, lambda link: self._took_in(link, done))
         if done.retracted is not None:
             # What was said on links of our journals holds no more.
-            effects += self.forks.ended(done.retracted, done.staged.batch.cuts)
+            effects += self.forks.ended(done.retracted, done.staged)
             effects += self.links.close_all(now)
         if done.staged.entries or done.staged.batch.fingerprints:
             effects += self._announce(now, done)

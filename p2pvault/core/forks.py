@@ -7,7 +7,7 @@ branch with the smaller hash where they part stands. Whoever gives way finds the
 and retracts what comes after it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Literal, assert_never
 
 from p2pvault.core.book import Book
@@ -18,7 +18,9 @@ from p2pvault.core.link import Link
 from p2pvault.core.members import Members
 from p2pvault.core.pipeline import Pipeline
 from p2pvault.core.proof import Signer
+from p2pvault.core.repair import report_damaged
 from p2pvault.core.rollback import Rollback
+from p2pvault.core.staging import Staged
 from p2pvault.errors import CrdtError, UnexpectedMessage, VaultError
 from p2pvault.protocol.fork import Fork, Narrowing, Word, decode_fork, encode_fork
 from p2pvault.protocol.membership.state import Membership
@@ -350,15 +352,16 @@ class Forks:
             return signer.has_signed_apart(narrowing, ours, data)
         return signer.has_signed_last(narrowing, ours, data)
 
-    def ended(self, author: AuthorId, cuts: Sequence[JournalHead] = ()) -> list[Effect]:
-        """Take note that a retraction is durable, or (no cuts) came to nothing."""
+    def ended(self, author: AuthorId, staged: Staged | None = None) -> list[Effect]:
+        """Take note that a retraction is durable, or (None) came to nothing."""
         self._retracting.discard(author)
         fields = {"journal": author.hex()}
-        if not cuts:
+        if staged is None:
             return [Report("error", "fork_not_mended", fields), StatusChanged()]
         self._rollback.retracted(author)
-        self._book.acknowledged.cut(cuts)
-        return [Report("warning", "fork_mended", fields), StatusChanged()]
+        self._book.acknowledged.cut(staged.batch.cuts)
+        damaged: list[Effect] = [report_damaged(record) for record in staged.damaged]
+        return [*damaged, Report("warning", "fork_mended", fields), StatusChanged()]
 
 
 def _say(link: Link, fork: Fork) -> Effect:

@@ -5,6 +5,9 @@ from functools import cached_property
 
 from p2pvault.core.replica import Replica, Replicas, replica_of
 from p2pvault.core.selector import Path, Selector, path_of
+from p2pvault.crdt.pieces import began, piece_together
+from p2pvault.crdt.prefilter import Change
+from p2pvault.crdt.record import Record
 from p2pvault.types import AuthorId, RecordId, RecordRow, StoredRecord
 
 
@@ -45,6 +48,23 @@ class Lookup:
             replica = replica_of(self._actor, self._loaded[record])
             self._replicas.put(replica)
         return replica
+
+    def pieced_together(self, record: RecordId, changes: Sequence[Change]) -> Replica:
+        """Return a record whose stored copy is damaged, made of what is sound of it.
+
+        Args:
+            record: One that the store found. It is not kept in the cache.
+            changes: Changes to it that are known otherwise. If they begin it, they are all of it.
+
+        Raises:
+            CrdtError: Something is missing all the same.
+        """
+        stored = self._loaded[record]
+        row = stored.row
+        if began(changes):
+            return Replica(record, Record.receive(self._actor, changes), row)
+        whole = piece_together(self._actor, stored.chunks, changes, row.heads)
+        return Replica(record, whole, row)
 
     def stored_row(self, record: RecordId) -> RecordRow | None:
         """Return the index row as the store found it, whatever the chunks beside it are worth."""

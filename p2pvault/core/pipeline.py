@@ -54,7 +54,7 @@ from p2pvault.core.queue import Queue
 from p2pvault.core.recount import RecountJob
 from p2pvault.core.replica import Replicas
 from p2pvault.core.restore import Restore
-from p2pvault.core.retraction import Branch, branch_of, retract
+from p2pvault.core.retraction import Branch, Retraction, branch_of
 from p2pvault.core.selector import IdPrefix, Path
 from p2pvault.core.settling import Settling
 from p2pvault.core.staging import Staged, Staging
@@ -371,7 +371,8 @@ class Pipeline:
         lookup = Lookup(self.author, self._replicas, answer.records, ())
         commit = Commit(staging, lookup, self._writer, self._entropy)
         try:
-            retract(branch, staging, lookup, commit, around.now)
+            vault = self._writer.journal.vault
+            Retraction(branch, staging, lookup, commit, vault).carry_out(around.now)
             commit.seal(around.now, around.heads)
             staged = staging.finish(watched=False)
         except VaultError as error:

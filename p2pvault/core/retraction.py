@@ -7,17 +7,24 @@ had by one new change of this device. All of it is one batch, so the value never
 
 A device that does not hold the branch holds nothing that depends on it. So devices that retract
 the same branch, each by itself, are left with the same entries.
+
+A record whose copy here is damaged is put together again from what is sound of it and from the
+entries at hand. Where that is not enough it is left as it is: whoever holds it sound repeats what
+goes, and the repair that follows fetches it. One that began in the branch is nowhere afterwards.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 
 from p2pvault.core.commit import Commit
 from p2pvault.core.lookup import Lookup
 from p2pvault.core.replica import Replica
 from p2pvault.core.staging import Staging
-from p2pvault.crdt.prefilter import inspect
-from p2pvault.errors import LimitExceeded
+from p2pvault.crdt.pieces import began
+from p2pvault.crdt.prefilter import Change, inspect
+from p2pvault.errors import CrdtError, LimitExceeded
 from p2pvault.limits import FORK_CHANGES_MAX, FORK_RECORDS_MAX
 from p2pvault.protocol.journal import decode_entry, outside_of
 from p2pvault.types import (
@@ -26,6 +33,7 @@ from p2pvault.types import (
     Instant,
     JournalHead,
     RecordId,
+    RecordRow,
     StoredEntry,
     VaultId,
 )
@@ -40,15 +48,17 @@ class Branch:
         changes: The changes that go.
         records: The records that they are in.
         outside: Collections of which headers go; what these changed is not known.
+        entries: Everything that arrived from its first entry on, in order of arrival.
     """
 
     cuts: tuple[JournalHead, ...]
     changes: Set[ChangeHash]
     records: tuple[RecordId, ...]
     outside: Set[str] = frozenset()
+    entries: Sequence[StoredEntry] = ()
 
 
-def branch_of(entries: Iterable[StoredEntry], author: AuthorId, n: int, vault: VaultId) -> Branch:
+def branch_of(entries: Sequence[StoredEntry], author: AuthorId, n: int, vault: VaultId) -> Branch:
     """Find all that goes with one branch.
 
     Args:
@@ -81,43 +91,85 @@ def branch_of(entries: Iterable[StoredEntry], author: AuthorId, n: int, vault: V
         if len(records) > FORK_RECORDS_MAX:
             raise LimitExceeded(f"a branch in more than {FORK_RECORDS_MAX} records")
         outside.update(outside_of(stored.data))
-    return Branch(tuple(cuts.values()), gone, tuple(records), outside)
+    return Branch(tuple(cuts.values()), gone, tuple(records), outside, entries)
 
 
-def retract(
-    branch: Branch,
-    staging: Staging,
-    lookup: Lookup,
-    commit: Commit,
-    now: Instant,
-) -> None:
-    """Take a branch out of a staging and repeat what it did.
+class Retraction:
+    """Takes a branch out of a staging and repeats what it did.
 
     Args:
         branch: What goes.
         staging: Has nothing else in it yet.
         lookup: Knows the records of the branch.
         commit: Takes the repeated changes, in a journal that the branch does not touch.
-        now: For the ids of records that began in the branch. They are made anew under new ids:
-            their first change may come back, should the branch be taken up again after all.
-
-    Raises:
-        CrdtError: A record cannot be rebuilt.
+        vault: To read entries with.
     """
-    staging.cut(branch.cuts)
-    for replica in _held(branch.records, lookup):
-        if replica.record.collection in staging.interest.forgotten:
+
+    def __init__(
+        self, branch: Branch, staging: Staging, lookup: Lookup, commit: Commit, vault: VaultId
+    ) -> None:
+        self._branch = branch
+        self._staging = staging
+        self._lookup = lookup
+        self._commit = commit
+        self._vault = vault
+
+    def carry_out(self, now: Instant) -> None:
+        """Do it.
+
+        Args:
+            now: For the ids of records that began in the branch. They are made anew under new ids:
+                their first change may come back, should the branch be taken up again after all.
+
+        Raises:
+            CrdtError: A record cannot be rebuilt although it can be read.
+        """
+        self._staging.cut(self._branch.cuts)
+        for record in self._branch.records:
+            row = self._lookup.stored_row(record)
+            # One is not there whose changes were left out, since what they need is not.
+            if row is not None:
+                self._take_out_of(row, now)
+
+    def _take_out_of(self, row: RecordRow, now: Instant) -> None:
+        if row.collection in self._staging.interest.forgotten:
             # It is about to be erased; whoever keeps it repeats what goes.
-            staging.erase(replica)
-            continue
-        rebuilt = replica.record.without(branch.changes)
+            self._staging.erase(row)
+            return
+        replica = self._readable(row.id)
+        if replica is None:
+            self._leave(row)
+            return
+        rebuilt = replica.record.without(self._branch.changes)
         if rebuilt is not None:
-            commit.repeat(replica, rebuilt)
+            self._commit.repeat(replica, rebuilt)
         else:
-            staging.drop(replica)
-            commit.make_again(now, replica.record)
+            self._staging.drop(row)
+            self._commit.make_again(now, replica.record)
 
+    def _readable(self, record: RecordId) -> Replica | None:
+        """Return a record as it is stored, or else put together again; None where neither works."""
+        with suppress(CrdtError):
+            return self._lookup.replica(record)
+        with suppress(CrdtError):
+            return self._lookup.pieced_together(record, self._arrived.get(record, ()))
+        return None
 
-def _held(records: Sequence[RecordId], lookup: Lookup) -> Iterable[Replica]:
-    """Find records; one is not there whose changes were left out, since what they need is not."""
-    return filter(None, map(lookup.replica, records))
+    def _leave(self, row: RecordRow) -> None:
+        """Go past a record that is damaged beyond what is at hand.
+
+        Its row still says what it held, so the next comparison shows it, and it is fetched whole;
+        but nobody has one any more that began in the branch.
+        """
+        self._staging.leave_out(row.id)
+        if began(self._arrived.get(row.id, ())):
+            self._staging.drop(row)
+
+    @cached_property
+    def _arrived(self) -> Mapping[RecordId, Sequence[Change]]:
+        """All changes that came since the branch began, by record; few branches need to know."""
+        found: dict[RecordId, list[Change]] = {}
+        for stored in self._branch.entries:
+            for record, chunk in decode_entry(stored.data, self._vault).body.changes:
+                found.setdefault(record, []).append(inspect(chunk))
+        return found

@@ -139,16 +139,15 @@ class Staging:
             del self._journals[cut.author]
             self._journals |= {cut.author: cut} if cut.n else {}
 
-    def drop(self, replica: Replica) -> None:
-        """Take a whole record away."""
-        assert replica.row is not None, "it is in the store"
-        self._erased.append(replica.id)
-        self._replicas.drop((replica.id,))
-        self._tally.drop(replica.row)
+    def drop(self, row: RecordRow) -> None:
+        """Take a whole record away that is in the store."""
+        self._erased.append(row.id)
+        self._replicas.drop((row.id,))
+        self._tally.drop(row)
 
-    def erase(self, replica: Replica) -> None:
+    def erase(self, row: RecordRow) -> None:
         """Take a record away that is not kept, in front of the step of erasing that would."""
-        self.drop(replica)
+        self.drop(row)
         self.interest = self.interest.moved()
 
     def touch(self, replica: Replica, device: DeviceId) -> Touched:

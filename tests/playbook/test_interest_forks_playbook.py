@@ -1,5 +1,7 @@
 """Headers and forks: a number that nobody signed proves nothing, and gives way."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.headers import forged, signed_by
@@ -149,7 +151,8 @@ def test_a_branch_of_headers_is_bounded_work():
         branch_of([entry] * (FORK_CHANGES_MAX + 1), author, 1, members.vault)
 
 
-def test_what_is_about_to_be_erased_goes_with_its_branch_and_is_not_repeated():
+@pytest.mark.parametrize("damaged", [False, True])
+def test_what_is_about_to_be_erased_goes_with_its_branch_and_is_not_repeated(damaged: bool):
     """A step of erasing that was found before the retraction does nothing after it."""
     world, (ada, _, phone) = world_of(3)
     world.put(ada, "contacts/eve", phone="1")
@@ -166,9 +169,13 @@ def test_what_is_about_to_be_erased_goes_with_its_branch_and_is_not_repeated():
     (load,) = pipeline.submit(RetractJob(author, 2)).effects
     branch = pipeline.branch_loaded(load_branch(phone.store, load)).effects[0]
     around = phone.device._circumstances(world.now)
-    (made,) = pipeline.loaded(load_records(phone.store, branch), around).effects
+    read = load_records(phone.store, branch)
+    if damaged:
+        torn = [replace(stored, chunks=(b"nothing",)) for stored in read.records]
+        read = replace(read, records=torn)
+    (made,) = pipeline.loaded(read, around).effects
     phone.store.persist(made.batch)
-    pipeline.persisted(made.id)
+    assert pipeline.persisted(made.id).done.staged.damaged == ()
     (persist,) = pipeline.submit(EraseJob(turn, rows)).effects
     assert isinstance(persist, io.Persist)
     assert persist.batch.erased == ()
