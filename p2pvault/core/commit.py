@@ -60,7 +60,7 @@ class Commit:
             return self._create(now, wish.selector, wish.edit)
         replica = self._lookup.replica(pick(wish.selector, found))
         assert replica is not None, "what matched can be loaded"
-        return self._change(replica, wish.edit)
+        return self.change(replica, wish.edit)
 
     def bring(self, now: Instant, record: RecordId, wanted: Record) -> Edited | None:
         """Bring a record to what another one says, which may have merged more.
@@ -81,9 +81,9 @@ class Commit:
         before = replica.record.heads
         if not wanted.deleted:
             gone = [(name,) for name in replica.record.value() if name not in value]
-            edited = self._change(replica, replace(edit, deletes=gone))
+            edited = self.change(replica, replace(edit, deletes=gone))
         else:
-            edited = self._change(replica, Edit(str(path), remove=True))
+            edited = self.change(replica, Edit(str(path), remove=True))
         return None if replica.record.heads == before else edited
 
     def repeat(self, replica: Replica, rebuilt: Record) -> None:
@@ -121,7 +121,14 @@ class Commit:
         self._lookup.note_made(str(path), replica.id)
         return Edited(replica.id, str(path), created=True, fields=tuple(_flat(value)))
 
-    def _change(self, replica: Replica, edit: Edit) -> Edited:
+    def change(self, replica: Replica, edit: Edit) -> Edited:
+        """Carry out an edit of a record that is there.
+
+        Raises:
+            NotKept: It is in a collection that is not kept here.
+            BadValue: The edit does not fit the record.
+            CrdtError: The engine refused.
+        """
         record, before = replica.record, replica.record.heads
         check_kept(record.collection, self._staging.interest.forgotten)
         self._staging.touch(replica, self._writer.journal.device)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from p2pvault.core.arrears import Arrear, arrears_of
 from p2pvault.core.interest import Interest, interest_of
 from p2pvault.core.quarantine import Quarantine, quarantine_of
 from p2pvault.crypto.hashing import fingerprint_item
@@ -22,6 +23,7 @@ from p2pvault.types import (
     Doubt,
     Fingerprint,
     JournalHead,
+    RecordId,
     RecordRow,
     StoreState,
 )
@@ -64,6 +66,7 @@ class Content:
         quarantine: What is refused; no part of what this device holds and says that it holds.
         corrections: How often fingerprints were corrected since this device began to run.
         interest: Which collections are kept here.
+        arrears: Edits that are to be repeated once their record is whole again.
         log: The membership log that went with the last plain batch since this device began to run.
     """
 
@@ -76,6 +79,7 @@ class Content:
     quarantine: Quarantine = field(default_factory=Quarantine)
     corrections: int = 0
     interest: Interest = field(default_factory=Interest)
+    arrears: Mapping[RecordId, Arrear] = field(default_factory=dict)
     log: MembershipLog | None = field(default=None, compare=False)
 
     def journals_of(self, device: DeviceId) -> tuple[JournalHead, ...]:
@@ -146,6 +150,7 @@ def content_of(state: StoreState) -> Content:
         fetching=_fetching(state.meta.get(FETCHING)),
         quarantine=quarantine_of(state),
         interest=interest_of(state.meta),
+        arrears=arrears_of(state.meta),
     )
 
 

@@ -319,7 +319,7 @@ class Device:
 
     def _took_in(self, link: Link, done: Done) -> list[Effect]:
         link.inbound.take_out(done.received_bytes)
-        self._replication.took_in(link, done.staged.entries)
+        self._replication.took_in(link, done.arrived)
         return self._repair.took(link, done) + self.forks.examine(link)
 
     def _announce(self, now: Instant, done: Done) -> list[Effect]:

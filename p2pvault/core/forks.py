@@ -153,7 +153,7 @@ class Forks:
             last = membership.acceptance(content.devices[author], author)
             if last is not None and head.n > last and author not in self._retracting:
                 self._retracting.add(author)
-                effects += self._pipeline.submit(RetractJob(author, last + 1)).effects
+                effects += self._retraction(author, last + 1)
         return effects
 
     # Making one of two -------------------------------------------------------------------
@@ -301,8 +301,15 @@ class Forks:
     def _retract(self, link: Link, author: AuthorId, common: int) -> list[Effect]:
         link.talk.narrowing = link.talk.author = None
         self._retracting.add(author)
-        step = self._pipeline.submit(RetractJob(author, common + 1))
-        return step.effects
+        return self._retraction(author, common + 1)
+
+    def _retraction(self, author: AuthorId, n: int) -> list[Effect]:
+        reached, others = self._book.acknowledged.reached, self._members.others
+        held = {
+            each: max((reached(device, each) for device in others), default=0)
+            for each in self._pipeline.newest.journals
+        }
+        return self._pipeline.submit(RetractJob(author, n, held)).effects
 
     def _proved(self, link: Link, fork: Fork) -> list[Effect]:
         """Give way, now that the peer has shown that we wrote another branch ourselves."""

@@ -216,11 +216,14 @@ class Intake:
 
         A sender keeps the causal order, so what is missing was here once: the copy is damaged, or
         older than the journals say. The entry counts all the same, or nothing would ever arrive
-        again; the record is fetched whole by the repair that follows.
+        again; the record is fetched whole by the repair that follows. But nothing is taken that may
+        build on a branch which is not here: whoever takes that one out could not count on it.
         """
         try:
             replica = self._lookup.replica(record)
         except CrdtError:
+            if self._whole or self._contested:
+                raise
             self._staging.leave_out(record)
             return
         try:

@@ -1,6 +1,6 @@
 """The jobs of the pipeline, and which of them go into one batch."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
@@ -53,11 +53,13 @@ class RetractJob:
     Attributes:
         author: The journal.
         n: The first entry that goes.
+        held: How far each journal is known to be held by another member, just as here.
         alone: Always: it has a batch of its own.
     """
 
     author: AuthorId
     n: int
+    held: Mapping[AuthorId, int] = field(default_factory=dict)
     alone: bool = True
 
 

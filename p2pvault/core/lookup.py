@@ -7,7 +7,6 @@ from p2pvault.core.replica import Replica, Replicas, replica_of
 from p2pvault.core.selector import Path, Selector, path_of
 from p2pvault.crdt.pieces import began, piece_together
 from p2pvault.crdt.prefilter import Change
-from p2pvault.crdt.record import Record
 from p2pvault.types import AuthorId, RecordId, RecordRow, StoredRecord
 
 
@@ -54,17 +53,15 @@ class Lookup:
 
         Args:
             record: One that the store found. It is not kept in the cache.
-            changes: Changes to it that are known otherwise. If they begin it, they are all of it.
+            changes: Changes to it that are known otherwise. Where they begin it, what they and the
+                sound parts make counts as all of it.
 
         Raises:
             CrdtError: Something is missing all the same.
         """
-        stored = self._loaded[record]
-        row = stored.row
-        if began(changes):
-            return Replica(record, Record.receive(self._actor, changes), row)
-        whole = piece_together(self._actor, stored.chunks, changes, row.heads)
-        return Replica(record, whole, row)
+        row, chunks = self._loaded[record].row, self._loaded[record].chunks
+        heads = () if began(changes) else row.heads
+        return Replica(record, piece_together(self._actor, chunks, changes, heads), row)
 
     def stored_row(self, record: RecordId) -> RecordRow | None:
         """Return the index row as the store found it, whatever the chunks beside it are worth."""

@@ -52,6 +52,7 @@ from p2pvault.core.lookup import Lookup
 from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
 from p2pvault.core.queue import Queue
 from p2pvault.core.recount import RecountJob
+from p2pvault.core.repaying import Repaying
 from p2pvault.core.replica import Replicas
 from p2pvault.core.restore import Restore
 from p2pvault.core.retraction import Branch, Retraction, branch_of
@@ -346,6 +347,7 @@ class Pipeline:
             staged,
             answers,
             link_of(jobs),
+            staged.entries if entries_of(jobs) else (),
             received_bytes=received_bytes_of(jobs),
             restored=repaired_by(jobs),
             fetched_bytes=fetched_bytes_of(jobs),
@@ -371,8 +373,7 @@ class Pipeline:
         lookup = Lookup(self.author, self._replicas, answer.records, ())
         commit = Commit(staging, lookup, self._writer, self._entropy)
         try:
-            vault = self._writer.journal.vault
-            Retraction(branch, staging, lookup, commit, vault).carry_out(around.now)
+            Retraction(branch, staging, lookup, commit, job.held).carry_out(around.now)
             commit.seal(around.now, around.heads)
             staged = staging.finish(watched=False)
         except VaultError as error:
@@ -400,6 +401,8 @@ class Pipeline:
         answers: list[tuple[int, Result]] = []
         intake.take(entries_of(jobs), around.now.wall_ms)
         Restore(staging, lookup, actor).take(snapshots_of(jobs))
+        if self.may_write():
+            Repaying(staging, lookup, commit).repay(restored_by(jobs))
         for job in jobs:
             match job:
                 case EditJob(request, wishes):

@@ -10,7 +10,8 @@ the same branch, each by itself, are left with the same entries.
 
 A record whose copy here is damaged is put together again from what is sound of it and from the
 entries at hand. Where that is not enough it is left as it is: whoever holds it sound repeats what
-goes, and the repair that follows fetches it. One that began in the branch is nowhere afterwards.
+goes, and the repair that follows fetches it. What nobody else holds is kept until then (`arrears`).
+A record that began in the branch is nowhere afterwards.
 """
 
 from collections.abc import Mapping, Sequence, Set
@@ -18,6 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 
+from p2pvault.core.arrears import Arrear
 from p2pvault.core.commit import Commit
 from p2pvault.core.lookup import Lookup
 from p2pvault.core.replica import Replica
@@ -49,13 +51,23 @@ class Branch:
         records: The records that they are in.
         outside: Collections of which headers go; what these changed is not known.
         entries: Everything that arrived from its first entry on, in order of arrival.
+        vault: To read them with.
     """
 
     cuts: tuple[JournalHead, ...]
     changes: Set[ChangeHash]
     records: tuple[RecordId, ...]
-    outside: Set[str] = frozenset()
-    entries: Sequence[StoredEntry] = ()
+    outside: Set[str]
+    entries: Sequence[StoredEntry]
+    vault: VaultId
+
+    def goes(self, stored: StoredEntry) -> bool:
+        """Tell whether an entry is among those that go."""
+        return any(cut.author == stored.author and cut.n < stored.n for cut in self.cuts)
+
+    def changes_to(self, record: RecordId, stored: StoredEntry) -> list[bytes]:
+        """Return what an entry changes in a record."""
+        return [c for r, c in decode_entry(stored.data, self.vault).body.changes if r == record]
 
 
 def branch_of(entries: Sequence[StoredEntry], author: AuthorId, n: int, vault: VaultId) -> Branch:
@@ -91,7 +103,7 @@ def branch_of(entries: Sequence[StoredEntry], author: AuthorId, n: int, vault: V
         if len(records) > FORK_RECORDS_MAX:
             raise LimitExceeded(f"a branch in more than {FORK_RECORDS_MAX} records")
         outside.update(outside_of(stored.data))
-    return Branch(tuple(cuts.values()), gone, tuple(records), outside, entries)
+    return Branch(tuple(cuts.values()), gone, tuple(records), outside, entries, vault)
 
 
 class Retraction:
@@ -102,17 +114,22 @@ class Retraction:
         staging: Has nothing else in it yet.
         lookup: Knows the records of the branch.
         commit: Takes the repeated changes, in a journal that the branch does not touch.
-        vault: To read entries with.
+        held: How far each journal is known to be held by another member, just as here.
     """
 
     def __init__(
-        self, branch: Branch, staging: Staging, lookup: Lookup, commit: Commit, vault: VaultId
+        self,
+        branch: Branch,
+        staging: Staging,
+        lookup: Lookup,
+        commit: Commit,
+        held: Mapping[AuthorId, int],
     ) -> None:
         self._branch = branch
         self._staging = staging
         self._lookup = lookup
         self._commit = commit
-        self._vault = vault
+        self._held = held
 
     def carry_out(self, now: Instant) -> None:
         """Do it.
@@ -164,12 +181,25 @@ class Retraction:
         self._staging.leave_out(row.id)
         if began(self._arrived.get(row.id, ())):
             self._staging.drop(row)
+            return
+        owed = self._owed(row.id)
+        if owed.own:
+            self._staging.owe(row.id, owed)
+
+    def _owed(self, record: RecordId) -> Arrear:
+        """Return what goes of a record, and what of that goes nowhere else."""
+        owed = Arrear()
+        for stored in filter(self._branch.goes, self._branch.entries):
+            changes = b"".join(self._branch.changes_to(record, stored))
+            is_shared = stored.n <= self._held.get(stored.author, 0)
+            owed = owed.joined(Arrear(shared=changes) if is_shared else Arrear(own=changes))
+        return owed
 
     @cached_property
     def _arrived(self) -> Mapping[RecordId, Sequence[Change]]:
         """All changes that came since the branch began, by record; few branches need to know."""
         found: dict[RecordId, list[Change]] = {}
         for stored in self._branch.entries:
-            for record, chunk in decode_entry(stored.data, self._vault).body.changes:
+            for record, chunk in decode_entry(stored.data, self._branch.vault).body.changes:
                 found.setdefault(record, []).append(inspect(chunk))
         return found

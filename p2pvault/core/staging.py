@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from p2pvault.core.arrears import ARREARS, Arrear, check_room
 from p2pvault.core.content import FETCHING, JOURNAL_OWNER, Content, Tally
 from p2pvault.core.holding import Holding, Outcome
 from p2pvault.core.interest import INTEREST, Interest
@@ -79,11 +80,13 @@ class Staging:
     Attributes:
         holding: The quarantine on top of that content.
         interest: Which collections are kept.
+        arrears: Edits that are to be repeated once their record is whole again.
     """
 
     def __init__(self, content: Content, replicas: Replicas, fingerprint_key: bytes) -> None:
         self.holding = Holding(content.quarantine)
         self.interest: Interest = content.interest
+        self.arrears: dict[RecordId, Arrear] = dict(content.arrears)
         self._content = content
         self._replicas = replicas
         self._tally = Tally(fingerprint_key, content.fingerprints)
@@ -169,6 +172,19 @@ class Staging:
         """
         self._damaged.append(record)
 
+    def owe(self, record: RecordId, more: Arrear) -> None:
+        """Keep edits of a damaged record, to repeat them later.
+
+        Raises:
+            LimitExceeded: They are more than a device keeps.
+        """
+        self.arrears[record] = self.arrears.get(record, Arrear()).joined(more)
+        check_room(self.arrears.values())
+
+    def settle(self, record: RecordId) -> None:
+        """Take note that nothing of a record is owed any more."""
+        del self.arrears[record]
+
     def fold(self, replica: Replica) -> None:
         """Put a snapshot in the place of a record's chunks; what it holds stays the same.
 
@@ -228,6 +244,7 @@ class Staging:
                 fetching=self._fetching,
                 quarantine=self.holding.after,
                 interest=self.interest,
+                arrears=self.arrears,
             ),
             entries=entries,
             changes=tuple(_changes(changed)) if watched else (),
@@ -255,6 +272,11 @@ class Staging:
             meta[FETCHING] = encode_progress(self._fetching)
         if self.interest != self._content.interest:
             meta[INTEREST] = self.interest.to_bytes()
+        before = self._content.arrears
+        for record in before.keys() | self.arrears.keys():
+            owed = self.arrears.get(record)
+            if owed != before.get(record):
+                meta[ARREARS + record.hex()] = None if owed is None else owed.to_bytes()
         return meta
 
 

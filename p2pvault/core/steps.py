@@ -8,7 +8,7 @@ from p2pvault.core.jobs import Job
 from p2pvault.core.staging import Staged
 from p2pvault.errors import VaultError
 from p2pvault.protocol.membership.state import Membership
-from p2pvault.types import AuthorId, Instant, LinkId, OperationHash
+from p2pvault.types import AuthorId, Instant, LinkId, OperationHash, StoredEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Done:
         staged: The batch and what it leads to.
         answers: The local requests in it, each with what came of it.
         link: The link whose entries or snapshots are in it.
+        arrived: The entries in it that came over that link.
         received_bytes: Size of those, passed-over ones included.
         restored: Number of snapshots in it that a repair asked for.
         fetched_bytes: The part of the received bytes that is snapshots of a cut.
@@ -51,6 +52,7 @@ class Done:
     staged: Staged
     answers: tuple[tuple[int, Result], ...] = ()
     link: LinkId | None = None
+    arrived: tuple[StoredEntry, ...] = ()
     received_bytes: int = 0
     restored: int = 0
     fetched_bytes: int = 0

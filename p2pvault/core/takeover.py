@@ -8,6 +8,7 @@ is ever written in the name of the device whose store it was, whether that still
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from p2pvault.core.arrears import ARREARS
 from p2pvault.core.book import expecting
 from p2pvault.core.content import FETCHING, JOURNAL_OWNER, content_of
 from p2pvault.core.interest import INTEREST
@@ -30,7 +31,7 @@ from p2pvault.protocol.membership import (
 )
 from p2pvault.types import Batch, DeviceId, Instant, StoreState, VaultId
 
-_CARRIED: Final = (JOURNAL_OWNER, FETCHING, REFUSED, INTEREST)
+_CARRIED: Final = (ARREARS, JOURNAL_OWNER, FETCHING, REFUSED, INTEREST)
 """How the named values begin that are about the content of the vault."""
 
 

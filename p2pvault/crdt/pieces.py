@@ -4,14 +4,14 @@ A bit that is turned spoils one chunk. The others still prove themselves by thei
 what the spoiled one held may be known from elsewhere: from entries, for example.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from p2pvault.crdt.chunk import DOCUMENT, frame, split
 from p2pvault.crdt.document import inspect_document
 from p2pvault.crdt.prefilter import Change, inspect
 from p2pvault.crdt.record import Record
 from p2pvault.errors import ChangeRefused, CrdtError
-from p2pvault.types import AuthorId, Heads
+from p2pvault.types import AuthorId, ChangeHash, Heads
 
 
 def piece_together(
@@ -22,7 +22,8 @@ def piece_together(
     Args:
         actor: The author of later commits.
         chunks: What the store holds of it.
-        changes: Changes to it, in any order; they may be among the chunks too.
+        changes: Changes to it, in any order; they may be among the chunks too. Those that build on
+            what is nowhere are left out.
         heads: What has to be in it, at least.
 
     Raises:
@@ -31,8 +32,7 @@ def piece_together(
     parts = [part for chunk in chunks for part in _sound_parts(chunk)]
     document = next((part for part in parts if _is_document(part)), None)
     tail = [inspect(part) for part in parts if not _is_document(part)]
-    known = {change.hash: change for change in [*tail, *changes]}
-    record = _begin(actor, document, list(known.values()))
+    record = _begin(actor, document, [*tail, *changes])
     if not record.knows(heads):
         raise CrdtError("the sound parts of a record do not add up to all of it")
     return record
@@ -43,12 +43,51 @@ def began(changes: Iterable[Change]) -> bool:
     return any(not change.deps for change in changes)
 
 
-def _begin(actor: AuthorId, document: bytes | None, changes: Sequence[Change]) -> Record:
+def without_rivals(record: Record, changes: Sequence[Change]) -> Record:
+    """Return a record without those changes that have the number of another one of the same author.
+
+    The engine can never merge the two, so this is what the others can be applied to.
+
+    Args:
+        record: Where the rivals are, if there are any.
+        changes: The others.
+
+    Raises:
+        CrdtError: One of the rivals created the record.
+    """
+    numbered = {(each.actor, each.sequence): each.hash for each in changes}
+    gone: set[ChangeHash] = set()
+    _, everything = record.history_without(())
+    for each in map(inspect, split(everything)):
+        is_rival = numbered.get((each.actor, each.sequence), each.hash) != each.hash
+        # The order is causal, so one look at each change is enough.
+        if is_rival or not gone.isdisjoint(each.deps):
+            gone.add(each.hash)
+    rest = record.without(gone) if gone else record
+    if rest is None:
+        raise CrdtError("a record that another change began")
+    return rest
+
+
+def _begin(actor: AuthorId, document: bytes | None, changes: Iterable[Change]) -> Record:
+    # A change numbers its operations on from those that it builds on.
+    ordered = sorted(changes, key=lambda change: change.start_op)
     if document is None:
-        return Record.receive(actor, changes)
+        return Record.receive(actor, _following(lambda _: False, ordered))
     record = Record.load(actor, (document,), inspect_document(document).heads)
-    record.apply(changes)
+    record.apply(_following(record.knows, ordered))
     return record
+
+
+def _following(
+    knows: Callable[[Sequence[ChangeHash]], bool], changes: Iterable[Change]
+) -> list[Change]:
+    """Return those changes, each once, that build on what is known and on each other."""
+    found: dict[ChangeHash, Change] = {}
+    for change in changes:
+        if all(dep in found or knows((dep,)) for dep in change.deps):
+            found[change.hash] = change
+    return list(found.values())
 
 
 def _is_document(chunk: bytes) -> bool:

@@ -198,6 +198,7 @@ from p2pvault.limits.repair import (
     VERIFY_EVENTS_MAX,
 )
 from p2pvault.limits.replication import (
+    ARREARS_BYTES_MAX,
     CUTS_PER_LINK_MAX,
     ENTRIES_MESSAGE_BYTES_MAX,
     FEED_BYTES_MAX,
@@ -265,6 +266,7 @@ from p2pvault.limits.wire import (
 
 __all__ = [
     "ADDRESSES_PER_PEER_MAX",
+    "ARREARS_BYTES_MAX",
     "BACKOFF_MAX_S",
     "BACKOFF_MIN_S",
     "BULK_BYTES",

@@ -32,6 +32,9 @@ FORK_RECORDS_MAX: Final = 4_096
 """Records that are rebuilt and repeated in one step: about 14 s, as 2 000 took 6.9 s at the lowest
 priority of a busy machine; the daemon has 60 s before it counts as stuck."""
 
+ARREARS_BYTES_MAX: Final = 1 * MIB
+"""Edits that a retraction could not repeat yet: held in memory, and by nobody else."""
+
 UNACKNOWLEDGED_BYTES_MAX: Final = 4 * MIB
 """Entries in flight on one link before an acknowledgement; what a slow peer can hold in memory."""
 

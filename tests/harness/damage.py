@@ -1,11 +1,14 @@
 """Damage to the content of a store that the store itself does not notice."""
 
+from dataclasses import replace
+
 from automerge import core
 
 from harness.memory_store import MemoryStore
 from p2pvault.core.content import Tally
 from p2pvault.crdt.chunk import split
 from p2pvault.crdt.record import Record
+from p2pvault.errors import CrdtError
 from p2pvault.types import AuthorId, ChangeHash, Fingerprint, RecordRow, StoredRecord
 
 NOBODY = AuthorId(bytes(16))
@@ -22,6 +25,32 @@ def held(store: MemoryStore, path: str) -> StoredRecord:
     (row,) = store.find(collection, name)
     (record,) = store.records([row.id])
     return record
+
+
+def loaded(stored: StoredRecord) -> Record:
+    """Return a record as its chunks make it; raises `CrdtError` where they do not."""
+    return Record.load(NOBODY, stored.chunks, stored.row.heads)
+
+
+def is_sound(stored: StoredRecord) -> bool:
+    """Tell whether the chunks of a record make what its row says."""
+    try:
+        loaded(stored)
+    except CrdtError:
+        return False
+    return True
+
+
+def whole(store: MemoryStore) -> list[StoredRecord]:
+    """Return the records that can be read."""
+    return [each for each in store.records([row.id for row in rows(store)]) if is_sound(each)]
+
+
+def spoiled(stored: StoredRecord, at: int) -> StoredRecord:
+    """Return a record with a bit turned in one of its chunks."""
+    chunks = list(stored.chunks)
+    chunks[at] = chunks[at][:-1] + bytes([chunks[at][-1] ^ 1])
+    return replace(stored, chunks=tuple(chunks))
 
 
 def settle(store: MemoryStore, key: bytes) -> None:

@@ -4,29 +4,28 @@ from dataclasses import replace
 
 import pytest
 
-from harness.damage import held
+from harness.damage import held, spoiled
 from harness.pairs import world_of
 from harness.party import Party
 from harness.pipelines import Bench, one
 from harness.proofs import assert_proved, rest
 from harness.world import World, put
-from p2pvault.core import io
+from p2pvault.core import arrears, asks, io
+from p2pvault.core.arrears import ARREARS
 from p2pvault.core.jobs import RetractJob
+from p2pvault.core.restore import SnapshotsJob
+from p2pvault.crdt.prefilter import inspect
 from p2pvault.crdt.record import Record
-from p2pvault.types import StoredRecord
+from p2pvault.crdt.snapshot import inspect_snapshot
+from p2pvault.limits import UPKEEP_PAUSE_S
+from p2pvault.types import LinkId, StoredRecord
 
 
-def spoiled(stored: StoredRecord, at: int) -> StoredRecord:
-    """Return a record with a bit turned in one of its chunks."""
-    chunk = bytearray(stored.chunks[at])
-    chunk[-1] ^= 1
-    chunks = list(stored.chunks)
-    chunks[at] = bytes(chunk)
-    return replace(stored, chunks=tuple(chunks))
+def parted(count: int = 2, **first_life: object) -> tuple[World, list[Party]]:
+    """Return devices of which the first was put back, unnoticed, while it was parted from bob.
 
-
-def parted(count: int = 2) -> tuple[World, list[Party]]:
-    """Return devices of which the first was put back, unnoticed, while it was parted from bob."""
+    Its first life edited `notes/old` so, unless it did not at all.
+    """
     world, parties = world_of(count)
     ada, bob = parties[:2]
     world.put(ada, "notes/old", before="a")
@@ -35,6 +34,8 @@ def parted(count: int = 2) -> tuple[World, list[Party]]:
     for other in parties[2:]:
         world.offline(other)
     world.put(ada, "notes/lost", text="first life")
+    if first_life:
+        world.put(ada, "notes/old", **first_life)
     world.offline(ada)
     world.offline(bob)
     world.restore(ada, copy)
@@ -93,9 +94,132 @@ def test_a_record_that_is_damaged_where_no_entry_helps_is_left_and_fetched():
     assert cyd.reported("fork_mended"), "who held it sound repeated it"
 
 
-def step_of(bench: Bench, chunks_of, entries_after: int = 1):
-    """Retract the second entry of a bench's journal, with its record as some damage left it."""
-    load = one(bench.pipeline.submit(RetractJob(bench.journal.author, 2)), io.LoadBranch)
+def owed(party: Party) -> list[str]:
+    return [name for name in party.store.state().meta if name.startswith(ARREARS)]
+
+
+def test_what_nobody_else_holds_of_a_damaged_record_is_repeated_once_it_is_fetched():
+    world, (ada, bob) = parted()
+    world.put(ada, "notes/old", after="b", nested={"one": 1, "two": {"three": 3}})
+    world.edit(ada, asks.Edit("notes/old", deletes=[("nested", "one")], puts=[(("c",), True)]))
+    spoil(world, ada, "notes/old", 0)
+    world.offline(bob)
+    world.put(bob, "notes/old", before="meanwhile")
+    met(world, ada, bob)
+    value = {"before": "meanwhile", "after": "b", "nested": {"two": {"three": 3}}, "c": True}
+    assert world.value(bob, "notes/old") == value
+    assert ada.reported("record_damaged")
+    assert owed(ada) == []
+
+
+def test_it_is_owed_over_a_restart():
+    world, (ada, bob) = parted()
+    world.put(ada, "notes/old", after="b")
+    spoil(world, ada, "notes/old", 0)
+    world.online(bob)
+    world.online(ada)
+    world.until(lambda: bool(ada.reported("fork_mended")))
+    world.offline(bob)
+    world.run()
+    assert len(owed(ada)) == 1
+    world.restart(ada)
+    met(world, ada, bob)
+    assert world.value(bob, "notes/old") == {"before": "a", "after": "b"}
+    assert owed(ada) == []
+
+
+def test_it_is_repeated_beside_what_stands_under_the_same_number():
+    world, (ada, bob) = parted(first="life", before="A")
+    world.put(bob, "notes/old", builds="on it")
+    world.put(ada, "notes/old", second="life")
+    spoil(world, ada, "notes/old", 0)
+    world.online(ada)
+    world.online(bob)
+    met(world)
+    value = {"before": "A", "first": "life", "builds": "on it", "second": "life"}
+    assert world.value(bob, "notes/old") == value
+
+
+def test_where_the_entry_that_began_it_is_not_shared_any_more_it_is_made_again():
+    world, (ada, bob) = parted(first="life")
+    world.put(bob, "notes/old", builds="on it")
+    world.put(ada, "notes/old", second="life")
+    spoil(world, ada, "notes/old", 0)
+    world.pass_time(2 * UPKEEP_PAUSE_S)
+    met(world, ada, bob)
+    values = [value for value in world.values(bob).values() if "before" in value]
+    assert {"before": "a", "second": "life"} in values
+    assert {"before": "a", "first": "life", "builds": "on it"} in values
+
+
+def test_a_deletion_that_nobody_else_holds_is_repeated():
+    world, (ada, bob) = parted()
+    world.edit(ada, asks.Edit("notes/old", remove=True))
+    spoil(world, ada, "notes/old", 0)
+    met(world, ada, bob)
+    assert world.value(bob, "notes/old") is None
+    assert owed(ada) == []
+
+
+def test_what_others_hold_is_theirs_to_repeat_and_what_they_did_since_stands():
+    world, (ada, bob, cyd) = parted(3)
+    world.online(ada)
+    world.online(cyd)
+    world.put(ada, "notes/old", shared="old")
+    world.pass_time(60)
+    world.offline(cyd)
+    world.put(ada, "notes/old", own="ada's")
+    spoil(world, ada, "notes/old", 0)
+    world.put(cyd, "notes/old", shared="new")
+    met(world, ada, bob, cyd)
+    value = {"before": "a", "shared": "new", "own": "ada's"}
+    assert world.value(bob, "notes/old") == value
+    assert owed(ada) == []
+
+
+def test_more_than_can_be_kept_leaves_the_branch_contested(monkeypatch):
+    world, (ada, bob) = parted()
+    world.put(ada, "notes/old", after="b")
+    spoil(world, ada, "notes/old", 0)
+    monkeypatch.setattr(arrears, "ARREARS_BYTES_MAX", 100)
+    world.online(bob)
+    world.online(ada)
+    world.pass_time(60)
+    assert ada.reported("fork_not_mended")
+    assert owed(ada) == []
+
+
+def test_a_copy_that_lacks_what_the_owed_edits_need_is_taken_and_they_stay_owed():
+    bench = Bench()
+    bench.written(put("notes/one", a=1), put("notes/one", b=2), put("notes/one", c=3))
+    (before,) = bench.store.records([bench.store.find("notes", "one")[0].id])
+    step = step_of(
+        bench, lambda stored: replace(stored, chunks=(b"nothing",)), entries_after=2, n=3
+    )
+    bench.run(step)
+    assert len(owed_by(bench)) == 1
+    bench.store.damage(replace(before, chunks=(b"nothing",)))
+    bench.restart()
+    old = Record.load(bench.journal.author, before.chunks[:1], (inspect(before.chunks[0]).hash,))
+    taken = bench.run(restored(bench, before, old))
+    assert taken[-1].done.staged.damaged == (before.row.id,)
+    assert len(owed_by(bench)) == 1
+
+
+def owed_by(bench: Bench) -> list[str]:
+    return [name for name in bench.store.state().meta if name.startswith(ARREARS)]
+
+
+def restored(bench: Bench, stored: StoredRecord, as_is: Record):
+    """Let a copy of a record come, as a repair brings one."""
+    snapshot = inspect_snapshot(as_is.snapshot(), as_is.heads)
+    records = ((stored.row.id, snapshot),)
+    return bench.pipeline.submit(SnapshotsJob(LinkId(5), bench.journal.device, records, 0))
+
+
+def step_of(bench: Bench, chunks_of, entries_after: int = 1, n: int = 2):
+    """Retract an entry of a bench's journal, with its record as some damage left it."""
+    load = one(bench.pipeline.submit(RetractJob(bench.journal.author, n)), io.LoadBranch)
     entries = bench.store.entries(entries_after, 1 << 20)
     read = one(bench.pipeline.branch_loaded(io.BranchLoaded(load.load, entries)), io.LoadRecords)
     return bench.loaded(

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from harness.entropy import seeded
 from harness.pipelines import ADA, BOB, LOG, NOW, VAULT, Bench, bob, one
 from harness.world import put
@@ -23,7 +25,7 @@ from p2pvault.limits import (
 from p2pvault.protocol.journal import Journal, Writer, decode_entry, write_entry
 from p2pvault.protocol.membership import Author, evaluate
 from p2pvault.protocol.membership.write import revoke
-from p2pvault.types import JournalId, LinkId, RecordId
+from p2pvault.types import AuthorId, JournalId, LinkId, RecordId, StoredRecord
 
 
 def test_entries_load_their_records_once_and_tell_what_changed():
@@ -90,6 +92,20 @@ def test_what_builds_on_another_branch_is_not_taken_though_the_fork_shows_in_the
     assert failed.job.entries == tuple(behind)
     assert contested == {fork.author}
     assert bench.store.state() == before
+
+
+@pytest.mark.parametrize("doubt", [{"contested": {AuthorId(bytes(16))}}, {"whole": True}, {}])
+def test_of_a_damaged_copy_nobody_can_say_that_it_lacks_no_branch(doubt):
+    bench = bob()
+    first, second = Bench().written(put("notes/one", a=1), put("notes/one", b=2))
+    bench.run(bench.entries(5, first))
+    (row,) = bench.store.find("notes", "one")
+    bench.store.damage(StoredRecord(row, (b"nothing",)))
+    bench.restart()
+    steps = bench.run(bench.pipeline.submit(EntriesJob(LinkId(5), (second,), **doubt)))
+    taken = [done.staged.damaged for step in steps if (done := step.done) is not None]
+    assert taken == ([] if doubt else [(row.id,)])
+    assert bench.pipeline.durable.journals[first.author].n == (1 if doubt else 2)
 
 
 def test_an_entry_that_does_not_follow_the_last_one_held_contests_its_journal_too():

@@ -1,0 +1,81 @@
+"""Repeating what a retraction had to leave undone, once the record has been fetched.
+
+What is repeated is the difference that the edits made: the record, as it came, is taken back to
+where they began, and they are applied to that. So nothing that others have done since is undone.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from p2pvault.core.arrears import Arrear, changes_in
+from p2pvault.core.asks import Edit, FieldPath
+from p2pvault.core.commit import Commit
+from p2pvault.core.lookup import Lookup
+from p2pvault.core.replica import Replica
+from p2pvault.core.selector import path_of
+from p2pvault.core.staging import Staging
+from p2pvault.crdt.pieces import without_rivals
+from p2pvault.crdt.record import Record
+from p2pvault.crdt.values import Value, freeze
+from p2pvault.errors import BadValue, CrdtError
+from p2pvault.types import RecordId
+
+
+class Repaying:
+    """Repeats arrears within one staging."""
+
+    def __init__(self, staging: Staging, lookup: Lookup, commit: Commit) -> None:
+        self._staging = staging
+        self._lookup = lookup
+        self._commit = commit
+
+    def repay(self, records: Iterable[RecordId]) -> None:
+        """Repeat what is owed of records that have just come whole.
+
+        Where one is not whole enough it stays owed, and another copy may be better.
+        """
+        for record in records:
+            owed = self._staging.arrears.get(record)
+            replica = self._lookup.replica(record) if owed is not None else None
+            if owed is None or replica is None:
+                continue
+            try:
+                self._repeat(replica, owed)
+            except (CrdtError, BadValue):
+                self._staging.leave_out(record)
+            else:
+                self._staging.settle(record)
+
+    def _repeat(self, replica: Replica, owed: Arrear) -> None:
+        shared, own = changes_in(owed.shared), changes_in(owed.own)
+        base = without_rivals(replica.record, [*shared, *own])
+        before = base.copy()
+        before.apply(shared)
+        after = before.copy()
+        after.apply(own)
+        self._commit.change(replica, _edit(path_of(replica.state()), before, after))
+
+
+def _edit(path: str, before: Record, after: Record) -> Edit:
+    """Return the edit that leads from one state of a record to another."""
+    if after.deleted and not before.deleted:
+        return Edit(path, remove=True)
+    puts: list[tuple[FieldPath, Value]] = []
+    deletes: list[FieldPath] = []
+    _compare((), before.value(), after.value(), puts, deletes)
+    return Edit(path, puts, deletes)
+
+
+def _compare(
+    steps: FieldPath,
+    before: Mapping[str, Value],
+    after: Mapping[str, Value],
+    puts: list[tuple[FieldPath, Value]],
+    deletes: list[FieldPath],
+) -> None:
+    deletes += [(*steps, name) for name in sorted(before.keys() - after.keys())]
+    for name, value in after.items():
+        old, here = before.get(name), (*steps, name)
+        if isinstance(old, dict) and isinstance(value, dict):
+            _compare(here, old, value, puts, deletes)
+        elif name not in before or freeze(old) != freeze(value):
+            puts.append((here, value))
