@@ -101,9 +101,13 @@ class Forks:
         """Take note that an entry could not be taken; None where the peer is to blame.
 
         It may build on a branch that is not here. Then nothing more is taken of its journal on
-        this link.
+        this link. Where it only might have when it came, it is taken on the next link.
         """
-        if not isinstance(error, CrdtError) or not (link.peer.contested or link.talk.checks):
+        if not isinstance(error, CrdtError):
+            return None
+        if not (link.peer.contested or link.talk.checks):
+            assert link.device is not None, "only members are listened to"
+            self._book[link.device].unforked |= job.whole
             return None
         link.inbound.take_out(sum(len(entry.data) for entry in job.entries))
         authors = {entry.author for entry in job.entries}

@@ -35,7 +35,7 @@ class Repaying:
         """
         for record in records:
             owed = self._staging.arrears.get(record)
-            replica = self._lookup.replica(record) if owed is not None else None
+            replica = None if owed is None else self._kept(record)
             if owed is None or replica is None:
                 continue
             try:
@@ -44,6 +44,13 @@ class Repaying:
                 self._staging.leave_out(record)
             else:
                 self._staging.settle(record)
+
+    def _kept(self, record: RecordId) -> Replica | None:
+        """Return a record, unless it is not kept, so that nothing that came of it was taken."""
+        row = self._lookup.stored_row(record)
+        if row is not None and row.collection in self._staging.interest.forgotten:
+            return None
+        return self._lookup.replica(record)
 
     def _repeat(self, replica: Replica, owed: Arrear) -> None:
         shared, own = changes_in(owed.shared), changes_in(owed.own)

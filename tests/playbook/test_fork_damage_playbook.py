@@ -10,15 +10,16 @@ from harness.party import Party
 from harness.pipelines import Bench, one
 from harness.proofs import assert_proved, rest
 from harness.world import World, put
-from p2pvault.core import arrears, asks, io
-from p2pvault.core.arrears import ARREARS
+from p2pvault.core import arrears, asks, io, pipeline
+from p2pvault.core.arrears import ARREARS, Arrear, arrears_of
+from p2pvault.core.interest import INTEREST, Interest
 from p2pvault.core.jobs import RetractJob
 from p2pvault.core.restore import SnapshotsJob
 from p2pvault.crdt.prefilter import inspect
 from p2pvault.crdt.record import Record
 from p2pvault.crdt.snapshot import inspect_snapshot
 from p2pvault.limits import UPKEEP_PAUSE_S
-from p2pvault.types import LinkId, StoredRecord
+from p2pvault.types import Batch, Doubt, LinkId, StoredRecord
 
 
 def parted(count: int = 2, **first_life: object) -> tuple[World, list[Party]]:
@@ -189,21 +190,57 @@ def test_more_than_can_be_kept_leaves_the_branch_contested(monkeypatch):
     assert owed(ada) == []
 
 
-def test_a_copy_that_lacks_what_the_owed_edits_need_is_taken_and_they_stay_owed():
+def owing() -> tuple[Bench, StoredRecord]:
+    """Return a bench that owes the third edit of a record, and the record as it was."""
     bench = Bench()
     bench.written(put("notes/one", a=1), put("notes/one", b=2), put("notes/one", c=3))
     (before,) = bench.store.records([bench.store.find("notes", "one")[0].id])
-    step = step_of(
-        bench, lambda stored: replace(stored, chunks=(b"nothing",)), entries_after=2, n=3
-    )
-    bench.run(step)
+    torn = replace(before, chunks=(b"nothing",))
+    bench.run(step_of(bench, lambda _: torn, entries_after=2, n=3))
     assert len(owed_by(bench)) == 1
-    bench.store.damage(replace(before, chunks=(b"nothing",)))
+    bench.store.damage(torn)
     bench.restart()
-    old = Record.load(bench.journal.author, before.chunks[:1], (inspect(before.chunks[0]).hash,))
-    taken = bench.run(restored(bench, before, old))
-    assert taken[-1].done.staged.damaged == (before.row.id,)
+    return bench, before
+
+
+def as_of(bench: Bench, stored: StoredRecord, changes: int) -> Record:
+    """Return a record as it was after so many changes."""
+    heads = (inspect(stored.chunks[changes - 1]).hash,)
+    return Record.load(bench.journal.author, stored.chunks[:changes], heads)
+
+
+def test_a_copy_that_lacks_what_the_owed_edits_need_is_taken_and_they_stay_owed():
+    bench, before = owing()
+    steps = bench.run(restored(bench, before, as_of(bench, before, 1)))
+    assert steps[-1].done.staged.damaged == (before.row.id,)
     assert len(owed_by(bench)) == 1
+    steps = bench.run(restored(bench, before, as_of(bench, before, 2)))
+    assert len(steps[-1].done.staged.entries) == 1
+    assert steps[-1].done.arrived == (), "the peer does not hold what is repeated here"
+    assert owed_by(bench) == []
+
+
+def test_nothing_is_repeated_in_what_is_not_kept():
+    bench, before = owing()
+    forgotten = Interest(forgotten=frozenset({"notes"})).to_bytes()
+    bench.store.persist(Batch(meta={INTEREST: forgotten}))
+    bench.restart()
+    bench.run(restored(bench, before, as_of(bench, before, 2)))
+    assert len(owed_by(bench)) == 1
+
+
+def test_nothing_is_repeated_in_a_journal_that_peers_would_not_take(monkeypatch):
+    bench, before = owing()
+    monkeypatch.setattr(pipeline, "JOURNALS_PER_DEVICE_MAX", 0)
+    bench.run(bench.pipeline.renew(Doubt.COPIED))
+    bench.run(restored(bench, before, as_of(bench, before, 2)))
+    assert len(owed_by(bench)) == 1
+
+
+def test_what_two_retractions_took_is_repeated_in_one():
+    first, second = Arrear(b"a", b"b"), Arrear(b"c", b"d")
+    assert first.joined(second) == Arrear(b"ac", b"bd")
+    assert arrears_of({ARREARS + "00" * 16: second.to_bytes()}) == {bytes(16): second}
 
 
 def owed_by(bench: Bench) -> list[str]:

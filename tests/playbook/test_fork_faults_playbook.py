@@ -1,5 +1,7 @@
 """What a peer may not say about forks, and what a hostile one gets."""
 
+from dataclasses import replace
+
 import pytest
 
 from harness.pairs import is_gone, link_of, say, world_of
@@ -153,6 +155,16 @@ def test_entries_that_build_on_nothing_end_their_link_once_the_check_finds_no_fo
     asked = io.LoadHashes(link.id, entry.author, (head.n,), "check")
     with pytest.raises(UnexpectedMessage, match="never sent"):
         forks.loaded(link, io.HashesLoaded(asked, (head.hash,)))
+
+
+def test_entries_that_came_before_the_check_was_over_are_taken_on_the_next_link():
+    world, ada, bob, _ = written()
+    link, forks = link_of(ada, bob), ada.device.forks
+    job = EntriesJob(link.id, tuple(bob_entries(world, bob)))
+    assert forks.excuse(link, job, CrdtError("something is missing")) is None
+    assert not ada.device.book[bob.id].unforked, "it could not build on another branch"
+    assert forks.excuse(link, replace(job, whole=True), CrdtError("something is missing")) is None
+    assert ada.device.book[bob.id].unforked
 
 
 def bob_entries(world, bob):
