@@ -1,10 +1,8 @@
-"""The ends in which devices stay different, and what has to hold then all the same.
+"""The one end in which devices stay different, and what has to hold then all the same.
 
 A device that was put back unnoticed wrote entries while nobody could tell it, and the others have
-dropped the entries with the same numbers: there is nothing left to compare. Or a branch cannot be
-taken out, and its device says so: a record in it is damaged, or the entries of what builds on it
-are kept no more. docs/reliability.md says so under "Not promised". Nothing else excuses devices
-that differ.
+dropped the entries with the same numbers: there is nothing left to compare.
+docs/reliability.md says so under "Not promised". Nothing else excuses devices that differ.
 """
 
 from typing import TYPE_CHECKING
@@ -12,22 +10,18 @@ from typing import TYPE_CHECKING
 from p2pvault.protocol.reconcile import Verdict
 from sim.oracles import Violation
 from sim.setbacks import fields_of
-from sim.sown import Sown
 
 if TYPE_CHECKING:
     from sim.simulation import SimParty, Simulation
 
 
 def is_asunder(sim: "Simulation") -> bool:
-    """Tell whether a number that was used twice is one whose entry was dropped, or cannot go."""
+    """Tell whether a number that was used twice is one whose entry some member has dropped."""
     bases: dict[bytes, int] = {}
     for party in sim.parties:
         for base in party.disk.state().bases if party.counts else ():
             bases[base.author] = max(base.n, bases.get(base.author, 0))
-    if any(n <= bases.get(author, 0) for author, n in sim.sown.forked):
-        return True
-    unmended = any(author.hex() in sim.watch.unmended for author, _ in sim.sown.forked)
-    return unmended and (bool(bases) or Sown.DAMAGE in sim.sown.kinds)
+    return any(n <= bases.get(author, 0) for author, n in sim.sown.forked)
 
 
 def judge_asunder(sim: "Simulation", acknowledged: dict[str, set[str]]) -> None:

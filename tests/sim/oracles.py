@@ -51,7 +51,6 @@ class Watch:
     Attributes:
         told: The devices that heard that they run twice.
         refused_twice: Whether somebody refused a device because it runs twice.
-        unmended: Journals of which somebody could not take its branch out.
     """
 
     def __init__(self, sim: "Simulation") -> None:
@@ -62,7 +61,6 @@ class Watch:
         self._settled: set[tuple[str, int]] = set()
         self.told: set[str] = set()
         self.refused_twice = False
-        self.unmended: set[str] = set()
 
     # At every transition -----------------------------------------------------------------
 
@@ -122,8 +120,6 @@ class Watch:
         if not self._sim.sown.excuses(effect.event, device):
             raise Violation(f"{party.name} reports {effect.event}")
         self.refused_twice |= effect.event == "device_runs_twice"
-        if effect.event == "fork_not_mended":
-            self.unmended.add(str(effect.fields["journal"]))
         if effect.event == "snapshots_given_up":
             # Should the source come back after all, content differs, and is repaired.
             self._sim.sown.kinds |= Sown.GIVEN_UP
