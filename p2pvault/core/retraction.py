@@ -65,10 +65,6 @@ class Branch:
         """Tell whether an entry is among those that go."""
         return any(cut.author == stored.author and cut.n < stored.n for cut in self.cuts)
 
-    def changes_to(self, record: RecordId, stored: StoredEntry) -> list[bytes]:
-        """Return what an entry changes in a record."""
-        return [c for r, c in decode_entry(stored.data, self.vault).body.changes if r == record]
-
 
 def branch_of(entries: Sequence[StoredEntry], author: AuthorId, n: int, vault: VaultId) -> Branch:
     """Find all that goes with one branch.
@@ -169,8 +165,11 @@ class Retraction:
         with suppress(CrdtError):
             return self._lookup.replica(record)
         with suppress(CrdtError):
-            return self._lookup.pieced_together(record, self._arrived.get(record, ()))
+            return self._lookup.pieced_together(record, self._changes_to(record))
         return None
+
+    def _changes_to(self, record: RecordId) -> list[Change]:
+        return [change for _, change in self._arrived[record]]
 
     def _leave(self, row: RecordRow) -> None:
         """Go past a record that is damaged beyond what is at hand.
@@ -179,7 +178,7 @@ class Retraction:
         but nobody has one any more that began in the branch.
         """
         self._staging.leave_out(row.id)
-        if began(self._arrived.get(row.id, ())):
+        if began(self._changes_to(row.id)):
             self._staging.drop(row)
             return
         owed = self._owed(row.id)
@@ -188,18 +187,19 @@ class Retraction:
 
     def _owed(self, record: RecordId) -> Arrear:
         """Return what goes of a record, and what of that goes nowhere else."""
-        owed = Arrear()
-        for stored in filter(self._branch.goes, self._branch.entries):
-            changes = b"".join(self._branch.changes_to(record, stored))
-            is_shared = stored.n <= self._held.get(stored.author, 0)
-            owed = owed.joined(Arrear(shared=changes) if is_shared else Arrear(own=changes))
-        return owed
+        shared: list[bytes] = []
+        own: list[bytes] = []
+        for stored, change in self._arrived[record]:
+            if self._branch.goes(stored):
+                is_shared = stored.n <= self._held.get(stored.author, 0)
+                (shared if is_shared else own).append(change.chunk)
+        return Arrear(b"".join(shared), b"".join(own))
 
     @cached_property
-    def _arrived(self) -> Mapping[RecordId, Sequence[Change]]:
+    def _arrived(self) -> Mapping[RecordId, Sequence[tuple[StoredEntry, Change]]]:
         """All changes that came since the branch began, by record; few branches need to know."""
-        found: dict[RecordId, list[Change]] = {}
+        found: dict[RecordId, list[tuple[StoredEntry, Change]]] = {}
         for stored in self._branch.entries:
             for record, chunk in decode_entry(stored.data, self._branch.vault).body.changes:
-                found.setdefault(record, []).append(inspect(chunk))
+                found.setdefault(record, []).append((stored, inspect(chunk)))
         return found

@@ -7,7 +7,7 @@ import pytest
 from harness.damage import held, spoiled
 from harness.pairs import world_of
 from harness.party import Party
-from harness.pipelines import Bench, one
+from harness.pipelines import BOB, Bench, bob, one
 from harness.proofs import assert_proved, rest
 from harness.world import World, put
 from p2pvault.core import arrears, asks, io, pipeline
@@ -19,7 +19,8 @@ from p2pvault.crdt.prefilter import inspect
 from p2pvault.crdt.record import Record
 from p2pvault.crdt.snapshot import inspect_snapshot
 from p2pvault.limits import UPKEEP_PAUSE_S
-from p2pvault.types import Batch, Doubt, LinkId, StoredRecord
+from p2pvault.protocol.journal import Writer, write_entry
+from p2pvault.types import Batch, Doubt, LinkId, StoredEntry, StoredRecord
 
 
 def parted(count: int = 2, **first_life: object) -> tuple[World, list[Party]]:
@@ -188,6 +189,24 @@ def test_more_than_can_be_kept_leaves_the_branch_contested(monkeypatch):
     world.pass_time(60)
     assert ada.reported("fork_not_mended")
     assert owed(ada) == []
+
+
+def test_a_damaged_record_that_is_nowhere_afterwards_goes_whatever_is_wrong_with_its_entries():
+    """Somebody made it a second time, which was not seen, as its copy was damaged by then."""
+    bench, other = Bench(), bob()
+    bench.written(put("notes/one", a=1), put("notes/two", b=2))
+    (stored,) = bench.store.records([bench.store.find("notes", "two")[0].id])
+    _, chunk = Record.create(other.journal.author, "notes", "two", {"lie": 1})
+    made = write_entry(Writer(other.journal, BOB), None, (), 0, [(stored.row.id, chunk)])
+    load = one(bench.pipeline.submit(RetractJob(bench.journal.author, 2)), io.LoadBranch)
+    entries = bench.store.entries(1, 1 << 20)
+    entries.append(StoredEntry(3, made.author, 1, made.hash, made.data))
+    read = one(bench.pipeline.branch_loaded(io.BranchLoaded(load.load, entries)), io.LoadRecords)
+    torn = replace(stored, chunks=(b"nothing",))
+    persist = one(bench.loaded(io.RecordsLoaded(read.load, (torn,))), io.Persist)
+    assert persist.batch.erased == (stored.row.id,)
+    assert persist.batch.records == persist.batch.entries == ()
+    assert bench.persist(persist).done.staged.damaged == (stored.row.id,)
 
 
 def owing() -> tuple[Bench, StoredRecord]:
