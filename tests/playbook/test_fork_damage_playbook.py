@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from harness.damage import held, spoiled
+from harness.damage import held, loaded, spoiled
 from harness.pairs import world_of
 from harness.party import Party
 from harness.pipelines import BOB, Bench, bob, one
@@ -166,15 +166,16 @@ def test_a_deletion_that_nobody_else_holds_is_repeated():
 def test_what_others_hold_is_theirs_to_repeat_and_what_they_did_since_stands():
     world, (ada, bob, cyd) = parted(3)
     world.online(ada)
-    world.online(cyd)
     world.put(ada, "notes/old", shared="old")
+    world.put(cyd, "notes/old", beside="it")
+    world.online(cyd)
     world.pass_time(60)
     world.offline(cyd)
     world.put(ada, "notes/old", own="ada's")
     spoil(world, ada, "notes/old", 0)
     world.put(cyd, "notes/old", shared="new")
     met(world, ada, bob, cyd)
-    value = {"before": "a", "shared": "new", "own": "ada's"}
+    value = {"before": "a", "beside": "it", "shared": "new", "own": "ada's"}
     assert world.value(bob, "notes/old") == value
     assert owed(ada) == []
 
@@ -212,7 +213,8 @@ def test_a_damaged_record_that_is_nowhere_afterwards_goes_whatever_is_wrong_with
 def owing() -> tuple[Bench, StoredRecord]:
     """Return a bench that owes the third edit of a record, and the record as it was."""
     bench = Bench()
-    bench.written(put("notes/one", a=1), put("notes/one", b=2), put("notes/one", c=3))
+    third = asks.Edit("notes/one", puts=[(("a", "x"), 3), (("c",), 4)], deletes=[("a", "y")])
+    bench.written(put("notes/one", a={"x": 1, "y": 1}), put("notes/one", b=2), third)
     (before,) = bench.store.records([bench.store.find("notes", "one")[0].id])
     torn = replace(before, chunks=(b"nothing",))
     bench.run(step_of(bench, lambda _: torn, entries_after=2, n=3))
@@ -237,6 +239,8 @@ def test_a_copy_that_lacks_what_the_owed_edits_need_is_taken_and_they_stay_owed(
     assert len(steps[-1].done.staged.entries) == 1
     assert steps[-1].done.arrived == (), "the peer does not hold what is repeated here"
     assert owed_by(bench) == []
+    (now,) = bench.store.records([before.row.id])
+    assert loaded(now).value() == {"a": {"x": 3}, "b": 2, "c": 4}
 
 
 def test_nothing_is_repeated_in_what_is_not_kept():
