@@ -9,9 +9,10 @@ import click
 from p2pvault.cli.command import VaultCommand
 from p2pvault.cli.paper import read_words
 from p2pvault.cli.qr import qr_lines
+from p2pvault.cli.report import Marked
 from p2pvault.cli.session import Session, pass_session
 from p2pvault.cli.vault import host_name
-from p2pvault.cli.wording import count, span
+from p2pvault.cli.wording import count, one_line, span
 from p2pvault.control.caller import Caller
 from p2pvault.control.messages import Json, JsonObject
 from p2pvault.errors import PairingRefused, VaultExists
@@ -118,6 +119,12 @@ def _ask_code(session: Session) -> str:
 def _show_join(session: Session, event: JsonObject) -> None:
     report = session.report
     match event:
+        case {"event": "search", "problem": None}:
+            report.show(event, "Devices can be looked for now.")
+        case {"event": "search"}:
+            problem, hint = one_line(str(event["problem"])), one_line(str(event["hint"]))
+            text = f"Nobody can be found: {problem}  {report.marks.arrow} {hint}"
+            report.show(event, Marked("!", "red", text))
         case {"event": "words"}:
             report.show(
                 event,

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import cast
+from typing import Final, cast
 
 import click
 
@@ -15,6 +15,10 @@ from p2pvault.cli.wording import columns, count, one_line, span
 from p2pvault.control.messages import Json, JsonObject
 from p2pvault.errors import DaemonUnreachable, Unreachable
 from p2pvault.limits import CONTROL_START_S, CONTROL_WAIT_S_MAX
+
+_WITHOUT_DISCOVERY: Final = (
+    "Devices are dialled where they were last. Say where one is with `p2pvault address add`."
+)
 
 
 @click.command(cls=VaultCommand)
@@ -125,7 +129,7 @@ def _problem_lines(report: Report, answer: JsonObject) -> list[Marked]:
     discovery = cast("JsonObject", answer["discovery"])
     problems = list(cast("Sequence[JsonObject]", answer["problems"]))
     if discovery["problem"] is not None:
-        problems.append({"message": discovery["problem"], "hint": ""})
+        problems.append({"message": discovery["problem"], "hint": _WITHOUT_DISCOVERY})
     return [Marked("!", "red", _problem_text(report, problem)) for problem in problems]
 
 

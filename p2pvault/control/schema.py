@@ -346,6 +346,7 @@ METHODS: Final[dict[str, Method]] = {
     "join": _stream(
         "Join the vault of the device that shows this code. Errors: vault_exists, wrong_code.",
         members(code=_LINE, name=_NAME),
+        search=members(event=Words(("search",)), problem=Optional(_LINE), hint=_LINE),
         words=members(event=Words(("words",)), words=_LINE, digits=_LINE),
         vault=members(event=Words(("vault",)), name=_NAME, devices=_COUNT, made=_LINE),
         paired=members(event=Words(("paired",)), vault=_NAMED),

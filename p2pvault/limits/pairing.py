@@ -26,7 +26,8 @@ PAIRING_SPONSORS_MAX: Final = 3
 """Devices that one typed code is tried on: whoever answers to a code gets one guess at it."""
 
 PAIRING_SEARCH_S: Final = 30.0
-"""How long a joining device looks for one that shows a code; mDNS answers within 2 s."""
+"""How long a joining device looks for one that shows a code; mDNS answers within 2 s. Where mDNS is
+hindered it looks for PAIRING_S."""
 
 PAIRING_BUSY_S: Final = 0.5
 """Before a busy device is asked again; one that seeks another code leaves within milliseconds."""

@@ -7,6 +7,7 @@ foreign names costs what zeroconf's own bounded cache costs.
 """
 
 import asyncio
+import errno
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -299,7 +300,12 @@ def _faults() -> Iterator[None]:
         yield
     except NonUniqueNameException:
         raise
-    except (OSError, RuntimeError, Error) as error:
+    except OSError as error:
+        # Nothing but mDNS has a port of its own here.
+        taken = error.errno == errno.EADDRINUSE
+        why = "another program keeps UDP port 5353 to itself" if taken else error.strerror
+        raise MulticastFailed(why or str(error) or type(error).__name__) from error
+    except (RuntimeError, Error) as error:
         # zeroconf raises RuntimeError for an address that no interface has (any more).
         raise MulticastFailed(str(error) or type(error).__name__) from error
 

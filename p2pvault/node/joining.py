@@ -1,7 +1,8 @@
 """Joining a vault from a device that has none: find the sponsor, run the ceremony, store it.
 
 A typed code is looked for with mDNS; a pairing address says where to dial. What goes wrong before
-the words are shown leads on to the next candidate; afterwards it is the end.
+the words are shown leads on to the next candidate; afterwards it is the end. Where mDNS is
+hindered, the person is told, and it is tried again for as long as a code is valid.
 """
 
 from collections import deque
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from os import urandom
 from pathlib import Path
+from typing import Final
 
 import trio
 
@@ -23,6 +25,7 @@ from p2pvault.limits import (
     PAIRING_BUSY_S,
     PAIRING_LAST_LOOK_S,
     PAIRING_NEWS_MAX,
+    PAIRING_S,
     PAIRING_SEARCH_S,
     PAIRING_SPONSORS_MAX,
 )
@@ -30,7 +33,15 @@ from p2pvault.net.mdns import open_discovery
 from p2pvault.net.services import DiscoverySettings, Mode, Sighting
 from p2pvault.net.stream import dial
 from p2pvault.node.create import DEVICE_KIND, prepare_home, store_vault
-from p2pvault.node.port import JoinEvent, PairingEnded, VaultJoined, VaultOffered, WordsShown
+from p2pvault.node.lookout import Lookout
+from p2pvault.node.port import (
+    JoinEvent,
+    PairingEnded,
+    SearchHindered,
+    VaultJoined,
+    VaultOffered,
+    WordsShown,
+)
 from p2pvault.protocol.code import parse_code
 from p2pvault.protocol.invitation import is_invitation, parse_invitation
 from p2pvault.protocol.pairing import (
@@ -51,6 +62,11 @@ from p2pvault.types import Address
 from p2pvault.wire.names import clean_name
 
 _READ_BYTES = 64 * KIB
+
+_BY_ADDRESS: Final = (
+    "Run `p2pvault join` with the p2pvault: address that `p2pvault pair` shows on the other "
+    "device: that needs no mDNS."
+)
 
 Move = Callable[[], Sequence[SessionEffect]]
 """Something that the machine is to be told."""
@@ -90,11 +106,14 @@ class Joining:
         self._answers, self._answered = trio.open_memory_channel[bool](1)
         self._offered = False
         self._words_shown = False
+        self._hindrance: str | None = None
         self._joined: VaultJoined | None = None
         self._failure: VaultError | None = None
         self._refusal: VaultError | None = None
         self._deadline = float("inf")
         self._search = trio.CancelScope()
+        self._search_ends = False
+        self._code_over_at = float("inf")
 
     def accept(self, *, accepted: bool) -> None:
         """Pass on the person's answer to `VaultOffered`.
@@ -116,16 +135,52 @@ class Joining:
             await self._send.send(PairingEnded(error))
 
     async def _find_and_join(self, discovery: DiscoverySettings) -> None:
+        self._code_over_at = trio.current_time() + PAIRING_S
         with trio.move_on_after(PAIRING_SEARCH_S) as self._search:
             if self._ticket.addresses:
                 await self._try_invited()
-                return
-            browse = DiscoverySettings(Mode.QUIET, discovery.interfaces)
-            async with open_discovery(browse) as found:
-                found.expect_pairing(wanted=True)
+            elif discovery.mode is Mode.OFF:
+                raise NoPairingDevice(
+                    "discovery is off on this device, so it finds nobody by a code",
+                    hint=f"{_BY_ADDRESS} Or run the daemon with `--mode quiet`.",
+                )
+            else:
+                await self._find_by_code(DiscoverySettings(Mode.QUIET, discovery.interfaces))
+            return
+        raise self._refusal or self._found_nobody()
+
+    def _found_nobody(self) -> NoPairingDevice:
+        if self._hindrance is None:
+            return NoPairingDevice("no device on this network shows this code")
+        return NoPairingDevice(
+            f"the other device could not be looked for: {self._hindrance}", hint=_BY_ADDRESS
+        )
+
+    async def _find_by_code(self, browse: DiscoverySettings) -> None:
+        error: VaultError | None = None
+        async with open_discovery(browse) as found, trio.open_nursery() as nursery:
+            found.expect_pairing(wanted=True)
+            nursery.start_soon(Lookout(found, self._hindered).run)
+            try:
                 await self._try_sighted(found.sightings)
-                return
-        raise self._refusal or NoPairingDevice("no device on this network shows this code")
+            except VaultError as it:  # which the nursery would make a group of
+                error = it
+            nursery.cancel_scope.cancel()
+        if error is not None:
+            raise error
+
+    async def _hindered(self, problem: str | None) -> None:
+        """Pass it on, and search on for as long as a code is valid, or as usual once it is over."""
+        self._hindrance = problem
+        if not self._search_ends:
+            usual = trio.current_time() + PAIRING_SEARCH_S
+            over = self._code_over_at
+            self._search.deadline = over if problem is not None else min(usual, over)
+        await self._send.send(SearchHindered(problem, "" if problem is None else _BY_ADDRESS))
+
+    def _search_until(self, deadline: float) -> None:
+        """Say when the search ends, whatever becomes of mDNS."""
+        self._search.deadline, self._search_ends = deadline, True
 
     async def _try_invited(self) -> None:
         """Try the sponsor that the pairing address names, until it is free."""
@@ -161,7 +216,7 @@ class Joining:
                 if self._words_shown or refused == PAIRING_SPONSORS_MAX:
                     raise
                 self._refusal = error
-                self._search.deadline = trio.current_time() + PAIRING_LAST_LOOK_S
+                self._search_until(trio.current_time() + PAIRING_LAST_LOOK_S)
 
     async def _try(self, addresses: tuple[Address, ...]) -> bool:
         """Dial one sponsor until an address answers, and go through the ceremony.
@@ -228,7 +283,7 @@ class Joining:
                 self._deadline = trio.current_time() + seconds
             case ShowWords(words, digits):
                 self._words_shown = True
-                self._search.deadline = float("inf")
+                self._search_until(float("inf"))
                 await self._send.send(WordsShown(" ".join(words), digits))
             case ConfirmVault(vault, _):
                 self._offered = True

@@ -271,6 +271,19 @@ class WordsShown:
 
 
 @dataclass(frozen=True, slots=True)
+class SearchHindered:
+    """Whether the device that shows the code can be looked for is another matter than before.
+
+    Attributes:
+        problem: Why it cannot, in words; None once it can.
+        hint: What to do about it.
+    """
+
+    problem: str | None
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
 class VaultOffered:
     """The joiner asks its person whether this is the vault to join."""
 
@@ -287,7 +300,7 @@ class VaultJoined:
     name: str
 
 
-JoinEvent = WordsShown | VaultOffered | VaultJoined | PairingEnded
+JoinEvent = SearchHindered | WordsShown | VaultOffered | VaultJoined | PairingEnded
 
 
 class JoinSession(Protocol):

@@ -4,7 +4,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -76,29 +76,6 @@ async def running(host: netns.Host, instance: str, *expected: str) -> AsyncItera
         process.terminate()
         with trio.fail_after(PATIENCE_S):
             assert await process.wait() == 0
-    finally:
-        process.kill()
-        await process.wait()
-
-
-@contextlib.asynccontextmanager
-async def holding_the_port(host: netns.Host) -> AsyncIterator[Callable[[], Awaitable[None]]]:
-    script = "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 5353)); "
-    script += "input('held')"
-    process = await trio.lowlevel.open_process(
-        host.command(sys.executable, "-c", script), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    assert await process.stdout.receive_some() == b"held"
-    stdin = process.stdin
-
-    async def release() -> None:
-        await stdin.send_all(b"\n")
-        await process.wait()
-
-    try:
-        yield release
     finally:
         process.kill()
         await process.wait()
@@ -195,15 +172,15 @@ async def given_back(
     """Return two peers, of which the second began without the port that it may have now."""
     a, b = hosts
     settle(b)
-    async with (
-        holding_the_port(b) as release,
-        running(a, "aaaa", *looked_for) as other,
-        running(b, "bbbb", "aaaa") as hindered,
-    ):
-        ready = await hindered.until(of("ready"))
-        assert "Address already in use" in str(ready["problem"])
-        await release()
-        yield other, hindered
+    with netns.holding_the_mdns_port(b) as let_go:
+        async with (
+            running(a, "aaaa", *looked_for) as other,
+            running(b, "bbbb", "aaaa") as hindered,
+        ):
+            ready = await hindered.until(of("ready"))
+            assert "another program keeps UDP port 5353" in str(ready["problem"])
+            let_go()
+            yield other, hindered
 
 
 async def test_a_port_that_another_program_keeps_is_a_problem_and_not_the_end(

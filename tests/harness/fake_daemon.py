@@ -189,7 +189,7 @@ class FakeDaemon(FakeCollections, FakeQuarantine, FakeRecovery):
             "device": self.state.device,
             "peers": list(self.state.peers),
             "listening": ["127.0.0.1:4141"],
-            "discovery": {"mode": "off", "problem": None},
+            "discovery": {"mode": "off", "problem": self.state.discovery_problem},
             "problems": list(self.state.problems),
         }
 
@@ -436,6 +436,7 @@ class FakeDaemon(FakeCollections, FakeQuarantine, FakeRecovery):
         self._emit(
             connection,
             stream,
+            *({"event": "search", **one} for one in self.state.search),
             {"event": "words", "words": WORDS, "digits": "37"},
             {"event": "vault", "name": "home", "devices": 2, "made": "2026-01-02T03:04:05Z"},
         )

@@ -31,8 +31,10 @@ class FakeState:
     incomplete: set[str] = field(default_factory=set)
     only_here: set[str] = field(default_factory=set)
     problems: list[JsonObject] = field(default_factory=list)
+    discovery_problem: str | None = None
     findings: list[JsonObject] = field(default_factory=list)
     attempts: list[str] = field(default_factory=list)
+    search: list[JsonObject] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     fault: VaultError | None = None
     fault_of: dict[str, VaultError] = field(default_factory=dict)

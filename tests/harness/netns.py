@@ -8,6 +8,7 @@ import itertools
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -110,6 +111,26 @@ def network(hosts: int) -> Iterator[Sequence[Host]]:
         for number, host in enumerate(made, 1):
             _plug_in(host, switch, f"port{number}")
         yield made
+
+
+@contextmanager
+def holding_the_mdns_port(host: Host) -> Iterator[Callable[[], None]]:
+    """Keep UDP port 5353 of a host from everybody else; gives what lets go of it."""
+    program = "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 5353)); "
+    program += "print('held', flush=True); input()"
+    with subprocess.Popen(
+        host.command(sys.executable, "-c", program), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"held\n"
+
+        def let_go() -> None:
+            process.communicate(b"\n")
+
+        try:
+            yield let_go
+        finally:
+            process.kill()
 
 
 @contextmanager

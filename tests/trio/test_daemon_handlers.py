@@ -29,6 +29,7 @@ from p2pvault.node.port import (
     MissedEvents,
     PairingEnded,
     RecoveryDecision,
+    SearchHindered,
     WordsAsked,
     WrongGuess,
 )
@@ -349,3 +350,12 @@ async def test_a_pairing_that_fails_raises_its_reason(keeper: Keeper, node: Fake
         node.pairings[0].sender.send_nowait(PairingEnded(CodeExpired("too late")))
         with pytest.raises(CodeExpired, match="too late"):
             await anext(events)
+
+
+async def test_joining_tells_what_hinders_the_search(source: FakeSource, empty: Keeper) -> None:
+    async with methods_of(empty).streams["join"]({"code": "42-a-b-c", "name": "phone"}) as events:
+        for step in (SearchHindered("no network", "wait"), SearchHindered(None, "")):
+            source.joins[0].sender.send_nowait(step)
+        hindered = {"event": "search", "problem": "no network", "hint": "wait"}
+        assert await heard(events, "join") == hindered
+        assert (await heard(events, "join"))["problem"] is None

@@ -90,6 +90,17 @@ def test_join_takes_no_vault_that_was_not_accepted(home: Path, answer: bytes) ->
         assert (done.code, daemon.state.vault) == (8, None)
 
 
+def test_join_says_why_nobody_can_be_found_and_when_that_is_over(home: Path) -> None:
+    state = FakeState(search=[{"problem": "no network", "hint": "Use the address."}])
+    state.search.append({"problem": None, "hint": ""})
+    with served(home, state):
+        lines = run(home, "join", CODE, "--yes").text.splitlines()
+    assert lines[:2] == [
+        "! Nobody can be found: no network  → Use the address.",
+        "Devices can be looked for now.",
+    ]
+
+
 def test_join_with_a_wrong_code_says_so(home: Path) -> None:
     with served(home, FakeState()):
         done = run(home, "join", "11-wrong-code-here", "--json")
@@ -210,6 +221,15 @@ def test_status_shows_the_proof_and_ends_with_what_is_wrong(home: Path, daemon: 
     assert lines[-1] == "! no mDNS  → open port 5353"
     tree = run(home, "status", "--json").tree
     assert (tree["v"], tree["vault"]["records"], tree["peers"][0]["in_sync"]) == (1, 0, True)
+
+
+def test_status_says_what_to_do_where_devices_do_not_find_each_other(
+    home: Path, daemon: FakeDaemon
+) -> None:
+    daemon.state.discovery_problem = "no network"
+    *_, last = run(home, "status").text.splitlines()
+    assert last.startswith("! no network  → Devices are dialled where they were last.")
+    assert "`p2pvault address add`" in last
 
 
 def test_status_is_readable_without_unicode_and_without_colours(

@@ -13,6 +13,7 @@ from p2pvault.node.port import (
     JoinSession,
     PairingEnded,
     PairingSession,
+    SearchHindered,
     VaultJoined,
     VaultOffered,
     WordsAsked,
@@ -111,6 +112,8 @@ def _confirm(digits: str | None) -> JsonObject:
 async def _follow_join(session: JoinSession, host: Host) -> Events:
     async for event in session.events:
         match event:
+            case SearchHindered(problem, hint):
+                yield {"event": "search", "problem": problem, "hint": hint}
             case WordsShown(words, digits):
                 yield {"event": "words", "words": words, "digits": digits}
             case VaultOffered(name, devices, made_ms):

@@ -1,0 +1,90 @@
+"""Looking for the device that shows a code, where mDNS is hindered."""
+
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from p2pvault.errors import NoPairingDevice
+from p2pvault.limits import PAIRING_S, PAIRING_SEARCH_S
+from p2pvault.net.mdns import Discovery
+from p2pvault.net.services import DiscoverySettings, Mode
+from p2pvault.node.joining import Joining, open_joining
+from p2pvault.node.lookout import Lookout
+from p2pvault.node.port import PairingEnded, SearchHindered
+
+CODE = "42-lantern-tulip-violin"
+NOWHERE = ("nowhere0",)
+"""The interfaces that discovery may use: one that no machine has."""
+
+
+async def news(joining: Joining, kind: type) -> object:
+    event = await joining.events.receive()
+    assert isinstance(event, kind)
+    return event
+
+
+@pytest.mark.parametrize("mode", [Mode.NORMAL, Mode.QUIET])
+async def test_without_a_network_it_says_so_and_looks_for_as_long_as_a_code_lasts(
+    tmp_path: Path, autojump_clock: trio.testing.MockClock, mode: Mode
+) -> None:
+    del autojump_clock
+    began = trio.current_time()
+    async with open_joining(tmp_path, "ada", CODE, DiscoverySettings(mode, NOWHERE)) as joining:
+        hindered = await news(joining, SearchHindered)
+        assert hindered.problem == "no interface of a local network is up"
+        assert "p2pvault: address" in hindered.hint
+        error = (await news(joining, PairingEnded)).error
+    assert isinstance(error, NoPairingDevice)
+    assert "no interface of a local network is up" in str(error)
+    assert "p2pvault: address" in error.hint
+    assert trio.current_time() - began >= PAIRING_S > PAIRING_SEARCH_S
+
+
+async def test_with_discovery_off_it_says_so_at_once(tmp_path: Path) -> None:
+    off = DiscoverySettings(Mode.OFF, NOWHERE)
+    async with open_joining(tmp_path, "ada", CODE, off) as joining:
+        error = (await news(joining, PairingEnded)).error
+    assert isinstance(error, NoPairingDevice)
+    assert "discovery is off" in str(error)
+    assert "p2pvault: address" in error.hint
+
+
+class Hindered(Discovery):
+    """Takes part in nothing; has one problem after the other, and none at the end."""
+
+    def __init__(self, *problems: str | None) -> None:
+        super().__init__(DiscoverySettings(Mode.OFF))
+        self._problems = list(problems)
+        self.problem = self._problems.pop(0)
+
+    async def refresh(self) -> None:
+        await trio.lowlevel.checkpoint()
+
+    async def persist(self) -> None:
+        await trio.lowlevel.checkpoint()
+        if not self._problems:
+            await trio.sleep_forever()
+        self.problem = self._problems.pop(0)
+
+
+async def told(*problems: str | None) -> list[str | None]:
+    """Return what a lookout says of problems that follow each other."""
+    heard: list[str | None] = []
+
+    async def tell(problem: str | None) -> None:
+        heard.append(problem)
+        await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Lookout(Hindered(*problems), tell).run)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        nursery.cancel_scope.cancel()
+    return heard
+
+
+async def test_what_hinders_is_told_once_and_so_is_its_end() -> None:
+    assert await told("port", "port", "network", None) == ["port", "network", None]
+    assert await told(None) == []
+    assert await told(None, "port", None) == ["port", None]
