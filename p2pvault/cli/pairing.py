@@ -70,6 +70,11 @@ def _code_lines(session: Session, event: JsonObject, *, no_qr: bool) -> Iterator
     if not no_qr and session.report.unicode and sys.stdout.isatty():
         yield "\nIts camera can read this:\n"
         yield from qr_lines(str(event["uri"]))
+    if "hidden" in event:
+        yield "\nRun `p2pvault join` there and type this address:\n"
+        yield f"    {event['uri']}\n"
+        yield f"The code {event['code']} finds nobody: {one_line(str(event['hidden']))}.\n"
+        return
     yield "\nWhere the network does not let devices find each other, type this address instead:\n"
     yield f"    {event['uri']}\n"
     # Last, because on a small terminal the rest scrolls away.

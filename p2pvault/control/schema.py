@@ -332,7 +332,13 @@ METHODS: Final[dict[str, Method]] = {
     "pair": _stream(
         "Show a code for one new device; ends with the connection. Errors: refused, code_expired.",
         members({"recovery_words": _WORDS}, admin=Flag()),
-        code=members(event=Words(("code",)), code=_LINE, uri=_LINE, expires_s=Seconds(PAIRING_S)),
+        code=members(
+            {"hidden": _LINE},
+            event=Words(("code",)),
+            code=_LINE,
+            uri=_LINE,
+            expires_s=Seconds(PAIRING_S),
+        ),
         attempt=members(event=Words(("attempt",)), message=_LINE),
         joiner=members(event=Words(("joiner",)), name=_NAME),
         confirm=members({"digits": _LINE}, event=Words(("confirm",))),

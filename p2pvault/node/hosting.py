@@ -7,6 +7,7 @@ import trio
 
 from p2pvault.core import asks, io, news
 from p2pvault.limits import PAIRING_NEWS_MAX
+from p2pvault.net.services import Mode
 from p2pvault.net.stream import port_of
 from p2pvault.node.beaconing import Beaconing
 from p2pvault.node.network import Network
@@ -48,14 +49,21 @@ class Hosting:
 
     Attributes:
         network: Where this node listens; the node replaces it when its settings change.
+        mode: How visible this node is; replaced likewise.
     """
 
     def __init__(
-        self, shell: Shell, requests: Requests, network: Network, beaconing: Beaconing
+        self,
+        shell: Shell,
+        requests: Requests,
+        network: Network,
+        mode: Mode,
+        beaconing: Beaconing,
     ) -> None:
         self._shell = shell
         self._requests = requests
         self.network = network
+        self.mode = mode
         self._beaconing = beaconing
         self._sessions: dict[int, HostedPairing] = {}
 
@@ -85,6 +93,13 @@ class Hosting:
             self._shell.feed(asks.PairingCancelled(request))
             del self._sessions[request]
 
+    @property
+    def _hidden(self) -> str | None:
+        """Why a device where the code is typed does not find this one."""
+        if self.mode is Mode.NORMAL:
+            return self._beaconing.problem
+        return f"this device does not announce itself, since its discovery is {self.mode}"
+
     def settle(self, effect: io.Answer | io.Refuse) -> None:
         """Take the refusal of a window or of typed words."""
         session = self._sessions.get(effect.request)
@@ -95,14 +110,14 @@ class Hosting:
         """Pass on what happened."""
         session = self._sessions.get(effect.request)
         if session is not None:
-            for event in _events(effect.news):
+            for event in _events(effect.news, self._hidden):
                 session.take(event)
 
 
-def _events(what: news.News) -> tuple[PairingEvent, ...]:
+def _events(what: news.News, hidden: str | None) -> tuple[PairingEvent, ...]:
     match what:
         case news.CodeMade(code, uri, expires_s):
-            return (CodeShown(code, uri, expires_s),)
+            return (CodeShown(code, uri, expires_s, hidden),)
         case news.AttemptFailed(message):
             return (WrongGuess(message),)
         case news.JoinerNamed(name, digits):

@@ -201,11 +201,16 @@ class QuarantinedDevice:
 
 @dataclass(frozen=True, slots=True)
 class CodeShown:
-    """Pairing began: the code to type, the same as a URI for a QR code, and its life."""
+    """Pairing began: the code to type, the same as a URI for a QR code, and its life.
+
+    Attributes:
+        hidden: Why a device where the code is typed does not find this one; None where it does.
+    """
 
     code: str
     uri: str
     expires_s: float
+    hidden: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

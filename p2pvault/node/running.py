@@ -94,7 +94,7 @@ class RunningNode:
         self._discovery = discovery
         self._requests = Requests()
         self._beaconing = Beaconing(shell.feed)
-        self._hosting = Hosting(shell, self._requests, network, self._beaconing)
+        self._hosting = Hosting(shell, self._requests, network, discovery.mode, self._beaconing)
         self._watchers = Watchers(lambda watched: shell.feed(io.WatchersChanged(watched)))
         self._status_moved = trio.Event()
         self._discovering = trio.CancelScope()
@@ -330,7 +330,7 @@ class RunningNode:
         """Go on with other discovery settings."""
         self._discovery = discovery
         self._network = replace(self._network, named=discovery.interfaces)
-        self._hosting.network = self._network
+        self._hosting.network, self._hosting.mode = self._network, discovery.mode
         self._discovering.cancel()
         self.announce_network()
 

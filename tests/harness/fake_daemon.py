@@ -402,7 +402,7 @@ class FakeDaemon(FakeCollections, FakeQuarantine, FakeRecovery):
         self._emit(
             connection,
             stream,
-            {"event": "code", "code": CODE, "uri": URI, "expires_s": 120.0},
+            {"event": "code", "code": CODE, "uri": URI, "expires_s": 120.0, **self.state.hidden},
             *({"event": "attempt", "message": text} for text in self.state.attempts),
             {"event": "joiner", "name": "phone"},
             {"event": "confirm"},

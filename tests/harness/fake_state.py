@@ -34,6 +34,7 @@ class FakeState:
     discovery_problem: str | None = None
     findings: list[JsonObject] = field(default_factory=list)
     attempts: list[str] = field(default_factory=list)
+    hidden: JsonObject = field(default_factory=dict)
     search: list[JsonObject] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     fault: VaultError | None = None

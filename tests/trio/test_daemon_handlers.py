@@ -311,6 +311,7 @@ async def test_a_pairing_tells_its_steps_and_takes_the_words(
         (pairing,) = node.pairings
         for step in (
             CodeShown("42-a-b-c", "p2pvault:1", 120.0),
+            CodeShown("42-a-b-c", "p2pvault:1", 120.0, "quiet"),
             WrongGuess("no"),
             JoinerKnocks("phone"),
             WordsAsked("42", None),
@@ -319,6 +320,7 @@ async def test_a_pairing_tells_its_steps_and_takes_the_words(
             pairing.sender.send_nowait(step)
         code = {"event": "code", "code": "42-a-b-c", "uri": "p2pvault:1", "expires_s": 120.0}
         assert await heard(events, "pair") == code
+        assert await heard(events, "pair") == {**code, "hidden": "quiet"}
         assert await heard(events, "pair") == {"event": "attempt", "message": "no"}
         assert await heard(events, "pair") == {"event": "joiner", "name": "phone"}
         assert await heard(events, "pair") == {"event": "confirm", "digits": "42"}

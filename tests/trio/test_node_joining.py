@@ -10,9 +10,11 @@ from p2pvault.errors import NoPairingDevice
 from p2pvault.limits import PAIRING_S, PAIRING_SEARCH_S
 from p2pvault.net.mdns import Discovery
 from p2pvault.net.services import DiscoverySettings, Mode
+from p2pvault.node.create import create_vault
 from p2pvault.node.joining import Joining, open_joining
 from p2pvault.node.lookout import Lookout
-from p2pvault.node.port import PairingEnded, SearchHindered
+from p2pvault.node.port import CodeShown, PairingEnded, SearchHindered
+from p2pvault.node.running import NodeSettings, open_node
 
 CODE = "42-lantern-tulip-violin"
 NOWHERE = ("nowhere0",)
@@ -88,3 +90,25 @@ async def test_what_hinders_is_told_once_and_so_is_its_end() -> None:
     assert await told("port", "port", "network", None) == ["port", "network", None]
     assert await told(None) == []
     assert await told(None, "port", None) == ["port", None]
+
+
+@pytest.mark.parametrize(
+    ("discovery", "why"),
+    [
+        (DiscoverySettings(Mode.QUIET, ("127.0.0.1",)), "its discovery is quiet"),
+        (DiscoverySettings(Mode.OFF, ("127.0.0.1",)), "its discovery is off"),
+        (DiscoverySettings(Mode.NORMAL, NOWHERE), "no interface of a local network is up"),
+        (DiscoverySettings(Mode.NORMAL, ("127.0.0.1",)), None),
+    ],
+)
+async def test_a_code_is_shown_with_why_it_finds_nobody(
+    tmp_path: Path, discovery: DiscoverySettings, why: str | None
+) -> None:
+    create_vault(tmp_path, "ada", "home")
+    host = "127.0.0.1" if discovery.interfaces != NOWHERE else ""
+    async with open_node(NodeSettings(tmp_path, host, 0, discovery)) as node:
+        await trio.testing.wait_all_tasks_blocked(0.1)
+        async with node.pair(admin=False) as session:
+            shown = await session.events.receive()
+    assert isinstance(shown, CodeShown)
+    assert why in shown.hidden if why else shown.hidden is None

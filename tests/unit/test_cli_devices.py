@@ -57,6 +57,15 @@ def test_pair_shows_a_person_the_code_and_a_picture_of_it(home: Path, daemon: Fa
     assert "█" not in run_on_terminal(home, "pair", "--no-qr", typed=b"\n").out.decode()
 
 
+def test_pair_shows_the_address_last_where_the_code_finds_nobody(
+    home: Path, daemon: FakeDaemon
+) -> None:
+    daemon.state.hidden = {"hidden": "discovery is quiet"}
+    shown = run(home, "pair", stdin=WORDS.encode()).text
+    assert f"type this address:\n\n    {URI}\n" in shown
+    assert f"The code {CODE} finds nobody: discovery is quiet." in shown
+
+
 def test_pair_asks_for_an_admin_only_where_it_is_said(home: Path, daemon: FakeDaemon) -> None:
     for words in (["pair"], ["pair", "--admin"]):
         run(home, *words, stdin=WORDS.encode())

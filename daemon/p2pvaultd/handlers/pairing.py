@@ -86,8 +86,8 @@ class PairingHandlers:
 async def _follow_pairing(session: PairingSession) -> Events:
     async for event in session.events:
         match event:
-            case CodeShown(code, uri, expires_s):
-                yield {"event": "code", "code": code, "uri": uri, "expires_s": expires_s}
+            case CodeShown():
+                yield _code(event)
             case WrongGuess(message):
                 yield {"event": "attempt", "message": message}
             case JoinerKnocks(name):
@@ -103,6 +103,12 @@ async def _follow_pairing(session: PairingSession) -> Events:
                 raise error
             case _:
                 assert_never(event)
+
+
+def _code(shown: CodeShown) -> JsonObject:
+    code: JsonObject = {"code": shown.code, "uri": shown.uri, "expires_s": shown.expires_s}
+    hidden: JsonObject = {} if shown.hidden is None else {"hidden": shown.hidden}
+    return {"event": "code", **code, **hidden}
 
 
 def _confirm(digits: str | None) -> JsonObject:
