@@ -379,7 +379,8 @@ METHODS: Final[dict[str, Method]] = {
         ),
     ),
     "wait": _call(
-        "Return when there is a vault, or when content is proved equal. Errors: unreachable.",
+        "Return when there is a vault, or when content is proved equal. Errors: unreachable, "
+        "no_such_device, refused.",
         members(
             {"device": _SELECTOR, "timeout_s": Seconds(CONTROL_WAIT_S_MAX)},
             **{"for": Words(("ready", "synced"))},

@@ -15,7 +15,7 @@ from p2pvault.core.asks import Edit
 from p2pvault.core.io import Edited, QuarantineSettled
 from p2pvault.core.start import device_of, renewed
 from p2pvault.crypto.schedule import store_key
-from p2pvault.errors import Refused
+from p2pvault.errors import NoSuchDevice, Refused
 from p2pvault.limits import EDIT_RECORDS_MAX, STOP_LINKS_S
 from p2pvault.net.interfaces import NetworkChange, watch_network
 from p2pvault.net.mdns import open_discovery
@@ -286,10 +286,30 @@ class RunningNode:
 
         Raises:
             NoSuchDevice, AmbiguousDevice: `device` names not exactly one member.
+            Refused: It is this device.
+            NoSuchDevice, RevokedDevice, SuspendedDevice: It, or this device, left meanwhile.
         """
-        wanted = None if device is None else self.shell.device.members.find(device).device
+        wanted = None if device is None else self._another(device)
         while not self._is_synced(wanted):
+            self._check_awaited(wanted)
             await self._status_moved.wait()
+
+    def _another(self, selector: str) -> DeviceId:
+        members = self.shell.device.members
+        found = members.find(selector).device
+        if found == members.device:
+            raise Refused(
+                "this is the device itself, which is always the same as itself",
+                hint="Name another one, or none to wait for all that are linked.",
+            )
+        return found
+
+    def _check_awaited(self, wanted: DeviceId | None) -> None:
+        """Check that what is waited for may still come."""
+        members = self.shell.device.members
+        members.check_inside()
+        if wanted is not None and not members.membership.is_member(wanted):
+            raise NoSuchDevice(f"“{members.name_of(wanted)}” is not in the vault any more")
 
     def _is_synced(self, wanted: DeviceId | None) -> bool:
         device = self.shell.device
