@@ -170,17 +170,28 @@ def address(context: click.Context) -> None:
 def list_addresses(session: Session, device: str | None = None) -> None:
     """List where devices were reached, and what was added by hand.
 
-    Without a DEVICE it ends with where this device itself listens.
+    Without a DEVICE, or with this one, it says where this device itself listens.
     """
     wanted: dict[str, Json] = {} if device is None else {"device": device}
     with session.connect() as caller:
         answer = caller.call("addresses", **wanted)
-        own = cast("list[str]", caller.call("status")["listening"])
-    rows = [row for known in _objects(answer["devices"]) for row in _address_rows(known)]
-    table = columns([("DEVICE", "ADDRESS", "FROM"), *rows])
-    empty = "No other device has an address here yet."
-    here = [f"\nThis device listens at {', '.join(own) or 'no address'}."] if device is None else []
-    session.report.show(answer, *(table if rows else [empty]), *here)
+        status = caller.call("status")
+    known, this = _objects(answer["devices"]), cast("JsonObject", status["device"])["id"]
+    own = ", ".join(cast("list[str]", status["listening"])) or "no address"
+    here = f"This device listens at {own}."
+    if device is None:
+        empty = "No other device has an address here yet."
+        session.report.show(answer, *_address_table(known, empty), "", here)
+    elif known[0]["id"] == this:
+        session.report.show(answer, here)
+    else:
+        name = session.report.quote(one_line(str(known[0]["name"])))
+        session.report.show(answer, *_address_table(known, f"{name} has no address here yet."))
+
+
+def _address_table(devices: Sequence[JsonObject], empty: str) -> list[str]:
+    rows = [row for known in devices for row in _address_rows(known)]
+    return columns([("DEVICE", "ADDRESS", "FROM"), *rows]) if rows else [empty]
 
 
 def _address_rows(device: JsonObject) -> list[tuple[str, str, str]]:

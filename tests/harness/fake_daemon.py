@@ -374,20 +374,21 @@ class FakeDaemon(FakeCollections, FakeQuarantine, FakeRecovery):
         return {"device": {"id": known["id"], "name": known["name"]}, "addresses": list(given)}
 
     def do_addresses(self, _: _Connection, device: str | None = None) -> JsonObject:
-        known = self.state.peers if device is None else [self._device(device)]
+        this = self.state.device
+        known = self.state.peers if device is None else [self._device(device, this)]
         rows: list = [
             {
                 "id": one["id"],
                 "name": one["name"],
                 "given": self.state.given.get(str(one["id"]), []),
-                "seen": ["127.0.0.1:4242"],
+                "seen": self.state.seen,
             }
             for one in known
         ]
         return {"devices": rows}
 
-    def _device(self, selector: str) -> JsonObject:
-        for known in self.state.peers:
+    def _device(self, selector: str, *more: JsonObject) -> JsonObject:
+        for known in [*self.state.peers, *more]:
             if selector == known["name"] or str(known["id"]).startswith(selector):
                 return known
         raise NoSuchDevice(f"there is no device {selector}")

@@ -23,6 +23,7 @@ class FakeState:
     device: JsonObject | None = None
     records: list[FakeRecord] = field(default_factory=list)
     peers: list[JsonObject] = field(default_factory=list)
+    seen: list = field(default_factory=lambda: ["127.0.0.1:4242"])
     given: dict[str, list[str]] = field(default_factory=dict)
     removed: list[JsonObject] = field(default_factory=list)
     quarantined: list[JsonObject] = field(default_factory=list)

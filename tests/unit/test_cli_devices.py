@@ -187,6 +187,14 @@ def test_revoke_asks_nobody_with_yes(home: Path, daemon: FakeDaemon) -> None:
     assert run_on_terminal(home, "devices", "revoke", "phone", "--yes").code == 0
 
 
+def test_the_addresses_of_one_device_are_its_own(home: Path, daemon: FakeDaemon) -> None:
+    here = "This device listens at 127.0.0.1:4141.\n"
+    assert run(home, "address", "list", "laptop").text == here
+    daemon.state.seen = []
+    none = run(home, "address", "list", "phone").text
+    assert none == "“phone” has no address here yet.\n"
+
+
 def test_addresses_are_added_listed_and_removed(home: Path, daemon: FakeDaemon) -> None:
     done = run(home, "address", "add", "phone", "10.0.0.7:47474")
     assert done.text == "“phone”: 10.0.0.7:47474\n"
