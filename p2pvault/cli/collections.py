@@ -1,13 +1,13 @@
 """Which collections this device keeps: `collections` with its commands."""
 
 from collections.abc import Iterator
-from typing import cast
+from typing import Final, cast
 
 import click
 
 from p2pvault.cli.command import VaultGroup
 from p2pvault.cli.session import Session, pass_session
-from p2pvault.cli.wording import columns, one_line
+from p2pvault.cli.wording import columns, number, one_line
 from p2pvault.control.caller import Caller
 from p2pvault.control.messages import Json, JsonObject
 from p2pvault.errors import OnlyHere
@@ -19,7 +19,7 @@ def collections(context: click.Context) -> None:
     """See which collections this device keeps; keep or forget one.
 
     A device keeps every collection until it is told to forget it. What it forgets is erased here
-    and stays on the other devices.
+    and stays on the other devices. A collection can be forgotten before anything of it is here.
     """
     if context.invoked_subcommand is None:
         context.invoke(list_collections)
@@ -51,9 +51,13 @@ def _pages(caller: Caller) -> Iterator[JsonObject]:
 
 def _row(collection: JsonObject) -> tuple[str, ...]:
     records, whole = collection["records"], collection["whole"]
-    kept = "kept" if whole else "kept, not all of it is here yet"
     name = one_line(str(collection["name"]))
-    return (name, "-", "not kept") if records is None else (name, str(records), kept)
+    if records is None:
+        return name, "-", "not kept" if collection["seen"] else "not kept, and never was here"
+    return name, number(cast("int", records)), "kept" if whole else _NOT_ALL
+
+
+_NOT_ALL: Final = "kept, not all of it is here yet"
 
 
 @collections.command()
@@ -62,12 +66,14 @@ def _row(collection: JsonObject) -> tuple[str, ...]:
 def keep(session: Session, name: str) -> None:
     """Keep the collection NAME on this device.
 
-    What other devices hold of it is fetched as soon as they are linked.
+    What other devices hold of it is fetched as soon as they are linked. One that was forgotten by
+    a slip, and that is nowhere, is off the list then.
     """
     with session.connect() as caller:
         answer = caller.call("collection_keep", collection=name)
-    session.report.show(answer, f"This device keeps {session.report.quote(one_line(name))}.")
-    session.report.note(f"{session.command('status')} shows when all of it is here.")
+    session.report.show(answer, f"This device keeps {_named(session, name, answer)}.")
+    if not cast("JsonObject", answer["collection"])["whole"]:
+        session.report.note(f"{session.command('status')} shows when all of it is here.")
     session.report.note(f"Take it back: {session.command('collections', 'forget', name)}")
 
 
@@ -78,7 +84,8 @@ def keep(session: Session, name: str) -> None:
 def forget(session: Session, name: str, yes: bool) -> None:
     """Erase the collection NAME on this device and keep it no longer.
 
-    Another device that keeps it must be linked and proved to hold all of it.
+    Another device that keeps it must be linked and proved to hold all of it. NAME need not be here
+    yet: then it does not come.
     """
     with session.connect() as caller:
         try:
@@ -86,8 +93,15 @@ def forget(session: Session, name: str, yes: bool) -> None:
         except OnlyHere as error:
             _confirm(session, name, error)
             answer = caller.call("collection_forget", collection=name, anyway=True)
-    session.report.show(answer, f"This device forgets {session.report.quote(one_line(name))}.")
+    session.report.show(answer, f"This device forgets {_named(session, name, answer)}.")
     session.report.note(f"Take it back: {session.command('collections', 'keep', name)}")
+
+
+def _named(session: Session, name: str, answer: JsonObject) -> str:
+    """Return a collection's name, with a warning where it may be a slip."""
+    quoted = session.report.quote(one_line(name))
+    seen = cast("JsonObject", answer["collection"])["seen"]
+    return quoted if seen else f"{quoted}, of which nothing was ever here"
 
 
 def _confirm(session: Session, name: str, error: OnlyHere) -> None:

@@ -106,7 +106,9 @@ _QUARANTINED: Final = members(
     first=_LINE,
     last=_LINE,
 )
-_COLLECTION_KEPT: Final = members(name=_COLLECTION, records=Optional(_COUNT), whole=Flag())
+_COLLECTION_KEPT: Final = members(
+    name=_COLLECTION, records=Optional(_COUNT), whole=Flag(), seen=Flag()
+)
 _PROBLEM: Final = members(code=_LINE, message=_LINE, hint=_LINE)
 
 
@@ -217,12 +219,12 @@ METHODS: Final[dict[str, Method]] = {
     "collection_keep": _call(
         "Keep a collection on this device; what others hold of it is fetched. Errors: bad_path.",
         members(collection=_COLLECTION),
-        _NOTHING,
+        members(collection=_COLLECTION_KEPT),
     ),
     "collection_forget": _call(
         "Erase a collection here, and keep it no longer. Errors: only_here, refused, bad_path.",
         members(collection=_COLLECTION, anyway=Flag()),
-        _NOTHING,
+        members(collection=_COLLECTION_KEPT),
     ),
     "devices": _call(
         "The members of the vault, who was removed, and who is suspended.",

@@ -62,6 +62,8 @@ class Keeping:
     def forget(self, now: Instant, asked: ForgetRequested) -> list[Effect]:
         """Forget a collection, at once if the person insists, else when a peer vouches for it.
 
+        One of which nothing was ever here can be lost to nobody, and needs no peer.
+
         Raises:
             OnlyHere: No linked device is proved to hold all of it.
             Refused: It is being forgotten already, or too many are.
@@ -73,7 +75,7 @@ class Keeping:
         self._check_settled(collection)
         if len(self._interest.forgotten) + len(self._leaving) >= INTEREST_COLLECTIONS_MAX:
             raise Refused(f"a device forgets at most {INTEREST_COLLECTIONS_MAX} collections")
-        if asked.anyway:
+        if asked.anyway or self._was_never_here(collection):
             # What others lack stays in the log, so that it still goes to them.
             return self._go(collection, asked.request, upto=0)
         holders = [link for link in self._links.up() if self._is_proved(link, collection)]
@@ -86,6 +88,10 @@ class Keeping:
         if collection in self._leaving or collection in self._going:
             why = f"{collection} is being forgotten just now"
             raise Refused(why, hint="Try again in a moment.")
+
+    def _was_never_here(self, collection: str) -> bool:
+        """Tell whether nothing can be lost here; what waits may bring something."""
+        return self._pipeline.is_idle and collection not in self._pipeline.newest.fingerprints
 
     def _only_here(self, collection: str) -> OnlyHere:
         return OnlyHere(

@@ -102,11 +102,13 @@ class CollectionView:
         name: Its name.
         records: Number of records that are not deleted; None where it is not kept.
         whole: Whether it is kept and nothing of it is known to be missing.
+        seen: Whether a record of it was ever here, deleted or erased as it may be by now.
     """
 
     name: str
     records: int | None
     whole: bool
+    seen: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -466,10 +468,10 @@ class Node(Protocol):
     async def collections(self) -> Sequence[CollectionView]:
         """List the collections that this device knows of, by name."""
 
-    async def keep_collection(self, collection: str) -> None:
-        """Keep a collection on this device."""
+    async def keep_collection(self, collection: str) -> CollectionView:
+        """Keep a collection on this device; return how it stands then."""
 
-    async def forget_collection(self, collection: str, *, anyway: bool) -> None:
+    async def forget_collection(self, collection: str, *, anyway: bool) -> CollectionView:
         """Keep a collection no longer on this device; `anyway`: though it may be lost."""
 
     async def quarantine(self) -> Sequence[QuarantinedDevice]:

@@ -46,6 +46,7 @@ from p2pvault.node.requests import Requests
 from p2pvault.node.shell import Hooks, Shell, Stores, cannot_accept
 from p2pvault.node.status import (
     addresses_of,
+    collection_view,
     collections_view,
     in_sync,
     members_view,
@@ -209,17 +210,19 @@ class RunningNode:
         """List the collections that this device knows of, by name."""
         return collections_view(self.shell.device)
 
-    async def keep_collection(self, collection: str) -> None:
-        """Keep a collection on this device."""
+    async def keep_collection(self, collection: str) -> CollectionView:
+        """Keep a collection on this device; return how it stands then."""
         request = self._requests.begin()
         self.shell.feed(asks.KeepRequested(request, collection))
         await self._requests.wait(request)
+        return collection_view(self.shell.device.pipeline.durable, collection)
 
-    async def forget_collection(self, collection: str, *, anyway: bool) -> None:
+    async def forget_collection(self, collection: str, *, anyway: bool) -> CollectionView:
         """Keep a collection no longer on this device; `anyway`: though it may be lost."""
         request = self._requests.begin()
         self.shell.feed(asks.ForgetRequested(request, collection, anyway))
         await self._requests.wait(request)
+        return collection_view(self.shell.device.pipeline.durable, collection)
 
     # Quarantine --------------------------------------------------------------------------
 

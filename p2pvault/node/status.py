@@ -3,6 +3,7 @@
 from typing import Final
 
 from p2pvault.core.book import Standing
+from p2pvault.core.content import Content
 from p2pvault.core.device import Device
 from p2pvault.core.members import Members as DeviceMembers
 from p2pvault.errors import RunsTwice, SuspendedDevice
@@ -33,8 +34,21 @@ def peer_status(device: Device, peer: DeviceId, now: Instant) -> PeerStatus:
         ahead=missing_there(journals, standing.journals) if known else None,
         last_seen_ms=standing.last_seen_ms or None,
         fetching=device.fetch.source == peer or standing.verdict is Verdict.INCOMPLETE,
-        without=len(standing.without),
+        without=len(_unproved(device.pipeline.durable, standing)),
     )
+
+
+def _unproved(content: Content, standing: Standing) -> list[str]:
+    """Return the collections that a proof leaves out, but for those of which neither has a record.
+
+    What the peer does not keep it has no record of; what is not kept here, it may have.
+    """
+    forgotten, fingerprints = content.interest.forgotten, content.fingerprints
+    return [
+        name
+        for name in standing.without
+        if name in forgotten or (name in fingerprints and fingerprints[name].total)
+    ]
 
 
 def in_sync(standing: Standing) -> bool | None:
@@ -47,16 +61,21 @@ def in_sync(standing: Standing) -> bool | None:
 def collections_view(device: Device) -> list[CollectionView]:
     """Describe the collections that this device keeps, and those that it does not."""
     content = device.pipeline.durable
-    interest, counts = content.interest, content.counts
-    names = sorted(counts.keys() | interest.forgotten | interest.partial)
-    return [
-        CollectionView(
-            name,
-            None if name in interest.forgotten else counts.get(name, 0),
-            name not in interest.forgotten | interest.partial,
-        )
-        for name in names
-    ]
+    interest = content.interest
+    names = sorted(content.counts.keys() | interest.forgotten | interest.partial)
+    return [collection_view(content, name) for name in names]
+
+
+def collection_view(content: Content, name: str) -> CollectionView:
+    """Describe one collection, which need not be known here."""
+    interest = content.interest
+    return CollectionView(
+        name=name,
+        records=None if name in interest.forgotten else content.counts.get(name, 0),
+        whole=name not in interest.forgotten | interest.partial,
+        # Fingerprints stay when the last record goes.
+        seen=name in content.fingerprints,
+    )
 
 
 def members_view(device: Device) -> Members:

@@ -16,6 +16,7 @@ class CollectionState(Protocol):
     forgotten: set[str]
     incomplete: set[str]
     only_here: set[str]
+    unseen: set[str]
 
 
 class FakeCollections:
@@ -27,20 +28,13 @@ class FakeCollections:
         counts = Counter(record.path.split("/")[0] for record in self.state.records)
         known = counts.keys() | self.state.forgotten | self.state.incomplete
         names = sorted(name for name in known if name > after)
-        rows: list[Json] = [
-            {
-                "name": name,
-                "records": None if name in self.state.forgotten else counts[name],
-                "whole": name not in self.state.forgotten | self.state.incomplete,
-            }
-            for name in names[:2]
-        ]
+        rows: list[Json] = [self._row(name, counts[name]) for name in names[:2]]
         return {"collections": rows, "next": names[1] if len(names) > 2 else None}
 
     def do_collection_keep(self, _: object, collection: str) -> JsonObject:
         check_path_parts(collection, "any")
         self.state.forgotten.discard(collection)
-        return {}
+        return {"collection": self._row(collection)}
 
     def do_collection_forget(self, _: object, collection: str, *, anyway: bool) -> JsonObject:
         check_path_parts(collection, "any")
@@ -48,4 +42,12 @@ class FakeCollections:
         if collection in self.state.only_here | counts and not anyway:
             raise OnlyHere(f"no linked device is proved to hold all of {collection}")
         self.state.forgotten.add(collection)
-        return {}
+        return {"collection": self._row(collection)}
+
+    def _row(self, name: str, records: int = 0) -> JsonObject:
+        return {
+            "name": name,
+            "records": None if name in self.state.forgotten else records,
+            "whole": name not in self.state.forgotten | self.state.incomplete,
+            "seen": name not in self.state.unseen,
+        }

@@ -206,18 +206,22 @@ class FakeNode:
 
     async def collections(self) -> Sequence[CollectionView]:
         names = {path.split("/")[0] for path in self.records} | self.forgotten
-        return [
-            CollectionView(name, None if name in self.forgotten else 1, name not in self.forgotten)
-            for name in sorted(names)
-        ]
+        return [self._collection(name) for name in sorted(names)]
 
-    async def keep_collection(self, collection: str) -> None:
+    async def keep_collection(self, collection: str) -> CollectionView:
         self.forgotten.discard(collection)
+        return self._collection(collection)
 
-    async def forget_collection(self, collection: str, *, anyway: bool) -> None:
+    async def forget_collection(self, collection: str, *, anyway: bool) -> CollectionView:
         if not anyway:
             raise OnlyHere(f"nobody else has {collection}")
         self.forgotten.add(collection)
+        return self._collection(collection)
+
+    def _collection(self, name: str) -> CollectionView:
+        kept = name not in self.forgotten
+        seen = any(path.startswith(f"{name}/") for path in self.records)
+        return CollectionView(name, 1 if kept else None, kept, seen)
 
     async def quarantine(self) -> Sequence[QuarantinedDevice]:
         return list(self.quarantined)

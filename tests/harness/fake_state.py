@@ -31,6 +31,7 @@ class FakeState:
     forgotten: set[str] = field(default_factory=set)
     incomplete: set[str] = field(default_factory=set)
     only_here: set[str] = field(default_factory=set)
+    unseen: set[str] = field(default_factory=set)
     problems: list[JsonObject] = field(default_factory=list)
     discovery_problem: str | None = None
     findings: list[JsonObject] = field(default_factory=list)

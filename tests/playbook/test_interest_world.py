@@ -5,7 +5,7 @@ import pytest
 from harness.entropy import seeded
 from harness.party import Party
 from harness.proofs import assert_no_number_twice
-from harness.world import World
+from harness.world import World, put
 from p2pvault.core import asks
 from p2pvault.errors import NotKept, OnlyHere, Refused
 from p2pvault.limits import HEADERS_PATIENCE_S, IDLE_S, KIB, UPKEEP_PAUSE_S
@@ -158,6 +158,25 @@ def test_nothing_is_forgotten_that_nobody_else_is_proved_to_hold() -> None:
     with pytest.raises(OnlyHere):
         forget(world, ada, "notes")
     assert world.value(ada, "notes/one") == {"text": "b"}
+
+
+def test_what_was_never_here_is_forgotten_without_a_witness() -> None:
+    world = World()
+    ada = world.found("ada")
+    forget(world, ada, "typo")
+    assert interest(ada)[0] == {"typo"}
+    keep(world, ada, "typo")
+    assert interest(ada) == (set(), set())
+
+
+def test_what_is_being_written_is_not_forgotten_for_never_having_been_here() -> None:
+    world = World()
+    ada = world.found("ada")
+    world.give(ada, asks.EditRequested(901, (put("notes/one", text="a"),)))
+    world.give(ada, asks.ForgetRequested(902, "notes"))
+    world.run()
+    assert isinstance(ada.answers[902], OnlyHere)
+    assert paths(ada) == {"notes/one"}
 
 
 def test_two_that_forget_at_the_same_time_both_keep_it() -> None:

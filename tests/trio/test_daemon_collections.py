@@ -28,17 +28,19 @@ async def keeper(node: FakeNode) -> AsyncIterator[Keeper]:
 async def test_a_collection_is_forgotten_listed_and_kept_again(keeper: Keeper) -> None:
     with pytest.raises(OnlyHere):
         await ask(keeper, "collection_forget", collection="notes", anyway=False)
-    await ask(keeper, "collection_forget", collection="notes", anyway=True)
-    contacts: Json = {"name": "contacts", "records": 1, "whole": True}
-    notes: Json = {"name": "notes", "records": None, "whole": False}
+    contacts: Json = {"name": "contacts", "records": 1, "whole": True, "seen": True}
+    notes: Json = {"name": "notes", "records": None, "whole": False, "seen": True}
+    forgotten = await ask(keeper, "collection_forget", collection="notes", anyway=True)
+    assert forgotten == {"collection": notes}
     assert await ask(keeper, "collections") == {"collections": [contacts, notes], "next": None}
     assert await ask(keeper, "collections", after="contacts") == {
         "collections": [notes],
         "next": None,
     }
-    await ask(keeper, "collection_keep", collection="notes")
+    kept = await ask(keeper, "collection_keep", collection="notes")
     listed = await ask(keeper, "collections")
     assert listed["collections"][1] == {**notes, "records": 1, "whole": True}
+    assert kept == {"collection": listed["collections"][1]}
 
 
 async def test_many_collections_come_in_pages(keeper: Keeper, node: FakeNode) -> None:

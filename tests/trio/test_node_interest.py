@@ -79,5 +79,28 @@ async def test_a_damaged_phone_is_salvaged_and_still_keeps_what_it_was_told_to(
             assert (await other.get("notes/0")).value == {"text": "z"}
 
 
+async def test_what_was_never_here_is_told_from_what_is_gone(homes: tuple[Path, Path]) -> None:
+    ada, phone = homes
+    async with open_node(settings(phone)) as other:
+        forgotten = await other.forget_collection("typo", anyway=False)
+        assert (forgotten.records, forgotten.whole, forgotten.seen) == (None, False, False)
+        contacts, notes, typo = await other.collections()
+        assert (contacts.seen, notes.seen, typo) == (True, True, forgotten)
+        assert not notes.whole
+        async with open_node(settings(ada)) as host:
+            with trio.fail_after(60.0):
+                await other.add_address("ada", where(host))
+                await other.wait_synced(None)
+                await host.wait_synced(None)
+            # It has no notes and keeps none; the other one has some, and nothing of the slip.
+            assert [peer.without for peer in (await other.status()).peers] == [2]
+            assert [peer.without for peer in (await host.status()).peers] == [1]
+            kept = await other.keep_collection("typo")
+            assert (kept.records, kept.seen) == (0, False)
+            with trio.fail_after(60.0):
+                await until(other, lambda: not interest(other).partial)
+            assert [each.name for each in await other.collections()] == ["contacts", "notes"]
+
+
 async def entries(node: RunningNode):
     return await node.shell.read(lambda reader: reader.entries(0, 1 << 30))

@@ -38,7 +38,8 @@ def test_the_list_shows_what_is_kept_and_what_is_missing(home: Path, daemon: Fak
             ["photos", "-", "not kept"],
         ]
     tree = run(home, "collections", "--json").tree
-    assert tree["collections"][2] == {"name": "photos", "records": None, "whole": False}
+    photos = {"name": "photos", "records": None, "whole": False, "seen": True}
+    assert tree["collections"][2] == photos
 
 
 def test_a_vault_without_records_has_no_collections(home: Path) -> None:
@@ -57,6 +58,21 @@ def test_forget_says_how_to_take_it_back(home: Path, daemon: FakeDaemon) -> None
     done = run(home, "collections", "forget", "videos")
     assert done.text == "This device forgets “videos”.\n"
     assert "collections keep videos`" in done.messages
+
+
+def test_a_slip_of_a_name_is_told_from_what_was_here(home: Path, daemon: FakeDaemon) -> None:
+    daemon.state.unseen.add("phtoos")
+    said = run(home, "collections", "forget", "phtoos").text
+    assert said == "This device forgets “phtoos”, of which nothing was ever here.\n"
+    *_, row = run(home, "collections").text.splitlines()
+    assert row.split(maxsplit=2) == ["phtoos", "-", "not kept, and never was here"]
+    assert run(home, "collections", "forget", "phtoos", "--json").tree["collection"] == {
+        "name": "phtoos", "records": None, "whole": False, "seen": False,
+    }  # fmt: skip
+    kept = run(home, "collections", "keep", "phtoos")
+    assert kept.text == "This device keeps “phtoos”, of which nothing was ever here.\n"
+    assert "status" not in kept.messages
+    assert "phtoos" not in run(home, "collections").text
 
 
 def test_forget_asks_a_person_where_something_may_be_lost(home: Path, daemon: FakeDaemon) -> None:

@@ -32,13 +32,13 @@ class CollectionHandlers:
         return {"collections": [_written(each) for each in page], "next": following}
 
     async def _keep(self, params: JsonObject) -> JsonObject:
-        await self._host.node().keep_collection(cast("str", params["collection"]))
-        return {}
+        kept = await self._host.node().keep_collection(cast("str", params["collection"]))
+        return {"collection": _written(kept)}
 
     async def _forget(self, params: JsonObject) -> JsonObject:
         collection, anyway = cast("str", params["collection"]), cast("bool", params["anyway"])
-        await self._host.node().forget_collection(collection, anyway=anyway)
-        return {}
+        forgotten = await self._host.node().forget_collection(collection, anyway=anyway)
+        return {"collection": _written(forgotten)}
 
 
 def _written(collection: CollectionView) -> Json:
@@ -46,4 +46,5 @@ def _written(collection: CollectionView) -> Json:
         "name": collection.name,
         "records": collection.records,
         "whole": collection.whole,
+        "seen": collection.seen,
     }
