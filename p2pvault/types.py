@@ -54,10 +54,25 @@ class Instant:
     Attributes:
         monotonic: Seconds that only grow; the only time that decides anything.
         wall_ms: Milliseconds since 1970; shown to people and used for discovery slots only.
+        asleep_s: Seconds that the machine was suspended since it booted, which `monotonic` leaves
+            out.
     """
 
     monotonic: float
     wall_ms: int
+    asleep_s: float = 0.0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that grow while the machine is suspended, too: for ages that are shown.
+
+        The two parts are not read at once, so it may be off by some milliseconds.
+        """
+        return self.monotonic + self.asleep_s
+
+    def since(self, elapsed: float) -> float:
+        """Return how many seconds ago `elapsed` was what it says."""
+        return max(0.0, self.elapsed - elapsed)
 
 
 class Role(StrEnum):

@@ -122,7 +122,9 @@ def _last_seen(peer: JsonObject) -> str:
         moment = datetime.fromisoformat(str(peer["last_seen"]))
     except ValueError:
         return one_line(str(peer["last_seen"]))
-    return f"{span((datetime.now(UTC) - moment).total_seconds())} ago"
+    age_s = (datetime.now(UTC) - moment).total_seconds()
+    # Only a clock that was set back since, over a restart of the daemon, is behind it.
+    return f"{span(age_s)} ago" if age_s >= 0 else "unknown"
 
 
 def _problem_lines(report: Report, answer: JsonObject) -> list[Marked]:

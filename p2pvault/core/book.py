@@ -48,9 +48,11 @@ class Standing:
         address: Where that link leads.
         given: Addresses that the person gave.
         seen: Addresses that worked or that it said it has, newest first.
-        last_seen_ms: Wall clock of the last sign of life, 0 for never.
+        last_seen_ms: What the wall clock said at the last sign of life, 0 for never.
+        heard_at: When that was since this device started, as `Instant.elapsed` has it; None if it
+            was before.
         verdict: What the last comparison said; None before the first.
-        proved_at: Monotonic time of the last proof of equal content.
+        proved_at: When content was last proved equal, as `Instant.elapsed` has it.
         without: Collections that the last comparison left out, since one of both does not keep
             them.
         contested: Whose journal it holds another branch of, if it does.
@@ -69,6 +71,7 @@ class Standing:
     given: tuple[Address, ...] = ()
     seen: tuple[Address, ...] = ()
     last_seen_ms: int = 0
+    heard_at: float | None = None
     verdict: Verdict | None = None
     proved_at: float | None = None
     without: frozenset[str] = frozenset()
@@ -113,7 +116,16 @@ class Standing:
 
     def heard(self, now: Instant) -> None:
         """Take note of a sign of life."""
-        self.last_seen_ms = now.wall_ms
+        self.last_seen_ms, self.heard_at = now.wall_ms, now.elapsed
+
+    def last_seen(self, now: Instant) -> int | None:
+        """Return when the last sign of life was, in milliseconds of the wall clock as it is now.
+
+        Somebody may have set it since. Across a restart there is only what it said then.
+        """
+        if self.heard_at is None:
+            return self.last_seen_ms or None
+        return now.wall_ms - int(now.since(self.heard_at) * 1000)
 
 
 class Book:

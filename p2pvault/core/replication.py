@@ -194,7 +194,7 @@ class Replication:
         before, standing.verdict = standing.verdict, self._verdict(link, content)
         standing.without = frozenset(link.interests.without)
         if standing.verdict is Verdict.EQUAL:
-            standing.proved_at = now.monotonic
+            standing.proved_at = now.elapsed
         return _news(standing, before) + self._repair.consider(link, content)
 
     def _acknowledge(self, link: Link, device: DeviceId, content: Content) -> None:

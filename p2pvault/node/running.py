@@ -383,10 +383,11 @@ class RunningNode:
         self.shell.feed(io.NetworkChanged(self._network.reachable_at(self._network.port)))
 
     async def stop(self) -> None:
-        """Close every link properly, within a bounded time."""
+        """Close every link properly, and keep what there is to be kept of it, in bounded time."""
         with trio.move_on_after(STOP_LINKS_S, shield=True):
             self.shell.feed(io.Stop())
             await self.shell.wait_streams_gone()
+            await self.shell.wait_persisted()
 
 
 @asynccontextmanager

@@ -90,6 +90,7 @@ class Shell:
         self._memory = Memory(self._shrink)
         self._gate = HalfOpenGate()
         self._idle = trio.Event()
+        self._persisted = trio.Event()
         self._batches, self._to_persist = trio.open_memory_channel[io.Persist](1)
         self._alarm_at = float("inf")
         self._alarm_moved = trio.Event()
@@ -179,6 +180,8 @@ class Shell:
         # A function of its own, which forgets the batch: the next one may be hours away.
         effect = await self._to_persist.receive()
         self.feed(await self._persist(effect))
+        self._persisted.set()
+        self._persisted = trio.Event()
         self._memory.used(sum(len(record.chunk) for record in effect.batch.records))
 
     async def _persist(self, effect: io.Persist) -> io.Persisted | io.PersistFailed:
@@ -239,6 +242,11 @@ class Shell:
             self.feed(ForgottenUnknown(error))
         else:
             self.feed(found)
+
+    async def wait_persisted(self) -> None:
+        """Return once nothing waits for the store."""
+        while not self.device.pipeline.is_idle:
+            await self._persisted.wait()
 
     # Streams -----------------------------------------------------------------------------
 

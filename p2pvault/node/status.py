@@ -29,10 +29,10 @@ def peer_status(device: Device, peer: DeviceId, now: Instant) -> PeerStatus:
         up=standing.link is not None,
         address=standing.address,
         in_sync=in_sync(standing),
-        proved_s=None if standing.proved_at is None else now.monotonic - standing.proved_at,
+        proved_s=None if standing.proved_at is None else now.since(standing.proved_at),
         behind=missing_here(journals, standing.journals) if known else None,
         ahead=missing_there(journals, standing.journals) if known else None,
-        last_seen_ms=standing.last_seen_ms or None,
+        last_seen_ms=standing.last_seen(now),
         fetching=device.fetch.source == peer or standing.verdict is Verdict.INCOMPLETE,
         without=len(_unproved(device.pipeline.durable, standing)),
     )

@@ -249,6 +249,14 @@ def test_status_says_what_to_do_where_devices_do_not_find_each_other(
     assert "`p2pvault address add`" in last
 
 
+def test_a_clock_that_was_set_back_makes_nobody_seen_just_now(
+    home: Path, daemon: FakeDaemon
+) -> None:
+    daemon.state.peers = [peer("phone", link="down", last_seen="2999-01-01T00:00:00+00:00")]
+    *_, row = run(home, "status").text.splitlines()
+    assert row.endswith("unknown")
+
+
 def test_status_is_readable_without_unicode_and_without_colours(
     home: Path, daemon: FakeDaemon
 ) -> None:
