@@ -2,7 +2,8 @@
 
 `docs/protocol/control.md` is printed from it, and the contract tests hold answers against it.
 Adding an optional parameter, a method or an event keeps `SCHEMA_VERSION`; anything that an
-existing caller would trip over raises it.
+existing caller would trip over raises it. Nothing was released yet: version 1 is what the first
+release has.
 """
 
 from dataclasses import dataclass
@@ -93,7 +94,7 @@ _DEVICE: Final = members(
     role=_ROLE,
     kind=_LINE,
     this=Flag(),
-    link=_LINK,
+    link=Optional(_LINK),
     added_by=Optional(_NAME),
 )
 _QUARANTINED: Final = members(

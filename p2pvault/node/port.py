@@ -137,14 +137,14 @@ class NodeStatus:
 
 @dataclass(frozen=True, slots=True)
 class MemberView:
-    """One member of the vault."""
+    """One member of the vault; `up` is None for this device, which has no link with itself."""
 
     device: DeviceId
     name: str
     kind: str
     role: Role
     this: bool
-    up: bool
+    up: bool | None
     added_by: str | None
 
 

@@ -80,15 +80,15 @@ def collection_view(content: Content, name: str) -> CollectionView:
 
 def members_view(device: Device) -> Members:
     """Describe all members, and those that were removed."""
-    membership = device.members.membership
+    membership, here = device.members.membership, device.members.device
     members = tuple(
         MemberView(
             device=member.device,
             name=member.name,
             kind=member.kind,
             role=member.role,
-            this=member.device == device.members.device,
-            up=device.book[member.device].link is not None,
+            this=member.device == here,
+            up=None if member.device == here else device.book[member.device].link is not None,
             added_by=None
             if member.added_by == member.device
             else device.members.name_of(member.added_by),

@@ -330,7 +330,7 @@ class FakeDaemon(FakeCollections, FakeQuarantine, FakeRecovery):
         this = self.state.device
         assert this is not None, "only a vault has devices"
         rows: list = [
-            {**this, "kind": "computer", "this": True, "link": "up", "added_by": None},
+            {**this, "kind": "computer", "this": True, "link": None, "added_by": None},
         ]
         rows += [
             {

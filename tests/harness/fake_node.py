@@ -161,7 +161,7 @@ class FakeNode:
     async def members(self) -> Members:
         return Members(
             [
-                MemberView(HERE, self.device_name, "linux", Role.ADMIN, True, True, None),
+                MemberView(HERE, self.device_name, "linux", Role.ADMIN, True, None, None),
                 MemberView(PHONE, "phone", "android", Role.MEMBER, False, True, "laptop"),
             ],
             [(DeviceId(b"o" * 32), "old phone")],

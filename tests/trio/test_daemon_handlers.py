@@ -230,7 +230,7 @@ async def test_devices_are_listed_renamed_and_revoked(keeper: Keeper) -> None:
         "role": "admin",
         "kind": "linux",
         "this": True,
-        "link": "up",
+        "link": None,
         "added_by": None,
     }
     phone: Json = {

@@ -100,6 +100,8 @@ async def test_two_nodes_pair_link_and_become_equal_live_and_after_time_apart(tm
                 )
             (peer,) = (await ada.status()).peers
             assert (peer.device, peer.up, peer.name) == (paired.device, True, "bob")
+            members = (await ada.members()).members
+            assert {one.name: one.up for one in members} == {"ada": None, "bob": True}
         await until(ada, lambda: not ada.shell.device.links.up())
         await ada.edit([put("notes/apart", text="ada"), put("notes/7", more="ada")])
         async with open_node(settings(tmp_path / "bob")) as bob:

@@ -83,7 +83,7 @@ def _member(member: MemberView) -> JsonObject:
         "role": member.role.value,
         "kind": member.kind,
         "this": member.this,
-        "link": up_or_down(up=member.up),
+        "link": None if member.up is None else up_or_down(up=member.up),
         "added_by": member.added_by,
     }
 
