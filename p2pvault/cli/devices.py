@@ -1,19 +1,23 @@
 """The devices of the vault and where they are: `devices` and `address` with their commands."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Final, cast
 
 import click
 
 from p2pvault.cli.command import VaultGroup
 from p2pvault.cli.session import Session, pass_session
-from p2pvault.cli.wording import columns, one_line
+from p2pvault.cli.wording import columns, count, one_line
 from p2pvault.control.messages import Json, JsonObject
 from p2pvault.errors import AmbiguousDevice, NoSuchDevice
 from p2pvault.limits import DEVICE_PREFIX_DIGITS_MIN
 
 _ID_CHARACTERS: Final = 8
 """Of an id in a table; `--json` has all of it, and four select a device."""
+
+_OUTSIDE_SHOWN: Final = 16
+"""Of the devices outside for one reason; `--json` has all. A revoked one may have let in many."""
 
 
 @click.group(cls=VaultGroup, invoke_without_command=True)
@@ -35,13 +39,34 @@ def list_devices(session: Session) -> None:
         answer = caller.call("devices")
     members = _objects(answer["devices"])
     lines = columns([("DEVICE", "ROLE", "KIND", "LINK", "ADDED BY", "ID"), *map(_row, members)])
-    outside = [("Revoked", answer["removed"]), ("Suspended", answer["suspended"])]
-    session.report.show(answer, *lines, *(_outside(word, each) for word, each in outside if each))
+    session.report.show(answer, *lines, *_outside(answer))
 
 
-def _outside(word: str, devices: Json) -> str:
-    names = ", ".join(one_line(str(device["name"])) for device in _objects(devices))
-    return f"\n{word}: {names}"
+_OUTSIDE: Final = {
+    "removed": "Revoked",
+    "suspended": "Suspended",
+    "fallen": "Let in by a revoked one",
+}
+"""What is said of devices outside the vault, by the member of the answer that lists them."""
+
+
+def _outside(answer: JsonObject) -> Iterator[str]:
+    everybody = [one for key in ("devices", *_OUTSIDE) for one in _objects(answer[key])]
+    often = Counter(str(one["name"]) for one in everybody)
+    for key, heading in _OUTSIDE.items():
+        found = _objects(answer[key])
+        names = [_told_apart(one, often) for one in found[:_OUTSIDE_SHOWN]]
+        if len(found) > _OUTSIDE_SHOWN:
+            names.append(f"{count(len(found) - _OUTSIDE_SHOWN, 'device')} more")
+        if names:
+            yield f"\n{heading}: {', '.join(names)}"
+
+
+def _told_apart(device: JsonObject, often: Counter[str]) -> str:
+    name = one_line(str(device["name"]))
+    return (
+        name if often[str(device["name"])] == 1 else f"{name} {str(device['id'])[:_ID_CHARACTERS]}"
+    )
 
 
 def _row(device: JsonObject) -> tuple[str, ...]:

@@ -228,12 +228,13 @@ METHODS: Final[dict[str, Method]] = {
         members(collection=_COLLECTION_KEPT),
     ),
     "devices": _call(
-        "The members of the vault, who was removed, and who is suspended.",
+        "The members of the vault, who was removed, who is suspended, and whose admission is void.",
         _NOTHING,
         members(
             devices=Items(_DEVICE, DEVICES_MAX),
             removed=Items(_NAMED, SUBSCRIPTION_EVENTS_MAX),
             suspended=Items(_NAMED, SUBSCRIPTION_EVENTS_MAX),
+            fallen=Items(_NAMED, SUBSCRIPTION_EVENTS_MAX),
         ),
     ),
     "device_rename": _call(

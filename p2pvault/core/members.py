@@ -30,6 +30,7 @@ from p2pvault.protocol.membership import (
     Author,
     DeviceCard,
     Epoch,
+    Fallen,
     Member,
     Membership,
     MembershipLog,
@@ -60,7 +61,10 @@ from p2pvault.types import (
     VaultId,
 )
 
-Holder = TypeVar("Holder", bound=Member | Suspension | Removal)
+Outsider = Suspension | Removal | Fallen
+"""A device that was in the vault, or was taken to be."""
+
+Holder = TypeVar("Holder", bound=Member | Outsider)
 
 EPOCH_SECRET = "epoch/"  # noqa: S105  # a prefix of names, not a secret
 """Prefix of the store's named values that hold epoch secrets; the epoch in hex follows."""
@@ -228,10 +232,25 @@ class Members:
         inside: list[Member | Suspension] = [*self.membership.members.values()]
         return _the_one(selector, [*inside, *self.membership.suspended.values()])
 
-    def find_outside(self, selector: str) -> Suspension | Removal:
-        """Return the removed or suspended device that a person means; raises as `find`."""
-        outside: list[Suspension | Removal] = [*self.membership.suspended.values()]
-        return _the_one(selector, [*outside, *self.membership.removed.values()])
+    def find_outside(self, selector: str) -> Outsider:
+        """Return the device outside the vault that a person means.
+
+        Raises:
+            NoSuchDevice: None outside goes by that.
+            AmbiguousDevice: Several do; or one does of which nobody knows who introduced it, and
+                a member has its name too.
+        """
+        outside: list[Outsider] = [*self.membership.suspended.values()]
+        outside += [*self.membership.removed.values(), *self.membership.fallen.values()]
+        try:
+            found = _the_one(selector, outside)
+        except NoSuchDevice:
+            inside = self.find(selector)
+            raise NoSuchDevice(f"“{inside.name}” is in the vault, and need not be let in") from None
+        namesakes = [one for one in self.membership.members.values() if one.name == selector]
+        if isinstance(found, Fallen) and namesakes:
+            raise _ambiguous(selector, [found, *namesakes])
+        return found
 
     def farewell(
         self, device: DeviceId, operations: tuple[StoredOperation, ...]
@@ -369,9 +388,13 @@ def _the_one(selector: str, devices: Iterable[Holder]) -> Holder:
     if not found:
         raise NoSuchDevice(f"no device of this vault is called “{selector}”")
     if len(found) > 1:
-        ids = ", ".join(one.device.hex()[:8] for one in found)
-        raise AmbiguousDevice(f"“{selector}” means several devices: {ids}")
+        raise _ambiguous(selector, found)
     return found[0]
+
+
+def _ambiguous(selector: str, found: Sequence[Member | Outsider]) -> AmbiguousDevice:
+    ids = ", ".join(one.device.hex()[:8] for one in found)
+    return AmbiguousDevice(f"“{selector}” means several devices: {ids}")
 
 
 def accepted(content: Content, device: DeviceId) -> dict[AuthorId, int]:

@@ -150,11 +150,12 @@ class MemberView:
 
 @dataclass(frozen=True, slots=True)
 class Members:
-    """All members, the devices that were removed, and those that are suspended."""
+    """All members, and who is outside: removed, suspended, or fallen with who let it in."""
 
     members: Sequence[MemberView]
     removed: Sequence[tuple[DeviceId, str]]
     suspended: Sequence[tuple[DeviceId, str]]
+    fallen: Sequence[tuple[DeviceId, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,12 +280,7 @@ class WordsShown:
 
 @dataclass(frozen=True, slots=True)
 class SearchHindered:
-    """Whether the device that shows the code can be looked for is another matter than before.
-
-    Attributes:
-        problem: Why it cannot, in words; None once it can.
-        hint: What to do about it.
-    """
+    """Why the device that shows the code cannot be looked for, and a hint; None once it can."""
 
     problem: str | None
     hint: str

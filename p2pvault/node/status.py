@@ -97,7 +97,8 @@ def members_view(device: Device) -> Members:
     )
     removed = tuple((removal.device, removal.name) for removal in membership.removed.values())
     suspended = tuple((each.device, each.name) for each in membership.suspended.values())
-    return Members(members, removed, suspended)
+    fallen = tuple((each.device, each.name) for each in membership.fallen.values())
+    return Members(members, removed, suspended, fallen)
 
 
 def addresses_of(device: Device, peer: DeviceId) -> DeviceAddresses:

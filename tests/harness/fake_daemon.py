@@ -344,7 +344,11 @@ class FakeDaemon(FakeCollections, FakeQuarantine, FakeRecovery):
             }
             for known in self.state.peers
         ]
-        outside = {"removed": list(self.state.removed), "suspended": list(self.key.suspended)}
+        outside: JsonObject = {
+            "removed": list(self.state.removed),
+            "suspended": list(self.key.suspended),
+            "fallen": list(self.key.fallen),
+        }
         return {"devices": rows, **outside}
 
     def do_device_rename(self, _: _Connection, device: str, name: str) -> JsonObject:

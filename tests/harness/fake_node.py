@@ -166,6 +166,7 @@ class FakeNode:
             ],
             [(DeviceId(b"o" * 32), "old phone")],
             [(DeviceId(b"s" * 32), "strange phone")],
+            [(DeviceId(b"f" * 32), "its friend")],
         )
 
     async def rename_device(self, device: str, name: str) -> DevicePaired:

@@ -27,11 +27,13 @@ class FakeKey:
         kept: Whether this device still keeps the words.
         uses: The parameters of each use.
         suspended: Devices that are suspended.
+        fallen: Devices that a removed one let in.
     """
 
     kept: bool = True
     uses: list[JsonObject] = field(default_factory=list)
     suspended: list[JsonObject] = field(default_factory=list)
+    fallen: list[JsonObject] = field(default_factory=list)
 
 
 class FakeRecovery:

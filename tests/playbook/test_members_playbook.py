@@ -9,14 +9,15 @@ from p2pvault.core import asks, io
 from p2pvault.core.content import Content
 from p2pvault.core.kinds import Kind
 from p2pvault.core.members import Learned, Members, members_of
+from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.errors import AmbiguousDevice, MalformedMessage, NoSuchDevice
 from p2pvault.limits import EPOCHS_MAX, OPERATIONS_PER_AUTHOR_MAX
 from p2pvault.protocol.introduction import encode_operations
-from p2pvault.protocol.membership import Author, epoch_id
+from p2pvault.protocol.membership import Author, DeviceCard, epoch_id
 from p2pvault.protocol.membership.log import MembershipLog
 from p2pvault.protocol.membership.operation import Rename, sign_operation
 from p2pvault.protocol.membership.write import revoke
-from p2pvault.types import EpochId, Instant
+from p2pvault.types import DeviceId, EpochId, Instant, Role
 
 NOW = Instant(1.0, 1_790_000_000_000)
 NOTHING = Content({}, {}, {}, 0)
@@ -42,6 +43,42 @@ def test_a_name_that_two_devices_carry_is_ambiguous_and_their_ids_are_named():
     ada.rename(NOW, seeded(1), cyd.device, "bob")
     with pytest.raises(AmbiguousDevice, match=bob.device.hex()[:8]):
         ada.find("bob")
+
+
+def fallen_with_bob(name: str) -> tuple[Members, DeviceId]:
+    """Return what ada knows when bob, whom it removed, had let in somebody, and that one's id."""
+    _, (ada, bob, _) = trio_of_devices()
+    card = DeviceCard(DeviceKeys.generate(seeded(name)).public, name, "phone")
+    ada.revoke(NOW, seeded(1), bob.device, NOTHING)
+    ada.learn(each.data for each in bob.admit(NOW, seeded(2), card, Role.ADMIN).operations)
+    assert ada.membership.fallen.keys() == {card.id}
+    return ada, card.id
+
+
+def test_a_device_that_fell_with_another_is_known_by_its_name_and_its_id():
+    ada, dan = fallen_with_bob("dan")
+    assert ada.name_of(dan) == "dan"
+    for selector in ("dan", dan.hex(), dan.hex()[:4]):
+        assert ada.find_outside(selector).device == dan
+    for find in (ada.find, ada.find_inside):
+        with pytest.raises(NoSuchDevice):
+            find("dan")
+
+
+def test_one_that_fell_under_the_name_of_another_has_to_be_named_by_its_id():
+    for name in ("bob", "cyd"):  # of which one is outside, too, and one a member
+        ada, stranger = fallen_with_bob(name)
+        with pytest.raises(AmbiguousDevice, match=stranger.hex()[:8]):
+            ada.find_outside(name)
+        assert ada.find_outside(stranger.hex()).device == stranger
+
+
+def test_who_is_inside_is_not_looked_for_outside():
+    _, (ada, _, _) = trio_of_devices()
+    with pytest.raises(NoSuchDevice, match="is in the vault"):
+        ada.find_outside("bob")
+    with pytest.raises(NoSuchDevice, match="no device"):
+        ada.find_outside("nobody")
 
 
 def test_somebody_unknown_is_called_by_the_beginning_of_its_id():

@@ -150,6 +150,23 @@ def test_a_member_that_only_the_thief_removed_brings_its_word_to_one_that_believ
     assert ada.linked(cyd)
 
 
+def test_a_device_that_fell_with_who_let_it_in_comes_back_by_its_name() -> None:
+    world, (ada, bob, cyd) = world_of(3)
+    world.offline(ada)
+    dan = world.join("dan", bob, Role.ADMIN)
+    world.pass_time(60)
+    world.ask(ada, lambda r: asks.RevokeRequested(r, "bob"))
+    world.online(ada)
+    world.pass_time(900)
+    assert members(ada) == members(cyd) == {"ada": Role.ADMIN, "cyd": Role.ADMIN}
+    assert [one.name for one in ada.device.members.membership.fallen.values()] == ["dan"]
+    recover(world, ada, seed_of(ada), restored=("dan",))
+    world.pass_time(900)
+    everybody = {"ada": Role.ADMIN, "cyd": Role.ADMIN, "dan": Role.MEMBER}
+    assert members(ada) == members(cyd) == members(dan) == everybody
+    assert ada.linked(dan)
+
+
 def test_words_that_are_not_this_vaults_change_nothing() -> None:
     world, (ada, _) = world_of(2)
     before = ada.device.members.heads

@@ -243,7 +243,9 @@ async def test_devices_are_listed_renamed_and_revoked(keeper: Keeper) -> None:
     }
     old: Json = {"id": (b"o" * 32).hex(), "name": "old phone"}
     strange: Json = {"id": (b"s" * 32).hex(), "name": "strange phone"}
-    assert devices == {"devices": [laptop, phone], "removed": [old], "suspended": [strange]}
+    friend: Json = {"id": (b"f" * 32).hex(), "name": "its friend"}
+    outside: JsonObject = {"removed": [old], "suspended": [strange], "fallen": [friend]}
+    assert devices == {"devices": [laptop, phone], **outside}
     renamed = await ask(keeper, "device_rename", device="phone", name="new phone")
     assert renamed == {"device": {"id": PHONE.hex(), "name": "new phone"}}
     with pytest.raises(NoSuchDevice):

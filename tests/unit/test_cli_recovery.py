@@ -135,6 +135,17 @@ def test_pair_reads_the_recovery_key_first(home: Path, daemon: FakeDaemon) -> No
     assert run(home, "pair", "--recovery").code == 2
 
 
+def test_who_is_outside_is_listed_so_that_the_key_can_name_it(
+    home: Path, daemon: FakeDaemon
+) -> None:
+    daemon.key.fallen += [{"id": fake_id(name), "name": name} for name in ("watch", "phone")]
+    *_, last = run(home, "devices").text.splitlines()
+    assert last == f"Let in by a revoked one: watch, phone {fake_id('phone')[:8]}"
+    daemon.key.fallen += [{"id": fake_id(f"x{n}"), "name": f"x{n}"} for n in range(99)]
+    *_, last = run(home, "devices").text.splitlines()
+    assert last.endswith(", x13, 85 devices more")
+
+
 def test_a_suspended_device_is_listed_and_let_in(home: Path, daemon: FakeDaemon) -> None:
     daemon.key.suspended.append({"id": fake_id("cam"), "name": "camera"})
     assert run(home, "devices").text.endswith("\nSuspended: camera\n")

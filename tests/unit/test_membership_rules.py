@@ -22,7 +22,7 @@ from harness.members import (
     remove,
 )
 from p2pvault.limits import DEVICES_MAX
-from p2pvault.protocol.membership import evaluate
+from p2pvault.protocol.membership import Fallen, evaluate
 from p2pvault.protocol.membership.operation import (
     Accepted,
     Add,
@@ -142,7 +142,7 @@ def test_the_keys_of_every_device_ever_introduced_stay_known() -> None:
     log = founded(ALICE, BOB)
     fallen = merged(BOB.write(log, add(CAROL)), ALICE.write(log, remove(BOB)))
     membership = evaluate(fallen)
-    assert membership.fallen == {CAROL.id: CAROL.public}
+    assert membership.fallen == {CAROL.id: Fallen(CAROL.id, "carol", CAROL.public)}
     for actor in (ALICE, BOB, CAROL):
         assert membership.keys_of(actor.id) == actor.public
     assert membership.keys_of(DAVE.id) is None

@@ -37,6 +37,7 @@ class DeviceHandlers:
             "devices": [_member(member) for member in members.members],
             "removed": [named(device, name) for device, name in members.removed],
             "suspended": [named(device, name) for device, name in members.suspended],
+            "fallen": [named(device, name) for device, name in members.fallen],
         }
 
     async def _rename(self, params: JsonObject) -> JsonObject:

@@ -23,7 +23,14 @@ from p2pvault.protocol.membership.recovery import (
     recover,
     recover_anew,
 )
-from p2pvault.protocol.membership.state import Epoch, Member, Membership, Removal, Suspension
+from p2pvault.protocol.membership.state import (
+    Epoch,
+    Fallen,
+    Member,
+    Membership,
+    Removal,
+    Suspension,
+)
 from p2pvault.protocol.membership.write import (
     Author,
     Written,
@@ -44,6 +51,7 @@ __all__ = [
     "Decision",
     "DeviceCard",
     "Epoch",
+    "Fallen",
     "Member",
     "Membership",
     "MembershipLog",

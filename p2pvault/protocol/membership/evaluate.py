@@ -8,7 +8,6 @@ about who may do what.
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from p2pvault.crypto.keys import PublicKeys
 from p2pvault.errors import BadValue
 from p2pvault.limits import DEVICES_MAX
 from p2pvault.protocol.membership.authority import Authority
@@ -26,7 +25,7 @@ from p2pvault.protocol.membership.operation import (
     Rename,
 )
 from p2pvault.protocol.membership.ranking import ranked_epochs
-from p2pvault.protocol.membership.state import Member, Membership, Removal, Suspension
+from p2pvault.protocol.membership.state import Fallen, Member, Membership, Removal, Suspension
 from p2pvault.types import AuthorId, DeviceId, OperationHash
 from p2pvault.wire.names import clean_name
 
@@ -48,7 +47,7 @@ def evaluate(log: MembershipLog) -> Membership:
         members=members,
         removed=removed,
         suspended=suspended,
-        fallen=_fallen(ledger, {*members, *suspended, *removed}),
+        fallen=_fallen(ledger, effects, {*members, *suspended, *removed}),
         epochs=ranked_epochs(
             ledger,
             effects.epochs,
@@ -186,13 +185,16 @@ def _removal(ledger: Ledger, effects: _Effects, device: DeviceId, removals: Mask
     )
 
 
-def _fallen(ledger: Ledger, others: Container[DeviceId]) -> dict[DeviceId, PublicKeys]:
+def _fallen(
+    ledger: Ledger, effects: _Effects, others: Container[DeviceId]
+) -> dict[DeviceId, Fallen]:
     """Every device that was introduced and is none of the others."""
-    return {
-        device: _card(ledger, _earliest(ledger, ledger.introduced[device])).public
-        for device in sorted(ledger.rulings.settings)
-        if device not in others
-    }
+    found = {}
+    for device in sorted(ledger.rulings.settings):
+        if device not in others:
+            card = _card(ledger, _earliest(ledger, ledger.introduced[device]))
+            found[device] = Fallen(device, _name(ledger, device, effects), card.public)
+    return found
 
 
 def _bounds(ledger: Ledger) -> dict[AuthorId, int]:

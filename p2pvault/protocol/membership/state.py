@@ -80,6 +80,21 @@ class Suspension:
 
 
 @dataclass(frozen=True, slots=True)
+class Fallen:
+    """A device that is none of these, since nothing of what let it in counts (any more).
+
+    Attributes:
+        device: Which.
+        name: As it was introduced; whoever introduced it may have been nobody.
+        public: Its keys. What it wrote while it was taken for a member still has to be checked.
+    """
+
+    device: DeviceId
+    name: str
+    public: PublicKeys
+
+
+@dataclass(frozen=True, slots=True)
 class Epoch:
     """An epoch that counts.
 
@@ -109,8 +124,7 @@ class Membership:
         members: By id; at most `DEVICES_MAX`, the earliest in the log first.
         removed: Devices that were removed and not let in again, by id.
         suspended: Devices that are neither, since they contradicted themselves, by id.
-        fallen: The keys of devices that are none of these: their admission is void or was never
-            valid. What they wrote while they were taken for members still has to be checked.
+        fallen: Devices that are none of these, by id.
         epochs: Newest first; writers use the first.
         bounds: For each journal of a device that left, the highest entry that was stated.
         owing: For each member, the removals about which it has made no statement yet.
@@ -125,7 +139,7 @@ class Membership:
     members: Mapping[DeviceId, Member]
     removed: Mapping[DeviceId, Removal]
     suspended: Mapping[DeviceId, Suspension]
-    fallen: Mapping[DeviceId, PublicKeys]
+    fallen: Mapping[DeviceId, Fallen]
     epochs: tuple[Epoch, ...]
     bounds: Mapping[AuthorId, int]
     owing: Mapping[DeviceId, tuple[OperationHash, ...]]
@@ -160,12 +174,12 @@ class Membership:
     def keys_of(self, device: DeviceId) -> PublicKeys | None:
         """Return the keys of any device that was ever introduced, or None."""
         holder = self.holder(device)
-        return self.fallen.get(device) if holder is None else holder.public
+        return None if holder is None else holder.public
 
-    def holder(self, device: DeviceId) -> Member | Suspension | Removal | None:
-        """Return what is known of a device, unless its admission is void."""
-        found = self.members.get(device) or self.suspended.get(device)
-        return found or self.removed.get(device)
+    def holder(self, device: DeviceId) -> Member | Suspension | Removal | Fallen | None:
+        """Return what is known of any device that was ever introduced."""
+        inside = self.members.get(device) or self.suspended.get(device)
+        return inside or self.removed.get(device) or self.fallen.get(device)
 
     def acceptance(self, device: DeviceId, author: AuthorId) -> int | None:
         """Return up to which entry a journal counts.

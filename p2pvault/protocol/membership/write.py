@@ -231,7 +231,10 @@ def reinstate(log: MembershipLog, author: Author, device: DeviceId) -> Written:
     membership = _as_admin(log, author)
     suspended = membership.suspended.get(device)
     if suspended is None:
-        raise MembershipError("this device is not suspended")
+        raise MembershipError(
+            "this device is not suspended, so no admin lets it in again",
+            hint="Pair it as a new device, or use `p2pvault recovery use --restore`.",
+        )
     return append(log, author, SetRole(device, suspended.role))
 
 
