@@ -26,8 +26,9 @@ _WITHOUT_DISCOVERY: Final = (
 def status(session: Session) -> None:
     """Show the devices, the proof of equality, and what is wrong.
 
-    "same as here" compares the content itself, and says how old the comparison is. While a device
-    is away, DATA says what is known to be missing on either side. What is wrong comes last.
+    "same as here" compares the content itself, and says how old the comparison is. Otherwise DATA
+    counts the edits that are known to be missing on either side; one edit can be about a thousand
+    records. What is wrong comes last.
     """
     with session.connect() as caller:
         answer = caller.call("status")
@@ -49,7 +50,8 @@ def _no_vault_lines(session: Session) -> list[str | Marked]:
 
 def _heading(report: Report, answer: JsonObject) -> str:
     vault, device = cast("JsonObject", answer["vault"]), cast("JsonObject", answer["device"])
-    records = count(cast("int", vault["records"]), "record")
+    fetching = any(peer["fetching"] for peer in cast("Sequence[JsonObject]", answer["peers"]))
+    records = count(cast("int", vault["records"]), "record") + (" so far" if fetching else "")
     this = f"{one_line(str(device['name']))} ({device['role']})"
     return f"Vault {report.quote(one_line(str(vault['name'])))}   {records}   this device: {this}\n"
 
@@ -107,10 +109,10 @@ def _left_out(peer: JsonObject) -> str:
 def _missing(peer: JsonObject) -> str:
     behind, ahead = cast("int | None", peer["behind"]), cast("int | None", peer["ahead"])
     parts = (
-        f"{count(behind, 'change')} of it not here yet" if behind else "",
-        f"{count(ahead, 'change')} of yours not there yet" if ahead else "",
+        f"{count(behind, 'edit')} there, not here yet" if behind else "",
+        f"{count(ahead, 'edit')} here, not there yet" if ahead else "",
     )
-    return ", ".join(filter(None, parts))
+    return "; ".join(filter(None, parts))
 
 
 def _last_seen(peer: JsonObject) -> str:

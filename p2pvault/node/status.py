@@ -72,7 +72,7 @@ def collection_view(content: Content, name: str) -> CollectionView:
     return CollectionView(
         name=name,
         records=None if name in interest.forgotten else content.counts.get(name, 0),
-        whole=name not in interest.forgotten | interest.partial,
+        whole=content.fetching is None and name not in interest.forgotten | interest.partial,
         # Fingerprints stay when the last record goes.
         seen=name in content.fingerprints,
     )

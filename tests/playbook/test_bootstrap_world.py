@@ -13,6 +13,7 @@ from p2pvault.core.io import LoadEntries, Persist, Write
 from p2pvault.core.link import Phase
 from p2pvault.core.loads import LoadSnapshots
 from p2pvault.limits import BACKOFF_MAX_S, KIB, UPKEEP_PAUSE_S
+from p2pvault.node.status import collections_view
 from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import Batch, LinkId
 
@@ -169,10 +170,12 @@ def test_nothing_is_called_equal_while_records_are_fetched():
         world.step()
     while bob.device.pipeline.durable.fetching is not None:
         seen |= {bob.verdict(ada), ada.verdict(bob)}
+        assert not any(each.whole for each in collections_view(bob.device))
         world.step()
     assert seen <= {Verdict.APART, None}
     settle(world)
     assert_proved(world)
+    assert [each.whole for each in collections_view(bob.device)] == [True, True]
 
 
 def test_two_new_devices_with_different_parts_of_the_records_are_no_contradiction():

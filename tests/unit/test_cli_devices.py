@@ -233,7 +233,7 @@ def test_status_shows_the_proof_and_ends_with_what_is_wrong(home: Path, daemon: 
     assert "same as here, proved 2 s ago" in lines[3]
     assert lines[3].endswith("now")
     assert lines[4].startswith("  ○ tablet")
-    assert "3 changes of yours not there yet" in lines[4]
+    assert "3 edits here, not there yet" in lines[4]
     assert lines[4].endswith("never")
     assert lines[-1] == "! no mDNS  → open port 5353"
     tree = run(home, "status", "--json").tree
@@ -255,6 +255,14 @@ def test_a_clock_that_was_set_back_makes_nobody_seen_just_now(
     daemon.state.peers = [peer("phone", link="down", last_seen="2999-01-01T00:00:00+00:00")]
     *_, row = run(home, "status").text.splitlines()
     assert row.endswith("unknown")
+
+
+def test_while_records_are_fetched_their_number_is_one_so_far(
+    home: Path, daemon: FakeDaemon
+) -> None:
+    daemon.state.peers = [peer("phone", in_sync=False, behind=30, fetching=True)]
+    heading, *_ = run(home, "status").text.splitlines()
+    assert "   0 records so far   " in heading
 
 
 def test_status_is_readable_without_unicode_and_without_colours(
@@ -285,9 +293,9 @@ def test_status_without_a_vault_says_what_to_run(home: Path) -> None:
     [
         ({}, "same as here, proved 2 s ago"),
         ({"proved_s": None}, "same as here"),
-        ({"in_sync": False, "behind": 1}, "1 change of it not here yet"),
+        ({"in_sync": False, "behind": 1}, "1 edit there, not here yet"),
         ({"in_sync": False, "behind": 2, "ahead": 3},
-         "2 changes of it not here yet, 3 changes of yours not there yet"),
+         "2 edits there, not here yet; 3 edits here, not there yet"),
         ({"in_sync": False, "behind": 2, "fetching": True}, "its records are being fetched"),
         ({"in_sync": False}, "not the same as here"),
         ({"in_sync": None, "proved_s": 7_200}, "was the same as here, proved 2 h ago"),
