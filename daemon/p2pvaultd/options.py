@@ -13,13 +13,15 @@ from p2pvaultd.config import DISCOVERY_MODES, LOG_LEVELS
 from p2pvaultd.logging import LOG_FORMATS
 
 EPILOG = """\
-Modes: normal advertises this device on the local network and looks for the others; quiet only
-looks; off dials remembered addresses and those of `p2pvault address add`.
+Modes: normal advertises this device on the local network and looks for the
+others; quiet only looks, so nobody finds it by a pairing code; off does
+neither, and dials remembered addresses and those of `p2pvault address add`.
 
-Settings stand in config.toml in the home, or in ~/.config/p2pvault where none is named; options
-win over them. SIGHUP reads the file again. SIGTERM and SIGINT end the daemon within 5 seconds. A
-daemon without a vault waits for `p2pvault init` or `p2pvault join`. To have it always running:
-`p2pvault daemon install`. Exit codes are those of p2pvault.
+Settings stand in config.toml in the home, or in ~/.config/p2pvault where none
+is named; options win over them. SIGHUP reads the file again. SIGTERM and
+SIGINT end the daemon within 5 seconds. A daemon without a vault waits for
+`p2pvault init` or `p2pvault join`. To have it always running: `p2pvault
+daemon install`. Exit codes are those of p2pvault.
 """
 
 
