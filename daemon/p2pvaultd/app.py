@@ -20,6 +20,7 @@ from p2pvaultd.endpoint import open_endpoint, serve_callers
 from p2pvaultd.handlers.table import methods_of
 from p2pvaultd.keeper import Keeper, open_keeper
 from p2pvaultd.logging import configure_logging
+from p2pvaultd.methods import Methods
 from p2pvaultd.notify import Notifier
 from p2pvaultd.signals import watch_signals
 from p2pvaultd.source import NodeSource
@@ -70,6 +71,10 @@ class Daemon:
                 async with turn:
                     await self._reload(keeper)
 
+            async def methods() -> Methods:
+                await keeper.look_again()
+                return methods_of(keeper)
+
             def stop(number: Signals) -> None:
                 _log.info("stopping", signal=number.name)
                 self.notifier.stopping()
@@ -77,7 +82,7 @@ class Daemon:
 
             await nursery.start(watch_signals, reload, stop)
             await keeper.run_existing()
-            nursery.start_soon(serve_callers, listener, lambda: methods_of(keeper))
+            nursery.start_soon(serve_callers, listener, methods)
             nursery.start_soon(answer_watchdog, self.notifier, keeper)
             # Before any network is looked at: discovery goes on in the background.
             self.notifier.ready(await describe(keeper))

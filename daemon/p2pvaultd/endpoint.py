@@ -8,7 +8,7 @@ daemon left is replaced and a living one is never disturbed.
 import os
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -51,7 +51,9 @@ def open_endpoint(path: Path) -> Iterator[trio.SocketListener]:
         lock.release()
 
 
-async def serve_callers(listener: trio.SocketListener, methods: Callable[[], Methods]) -> None:
+async def serve_callers(
+    listener: trio.SocketListener, methods: Callable[[], Awaitable[Methods]]
+) -> None:
     """Accept callers for ever, each with a method table of its own."""
     callers = trio.CapacityLimiter(CONTROL_CALLERS_MAX)
 
@@ -64,7 +66,7 @@ async def serve_callers(listener: trio.SocketListener, methods: Callable[[], Met
             await _turn_away(stream)
         else:
             async with callers:
-                await converse(stream, methods())
+                await converse(stream, await methods())
 
     await trio.serve_listeners(serve, patient([listener], cannot_accept))
 

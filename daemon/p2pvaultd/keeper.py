@@ -11,7 +11,7 @@ from time import monotonic
 import trio
 
 from p2pvault.core.takeover import Takeover
-from p2pvault.errors import NoVault, Refused, VaultError, VaultExists
+from p2pvault.errors import NoVault, Refused, StoreInUse, VaultError, VaultExists
 from p2pvault.limits import STOP_ORDERLY_S
 from p2pvault.net.services import Mode
 from p2pvault.node.port import JoinSession, TakeoverEvent
@@ -121,6 +121,17 @@ class Keeper:
                 # The vault is there all the same; callers are told why it does not open.
                 self._fault = error
                 raise
+
+    async def look_again(self) -> None:
+        """Run the node of a vault that was made beside this daemon.
+
+        `p2pvault init` makes one by itself where no daemon answers, and this one may have looked
+        just before.
+        """
+        missed = self._fault is None or isinstance(self._fault, StoreInUse)
+        if self._node is None and missed and not self._beginning:
+            with suppress(VaultError):  # which callers are told
+                await self.run_existing()
 
     async def change_settings(self, settings: Settings) -> None:
         """Take over what can be changed live, and try again what could not run before."""

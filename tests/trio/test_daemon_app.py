@@ -15,7 +15,7 @@ import trio.testing
 
 from harness.fake_node import FakeNode, FakeSource
 from harness.logs import json_logging, logged
-from p2pvault.errors import StoreCorrupt
+from p2pvault.errors import StoreCorrupt, StoreInUse
 from p2pvault.net.services import DiscoverySettings, Mode
 from p2pvaultd.app import Daemon
 from p2pvaultd.config import Overrides, Settings
@@ -144,6 +144,31 @@ async def test_without_a_vault_it_waits_and_a_vault_needs_no_restart(
         await call(daemon, "init", name="laptop")
         status = await call(daemon, "status")
         assert status["device"] is not None
+
+
+async def test_a_vault_that_was_made_beside_it_is_found_when_somebody_calls(
+    daemon: Daemon, manager: Manager
+) -> None:
+    source = FakeSource()
+    async with running(replace(daemon, source=source)):
+        assert "waiting for a vault" in await manager.hear()
+        source.node, source.fault = FakeNode(), StoreInUse("just being made")
+        status = await call(daemon, "status")
+        assert (status["device"], status["problems"][0]["code"]) == (None, "store_in_use")
+        source.fault = None
+        assert (await call(daemon, "hello"))["vault"] is True
+
+
+async def test_a_store_that_does_not_open_is_not_opened_by_every_caller(
+    daemon: Daemon, manager: Manager
+) -> None:
+    source = FakeSource()
+    async with running(replace(daemon, source=source)):
+        await manager.hear()
+        source.node, source.fault = FakeNode(), StoreCorrupt("damaged")
+        assert (await call(daemon, "hello"))["vault"] is False
+        source.fault = None
+        assert (await call(daemon, "hello"))["vault"] is False
 
 
 async def test_a_store_that_does_not_open_ends_the_start(daemon: Daemon) -> None:

@@ -27,11 +27,16 @@ async def hello(params: JsonObject) -> JsonObject:
     return params
 
 
+async def methods() -> Methods:
+    await trio.lowlevel.checkpoint()
+    return Methods({"hello": hello}, {})
+
+
 @asynccontextmanager
 async def serving(path: Path) -> AsyncIterator[None]:
     with open_endpoint(path) as listener:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve_callers, listener, lambda: Methods({"hello": hello}, {}))
+            nursery.start_soon(serve_callers, listener, methods)
             yield
             nursery.cancel_scope.cancel()
 
