@@ -1,7 +1,7 @@
 """The recovery key as it is shown, and as it is read: 24 words, never among the arguments."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import click
@@ -27,6 +27,19 @@ def read_words(session: Session) -> str:
     if not words:
         raise click.UsageError("No words: type them, or give them as one line on stdin.")
     return words
+
+
+def question(gone: Sequence[str], back: Sequence[str]) -> str:
+    """Return what the key is about to do, for a person to confirm.
+
+    Args:
+        gone: Who is removed, as it is to be shown.
+        back: Who is let in again.
+    """
+    remove = [f"remove {', '.join(gone)} from the vault for good"] if gone else []
+    restore = [f"let {', '.join(back)} in again"] if back else []
+    deeds = " and ".join([*remove, *restore]) or "take the vault over and remove nobody"
+    return f"{deeds[0].upper()}{deeds[1:]}?"
 
 
 def _lines(session: Session, words: str, *, no_qr: bool) -> Iterator[str]:

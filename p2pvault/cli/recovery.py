@@ -9,7 +9,7 @@ from typing import cast
 import click
 
 from p2pvault.cli.command import VaultGroup
-from p2pvault.cli.paper import read_words, show_words
+from p2pvault.cli.paper import question, read_words, show_words
 from p2pvault.cli.session import Session, pass_session
 from p2pvault.cli.vault import host_name
 from p2pvault.control.messages import Json, JsonObject
@@ -69,7 +69,7 @@ def _prove_presence(session: Session, *, from_stdin: bool) -> None:
 @click.option("--lost", multiple=True, metavar="DEVICE", help="Remove DEVICE; may be repeated.")
 @click.option("--all-others", is_flag=True, help="Remove every other device.")
 @click.option(
-    "--restore", multiple=True, metavar="DEVICE", help="Bring a removed or suspended DEVICE back."
+    "--restore", multiple=True, metavar="DEVICE", help="Let a DEVICE that is outside in again."
 )
 @click.option(
     "--from",
@@ -118,9 +118,9 @@ def use(  # noqa: PLR0913, PLR0917  # click passes by name
         raise click.UsageError("Say which devices are lost: --lost DEVICE, or --all-others.")
     words = read_words(session)
     if not yes:
-        names = "every other device" if all_others else ", ".join(map(session.report.quote, lost))
-        question = f"Remove {names or 'nobody'} from the vault for good?"
-        session.confirm(question, "Nothing was changed.")
+        quote = session.report.quote
+        gone = ["every other device"] if all_others else [*map(quote, lost)]
+        session.confirm(question(gone, [*map(quote, restore)]), "Nothing was changed.")
     with session.connect() as caller:
         done = caller.call("recovery_use", words=words, **wanted)
     here = session.report.quote(str(cast("JsonObject", done["device"])["name"]))

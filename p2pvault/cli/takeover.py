@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import cast
 
-from p2pvault.cli.paper import read_words
+from p2pvault.cli.paper import question, read_words
 from p2pvault.cli.session import Session
 from p2pvault.cli.wording import columns, one_line
 from p2pvault.control.messages import Json, JsonObject
@@ -55,10 +55,12 @@ def _check_empty(session: Session) -> bool:
 
 
 def _question(session: Session, wanted: Mapping[str, Json]) -> str:
-    lost = [session.report.quote(str(name)) for name in cast("list[Json]", wanted["lost"])]
+    lost, back = (
+        [session.report.quote(str(name)) for name in cast("list[Json]", wanted[key])]
+        for key in ("lost", "restored")
+    )
     own = [] if wanted["alive"] else ["the device of this backup"]
-    names = "every other device" if wanted["all_others"] else ", ".join([*own, *lost])
-    return f"Remove {names or 'nobody'} from the vault for good?"
+    return question(["every other device"] if wanted["all_others"] else [*own, *lost], back)
 
 
 def _whole(backup: Path) -> Path:

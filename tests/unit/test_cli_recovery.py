@@ -117,6 +117,15 @@ def test_a_person_is_asked_before_devices_are_removed(
     )
 
 
+def test_who_comes_back_is_named_in_the_question(home: Path, daemon: FakeDaemon) -> None:
+    words, restore = ["recovery", "use"], ["--restore", "old", "--restore", "older"]
+    shown = run_on_terminal(home, *words, *restore, typed=TYPED + b"n\n")
+    assert "Let “old”, “older” in again? [y/N]" in shown.out.decode()
+    shown = run_on_terminal(home, *words, "--lost", "phone", *restore, typed=TYPED + b"n\n")
+    asked = "Remove “phone” from the vault for good and let “old”, “older” in again? [y/N]"
+    assert asked in shown.out.decode()
+
+
 def test_words_are_forgotten_only_where_the_person_has_them(home: Path, daemon: FakeDaemon) -> None:
     wrong = run(home, "recovery", "forget", stdin=b"other words\n")
     assert (wrong.code, daemon.key.kept) == (8, True)

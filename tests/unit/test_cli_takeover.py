@@ -100,7 +100,7 @@ def test_what_goes_with_from_is_refused_without_it(home: Path) -> None:
         ((), "Remove the device of this backup from"),
         (("--lost", "x"), "Remove the device of this backup, “x” from"),
         (("--alive", "--lost", "x"), "Remove “x” from"),
-        (("--alive",), "Remove nobody from"),
+        (("--alive",), "Take the vault over and remove nobody?"),
         (("--all-others",), "Remove every other device from"),
     ],
 )
