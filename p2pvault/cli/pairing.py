@@ -75,7 +75,7 @@ def _code_lines(session: Session, event: JsonObject, *, no_qr: bool) -> Iterator
         yield f"    {event['uri']}\n"
         yield f"The code {event['code']} finds nobody: {one_line(str(event['hidden']))}.\n"
         return
-    yield "\nWhere the network does not let devices find each other, type this address instead:\n"
+    yield "\nWhere devices do not find each other, this address can be typed instead:\n"
     yield f"    {event['uri']}\n"
     # Last, because on a small terminal the rest scrolls away.
     yield f"Run `p2pvault join` there and type this code:  {event['code']}\n"

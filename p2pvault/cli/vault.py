@@ -196,7 +196,8 @@ def ls(session: Session, collection: str | None, limit: int | None) -> None:
     elif not rows:
         session.report.note(_nothing(session, collection))
     elif following is not None:
-        session.report.note(f"There are more than these {len(rows)}.")
+        these = "this one" if len(rows) == 1 else f"these {number(len(rows))}"
+        session.report.note(f"There are more than {these}.")
 
 
 def _check_collection(session: Session, name: str | None) -> None:

@@ -89,7 +89,7 @@ def parse_code(text: str) -> Code:
         raise BadCode(f"a pairing code has at most {CODE_CHARACTERS_MAX} characters")
     parts = [part for part in _SEPARATORS.split(text.strip().lower()) if part]
     if len(parts) != 1 + WORDS:
-        raise BadCode(f"a pairing code is a number and {WORDS} words, this has {len(parts)} parts")
+        raise BadCode(f"a pairing code is a number and {WORDS} words, this is something else")
     first, second, third = (_read_word(part) for part in parts[1:])
     return Code(_read_slot(parts[0]), (first, second, third))
 

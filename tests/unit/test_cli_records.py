@@ -150,6 +150,7 @@ def test_ls_reads_every_page(home: Path, daemon: FakeDaemon) -> None:
     limited = run(home, "ls", "--limit", "3")
     assert limited.text.split() == ["contacts/a", "contacts/b", "contacts/c"]
     assert "more than these 3" in limited.messages
+    assert "more than this one" in run(home, "ls", "--limit", "1").messages
     tree = run(home, "ls", "--limit", "3", "--json").tree
     assert ([row["path"] for row in tree["rows"]], tree["more"]) == (limited.text.split(), True)
     assert run(home, "ls", "--json").tree["more"] is False
