@@ -52,8 +52,13 @@ def _heading(report: Report, answer: JsonObject) -> str:
     vault, device = cast("JsonObject", answer["vault"]), cast("JsonObject", answer["device"])
     fetching = any(peer["fetching"] for peer in cast("Sequence[JsonObject]", answer["peers"]))
     records = count(cast("int", vault["records"]), "record") + (" so far" if fetching else "")
-    this = f"{one_line(str(device['name']))} ({device['role']})"
+    this = f"{one_line(str(device['name']))} ({device['role'] or _why_outside(answer)})"
     return f"Vault {report.quote(one_line(str(vault['name'])))}   {records}   this device: {this}\n"
+
+
+def _why_outside(answer: JsonObject) -> str:
+    codes = {one["code"] for one in cast("Sequence[JsonObject]", answer["problems"])}
+    return "suspended" if "suspended" in codes else "removed"
 
 
 def _peer_lines(session: Session, answer: JsonObject) -> list[str | Marked]:

@@ -159,7 +159,7 @@ METHODS: Final[dict[str, Method]] = {
                     id=_ID, name=_NAME, records=_COUNT, not_kept=_KEPT_OUT, incomplete=_INCOMPLETE
                 )
             ),
-            device=Optional(members(id=_ID, name=_NAME, role=_ROLE)),
+            device=Optional(members(id=_ID, name=_NAME, role=Optional(_ROLE))),
             peers=Items(_PEER, DEVICES_MAX),
             listening=_ADDRESSES,
             discovery=members(mode=Words(("normal", "quiet", "off")), problem=Optional(_LINE)),

@@ -125,7 +125,7 @@ class NodeStatus:
     records: int
     device: DeviceId
     device_name: str
-    role: Role
+    role: Role | None
     peers: Sequence[PeerStatus]
     listening: Sequence[Address]
     discovery_mode: str

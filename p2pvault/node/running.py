@@ -61,7 +61,7 @@ from p2pvault.store.port import Reader, Store
 from p2pvault.store.slots import load_master_key
 from p2pvault.store.sqlite import open_reader, open_store
 from p2pvault.store.worker import open_worker
-from p2pvault.types import Address, DeviceId, Role, StoreState
+from p2pvault.types import Address, DeviceId, StoreState
 
 _log = structlog.get_logger()
 
@@ -266,7 +266,7 @@ class RunningNode:
             records=device.pipeline.durable.records,
             device=members.device,
             device_name=members.name_of(members.device),
-            role=card.role if card is not None else Role.MEMBER,
+            role=None if card is None else card.role,
             peers=[peer_status(device, peer, now) for peer in members.others],
             listening=self._network.reachable_at(self._network.port),
             discovery_mode=self._discovery.mode.value,

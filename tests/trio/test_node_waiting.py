@@ -9,6 +9,7 @@ import trio.testing
 from harness.nodes import founded, pair, settings, where
 from p2pvault.errors import NoSuchDevice, Refused, RevokedDevice
 from p2pvault.node.running import RunningNode, open_node
+from p2pvault.types import Role
 
 PATIENCE_S = 30.0
 """Only a hang takes this long."""
@@ -42,3 +43,4 @@ async def test_waiting_ends_when_one_of_both_leaves_the_vault(tmp_path: Path) ->
                 await ada.revoke_device("bob")
                 await ada.revoke_device("cyd")
             await expect(bob, None, RevokedDevice)
+            assert ((await ada.status()).role, (await bob.status()).role) == (Role.ADMIN, None)

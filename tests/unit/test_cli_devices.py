@@ -265,6 +265,14 @@ def test_while_records_are_fetched_their_number_is_one_so_far(
     assert "   0 records so far   " in heading
 
 
+@pytest.mark.parametrize("outside", ["removed", "suspended"])
+def test_a_device_that_is_outside_has_no_role(home: Path, daemon: FakeDaemon, outside: str) -> None:
+    daemon.state.device = {"id": fake_id("laptop"), "name": "laptop", "role": None}
+    daemon.state.problems.append({"code": outside, "message": "out", "hint": ""})
+    heading, *_ = run(home, "status").text.splitlines()
+    assert heading.endswith(f"this device: laptop ({outside})")
+
+
 def test_status_is_readable_without_unicode_and_without_colours(
     home: Path, daemon: FakeDaemon
 ) -> None:

@@ -94,7 +94,10 @@ def _written(status: NodeStatus) -> JsonObject:
             "not_kept": [*status.not_kept],
             "incomplete": [*status.incomplete],
         },
-        "device": {**named(status.device, status.device_name), "role": status.role.value},
+        "device": {
+            **named(status.device, status.device_name),
+            "role": None if status.role is None else status.role.value,
+        },
         "peers": [_peer(peer) for peer in status.peers],
         "listening": listening,
         "discovery": {"mode": status.discovery_mode, "problem": status.discovery_problem},
