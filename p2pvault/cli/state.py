@@ -1,5 +1,7 @@
 """How things stand: status, wait, version."""
 
+import shutil
+import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -11,7 +13,7 @@ from p2pvault import __version__
 from p2pvault.cli.command import VaultCommand
 from p2pvault.cli.report import Marked, Report
 from p2pvault.cli.session import Session, pass_session
-from p2pvault.cli.wording import columns, count, one_line, span
+from p2pvault.cli.wording import columns, count, one_line, span, width
 from p2pvault.control.messages import Json, JsonObject
 from p2pvault.errors import DaemonUnreachable, Unreachable
 from p2pvault.limits import CONTROL_START_S, CONTROL_WAIT_S_MAX
@@ -66,7 +68,7 @@ def _peer_lines(session: Session, answer: JsonObject) -> list[str | Marked]:
     if not peers:
         return [f"  No other device yet. Add one with {session.command('pair')}."]
     marks = session.report.marks
-    heading, *rows = columns([("DEVICE", "LINK", "DATA", "LAST SEEN"), *map(_peer_row, peers)])
+    heading, *rows = _peer_table(peers)
     lines: list[str | Marked] = [f"    {heading}"]
     for peer, row in zip(peers, rows, strict=True):
         up = peer["link"] == "up"
@@ -75,10 +77,26 @@ def _peer_lines(session: Session, answer: JsonObject) -> list[str | Marked]:
     return lines
 
 
-def _peer_row(peer: JsonObject) -> tuple[str, str, str, str]:
-    up = peer["link"] == "up"
-    link = f"up, {peer['address']}" if up and peer["address"] else str(peer["link"])
-    return one_line(str(peer["name"])), one_line(link), data_cell(peer), _last_seen(peer)
+def _peer_table(peers: Sequence[JsonObject]) -> list[str]:
+    """Return the rows, without the addresses where a terminal is too narrow for them."""
+    full = _table(peers, addresses=True)
+    room = shutil.get_terminal_size().columns - len("  * ")
+    if not sys.stdout.isatty() or max(map(width, full)) <= room:
+        return full
+    return _table(peers, addresses=False)
+
+
+def _table(peers: Sequence[JsonObject], *, addresses: bool) -> list[str]:
+    rows = [
+        (one_line(str(peer["name"])), _link(peer, addresses), data_cell(peer), _last_seen(peer))
+        for peer in peers
+    ]
+    return columns([("DEVICE", "LINK", "DATA", "LAST SEEN"), *rows])
+
+
+def _link(peer: JsonObject, addresses: bool) -> str:
+    where = peer["address"] if addresses and peer["link"] == "up" else None
+    return one_line(f"{peer['link']}, {where}" if where else str(peer["link"]))
 
 
 def _kept_lines(answer: JsonObject) -> list[str | Marked]:

@@ -273,6 +273,16 @@ def test_a_device_that_is_outside_has_no_role(home: Path, daemon: FakeDaemon, ou
     assert heading.endswith(f"this device: laptop ({outside})")
 
 
+def test_status_fits_a_narrow_terminal(home: Path, daemon: FakeDaemon) -> None:
+    daemon.state.peers = [peer("phone", without=1, address="[fe80::1234:5678:9abc:def0%eth0]:4242")]
+    wide = run_on_terminal(home, "status", COLUMNS="120", NO_COLOR="1").out.decode()
+    narrow = run_on_terminal(home, "status", COLUMNS="80", NO_COLOR="1").out.decode()
+    assert "up, [fe80::1234" in wide
+    assert "● phone   up    same as here, but for 1 collection, proved 2 s ago  now" in narrow
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert "up, [fe80::1234" in run(home, "status", COLUMNS="80").text
+
+
 def test_status_is_readable_without_unicode_and_without_colours(
     home: Path, daemon: FakeDaemon
 ) -> None:
