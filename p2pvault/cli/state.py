@@ -166,12 +166,8 @@ def _problem_text(report: Report, problem: JsonObject) -> str:
 
 
 @click.command(cls=VaultCommand)
-@click.option(
-    "--ready", "what", flag_value="ready", help="Until the daemon answers, and its vault is open."
-)
-@click.option(
-    "--synced", "what", flag_value="synced", help="Until content is proved the same on DEVICE."
-)
+@click.option("--ready", is_flag=True, help="Until the daemon answers, and its vault is open.")
+@click.option("--synced", is_flag=True, help="Until content is proved the same on DEVICE.")
 @click.argument("device", required=False)
 @click.option(
     "--timeout",
@@ -181,7 +177,9 @@ def _problem_text(report: Report, problem: JsonObject) -> str:
     help="Give up after S seconds, with exit code 7.",
 )
 @pass_session
-def wait(session: Session, what: str | None, device: str | None, timeout_s: float | None) -> None:
+def wait(
+    session: Session, ready: bool, synced: bool, device: str | None, timeout_s: float | None
+) -> None:
     """Wait for something, for scripts.
 
     With --synced and no DEVICE, every device that is linked must be the same, and one must be.
@@ -190,10 +188,11 @@ def wait(session: Session, what: str | None, device: str | None, timeout_s: floa
     \b
     p2pvault set contacts/ada name=Ada && p2pvault wait --synced phone --timeout 60
     """  # noqa: D301  # not a raw text: the backspace is click's mark for an example
-    if what is None or (what == "ready" and device is not None):
+    if ready is synced or (ready and device is not None):
         raise click.UsageError("Give either --ready, or --synced with perhaps a DEVICE.")
     if timeout_s is not None and not timeout_s >= 0.0:  # NaN is refused with the negative ones
         raise click.UsageError("--timeout needs a number of seconds that is not negative.")
+    what = "ready" if ready else "synced"
     wanted: dict[str, Json] = {"for": what} if device is None else {"for": what, "device": device}
     deadline = time.monotonic() + (float("inf") if timeout_s is None else timeout_s)
     try:

@@ -351,8 +351,8 @@ def test_wait_ready_without_a_daemon_runs_out_of_time(home: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [[], ["phone"], ["--ready", "phone"], ["--ready", "--timeout", "-1"],
-              ["--ready", "--timeout", "nan"]],
+    "words", [[], ["phone"], ["--ready", "phone"], ["--ready", "--synced"],
+              ["--ready", "--timeout", "-1"], ["--ready", "--timeout", "nan"]],
 )  # fmt: skip
 def test_wait_wants_to_know_what_for(home: Path, words: list[str]) -> None:
     assert run(home, "wait", *words).code == 2
