@@ -74,6 +74,14 @@ class Report:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
+    def progress(self, text: str) -> None:
+        """Show a person at a terminal how far something is, in place of what was shown before.
+
+        An empty text ends it, which has to happen before anything else is printed.
+        """
+        if not self.as_json and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+            click.echo(f"\r\x1b[K{self._plain(text)}", nl=False, err=True)
+
     def note(self, text: str) -> None:
         """Tell a person something on stderr; a program is told by what `show` prints."""
         if not self.as_json:

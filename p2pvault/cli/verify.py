@@ -7,7 +7,7 @@ import click
 from p2pvault.cli.command import VaultCommand
 from p2pvault.cli.report import Marked, Report
 from p2pvault.cli.session import Session, pass_session
-from p2pvault.cli.wording import count, one_line
+from p2pvault.cli.wording import count, number, one_line
 from p2pvault.control.messages import JsonObject
 from p2pvault.errors import DaemonUnreachable
 
@@ -55,11 +55,22 @@ def _without_daemon(session: Session, *, repair: bool) -> Iterator[JsonObject]:
 def show(report: Report, events: Iterable[JsonObject]) -> bool:
     """Print what an audit says; return whether all is sound at its end."""
     sound = False
-    for event in events:
-        report.show(event, *_lines(report, event))
-        if event["event"] == "verified":
-            sound = event["findings"] == event["repaired"]
+    try:
+        for event in events:
+            report.progress(_progress(event))
+            report.show(event, *_lines(report, event))
+            if event["event"] == "verified":
+                sound = event["findings"] == event["repaired"]
+    finally:
+        report.progress("")
     return sound
+
+
+def _progress(event: JsonObject) -> str:
+    if event["event"] != "progress":
+        return ""
+    done, total = number(_number(event, "done")), number(_number(event, "total"))
+    return f"{one_line(str(event['part']))}: {done} of {total}"
 
 
 def _lines(report: Report, event: JsonObject) -> list[str | Marked]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.cli_fixtures import served
-from harness.command_line import run
+from harness.command_line import run, run_on_terminal
 from harness.fake_state import FakeRecord, with_vault
 from p2pvault.control.home import find_home, private_directory, short_path
 from p2pvault.control.messages import Answer, Notification, encode
@@ -56,6 +56,16 @@ def test_what_is_repaired_is_said_and_counts_as_sound(tmp_path: Path) -> None:
         still = run(tmp_path, "verify", "--repair")
         assert still.code == 1
         assert still.messages.startswith("Stop the daemon and run")
+
+
+def test_a_person_sees_how_far_it_is_and_a_log_does_not(tmp_path: Path) -> None:
+    state = with_vault()
+    state.records.append(FakeRecord("00" * 16, "notes/one", {}))
+    with served(tmp_path, state):
+        shown = run_on_terminal(tmp_path, "verify").out.decode()
+        assert "\r\x1b[Krecords: 1 of 1\r\x1b[KSound: 1 record" in shown
+        assert "\x1b" not in run_on_terminal(tmp_path, "verify", TERM="dumb").out.decode()
+        assert "1 of 1" not in run(tmp_path, "verify").messages
 
 
 def test_json_is_one_event_a_line(tmp_path: Path) -> None:
