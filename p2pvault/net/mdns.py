@@ -154,7 +154,9 @@ class Discovery:
     async def _follow(self, hosts: list[str]) -> None:
         if not hosts:
             await self._close_responder()
-            self.problem = "no interface of a local network is up"
+            among = ", ".join(self._settings.interfaces)
+            missing = "no interface of a local network is up"
+            self.problem = f"{missing} among {among}" if among else missing
             return
         if self._responder is None:
             self._responder = await trio.to_thread.run_sync(

@@ -183,7 +183,7 @@ async def test_a_device_with_discovery_off_starts_no_thread(name: str) -> None:
 
 async def test_without_an_interface_there_is_a_problem_and_no_error(name: str) -> None:
     async with open_discovery(DiscoverySettings(interfaces=("absent0",))) as stranded:
-        assert stranded.problem == "no interface of a local network is up"
+        assert stranded.problem == "no interface of a local network is up among absent0"
         await stranded.advertise(Kind.MEMBER, advertisement(name))
         stranded.expect(frozenset({name}))
         await stranded.refresh()

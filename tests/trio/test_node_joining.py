@@ -35,7 +35,7 @@ async def test_without_a_network_it_says_so_and_looks_for_as_long_as_a_code_last
     began = trio.current_time()
     async with open_joining(tmp_path, "ada", CODE, DiscoverySettings(mode, NOWHERE)) as joining:
         hindered = await news(joining, SearchHindered)
-        assert hindered.problem == "no interface of a local network is up"
+        assert hindered.problem == "no interface of a local network is up among nowhere0"
         assert "p2pvault: address" in hindered.hint
         error = (await news(joining, PairingEnded)).error
     assert isinstance(error, NoPairingDevice)
