@@ -12,6 +12,8 @@ from p2pvault.control.caller import Caller
 from p2pvault.control.messages import Json, JsonObject
 from p2pvault.errors import OnlyHere
 
+_NOT_ALL: Final = "kept, not all of it is here yet"
+
 
 @click.group(cls=VaultGroup, invoke_without_command=True)
 @click.pass_context
@@ -55,9 +57,6 @@ def _row(collection: JsonObject) -> tuple[str, ...]:
     if records is None:
         return name, "-", "not kept" if collection["seen"] else "not kept, and never was here"
     return name, number(cast("int", records)), "kept" if whole else _NOT_ALL
-
-
-_NOT_ALL: Final = "kept, not all of it is here yet"
 
 
 @collections.command()

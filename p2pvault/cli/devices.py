@@ -16,6 +16,13 @@ from p2pvault.limits import DEVICE_PREFIX_DIGITS_MIN
 _ID_CHARACTERS: Final = 8
 """Of an id in a table; `--json` has all of it, and four select a device."""
 
+_OUTSIDE: Final = {
+    "removed": "Revoked",
+    "suspended": "Suspended",
+    "fallen": "Let in by a revoked one",
+}
+"""What is said of devices outside the vault, by the member of the answer that lists them."""
+
 _OUTSIDE_SHOWN: Final = 16
 """Of the devices outside for one reason; `--json` has all. A revoked one may have let in many."""
 
@@ -40,14 +47,6 @@ def list_devices(session: Session) -> None:
     members = _objects(answer["devices"])
     lines = columns([("DEVICE", "ROLE", "KIND", "LINK", "ADDED BY", "ID"), *map(_row, members)])
     session.report.show(answer, *lines, *_outside(answer))
-
-
-_OUTSIDE: Final = {
-    "removed": "Revoked",
-    "suspended": "Suspended",
-    "fallen": "Let in by a revoked one",
-}
-"""What is said of devices outside the vault, by the member of the answer that lists them."""
 
 
 def _outside(answer: JsonObject) -> Iterator[str]:
