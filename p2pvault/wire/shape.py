@@ -6,9 +6,11 @@ frozen dataclass, and `to_tree` is its inverse.
 """
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from enum import Enum, StrEnum
-from typing import TypeVar, cast
+from functools import cache
+from types import NoneType
+from typing import Final, TypeVar, cast
 
 from p2pvault.errors import LimitExceeded, MalformedMessage
 from p2pvault.wire.codec import Tree
@@ -19,16 +21,25 @@ E = TypeVar("E", bound=StrEnum)
 
 Shape = Callable[[Tree], T]
 
+_LEAVES: Final = frozenset({NoneType, bool, int, bytes, str})
+"""Kinds of values that travel as they are; an enumeration is a string, and none of these."""
+
 
 def to_tree(value: object) -> Tree:
     """Turn a dataclass, an enumeration, or nested tuples of them into a tree to pack."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return [to_tree(getattr(value, field.name)) for field in fields(value)]
-    if isinstance(value, Enum):
-        return cast("Tree", value.value)
+    kind: type = type(value)
+    if kind in _LEAVES:
+        return cast("Tree", value)
     if isinstance(value, tuple | list):
         return [to_tree(item) for item in value]
-    return cast("Tree", value)
+    if isinstance(value, Enum):
+        return cast("Tree", value.value)
+    return [to_tree(getattr(value, name)) for name in _field_names(kind)]
+
+
+@cache
+def _field_names(kind: type) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 def boolean(tree: Tree) -> bool:
@@ -124,7 +135,7 @@ def sequence(shape: Shape[T], items_max: int) -> Shape[tuple[T, ...]]:
             raise MalformedMessage("expected an array")
         if len(tree) > items_max:
             raise LimitExceeded(f"{len(tree)} items where at most {items_max} are allowed")
-        return tuple(shape(item) for item in tree)
+        return tuple(map(shape, tree))
 
     return read
 
@@ -135,7 +146,7 @@ def structure(kind: Callable[..., T], *shapes: Shape[object]) -> Shape[T]:
     def read(tree: Tree) -> T:
         if not isinstance(tree, list) or len(tree) != len(shapes):
             raise MalformedMessage(f"expected an array of {len(shapes)} items")
-        return kind(*(shape(item) for shape, item in zip(shapes, tree, strict=True)))
+        return kind(*[shape(item) for shape, item in zip(shapes, tree, strict=True)])
 
     return read
 

@@ -87,8 +87,8 @@ def _identity(key: bytes) -> bytes:
     return key
 
 
-def _id32(tree: Tree) -> bytes:
-    return exactly(32)(tree)
+_id32 = exactly(32)
+_id16 = exactly(16)
 
 
 def _vault(tree: Tree) -> VaultId:
@@ -108,7 +108,7 @@ def _epoch(tree: Tree) -> EpochId:
 
 
 def _journal(tree: Tree) -> AuthorId:
-    return AuthorId(exactly(16)(tree))
+    return AuthorId(_id16(tree))
 
 
 _name = text(DEVICE_NAME_CHARACTERS_MAX)
