@@ -7,6 +7,7 @@ are.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 from p2pvault.core.arrears import Arrear, arrears_of
@@ -51,7 +52,7 @@ last entry held then, in 8 bytes; the author in hex follows."""
 MODULUS: Final = 2**256
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Content:
     """Journals, fingerprints and the length of the log.
 
@@ -107,6 +108,15 @@ class Content:
         if self.fetching is not None:
             return UNSETTLED
         left_out = self.interest.forgotten.union(collections)
+        whole = left_out == self.interest.forgotten
+        return self._whole_digest if whole else self._digest_without(left_out)
+
+    @cached_property
+    def _whole_digest(self) -> bytes:
+        """What each message about this content asks for, on each link."""
+        return self._digest_without(self.interest.forgotten)
+
+    def _digest_without(self, left_out: frozenset[str]) -> bytes:
         kept = (each for each in self.fingerprints.values() if each.collection not in left_out)
         return content_digest(kept)
 

@@ -21,6 +21,7 @@ good, is decided above it. docs/protocol/journal.md is the specification.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 from p2pvault.crypto.hashing import digest
@@ -72,7 +73,7 @@ CHANGE_OVERHEAD_BYTES: Final = 24
 RecordChange = tuple[RecordId, bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Journal:
     """The journal that this store instance writes.
 
@@ -86,7 +87,7 @@ class Journal:
     device: DeviceId
     id: JournalId
 
-    @property
+    @cached_property
     def author(self) -> AuthorId:
         """The author id: also the CRDT actor of every change in this journal."""
         return author_id(self.device, self.id)

@@ -13,6 +13,7 @@ means is decided in `log` and `evaluate`. docs/protocol/membership.md is the spe
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from typing import Final
 
 from p2pvault.crypto.hashing import digest
@@ -50,7 +51,7 @@ class Kind(StrEnum):
     RECOVERY = "recovery"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class DeviceCard:
     """How a device is introduced: its keys, the name that its owner gave it, and its kind."""
 
@@ -58,7 +59,7 @@ class DeviceCard:
     name: str
     kind: str
 
-    @property
+    @cached_property
     def id(self) -> DeviceId:
         """The device's id, which is a hash of the keys and so cannot be claimed for others."""
         return device_id(self.public)
