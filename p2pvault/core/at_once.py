@@ -70,7 +70,7 @@ def staged_at_once(content: Content, job: AtOnceJob, fingerprint_key: bytes) -> 
             interest = content.interest.lacking_if_room(lacks)
             plain = staged_plain(content, batch)
             with_it = _changed(plain.batch, plain.content, interest)
-            reached = replace(with_it.content, log=log or content.log)
+            reached = with_it.content if log is None else replace(with_it.content, log=log)
             return replace(plain, batch=with_it.batch, content=reached)
         case RecountJob():
             return recounted(content, job)

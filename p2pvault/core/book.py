@@ -162,4 +162,7 @@ class Book:
         return expecting(self.expected) if changed else {}
 
     def __getitem__(self, device: DeviceId) -> Standing:
-        return self._standings.setdefault(device, Standing(device))
+        standing = self._standings.get(device)
+        if standing is None:
+            standing = self._standings[device] = Standing(device)
+        return standing

@@ -484,10 +484,9 @@ class Device:
         return effects + self._upkeep.wake(now) + self.fetch.wake(now) + self._reach.wake(now)
 
     def _schedule(self) -> list[Effect]:
-        times = [link.deadline for link in self.links]
-        times += [self._pairing.deadline, self._beacon.next_slot_at, self._errands.retry_at]
-        times += [self._sweep.retry_at, self._upkeep.wake_at, self.fetch.wake_at]
-        earliest = min([*times, self._dialer.deadline()])
+        times = (self._pairing.deadline, self._beacon.next_slot_at, self._errands.retry_at)
+        others = (self._sweep.retry_at, self._upkeep.wake_at, self.fetch.wake_at)
+        earliest = min(*times, *others, self.links.deadline, self._dialer.deadline())
         at = None if earliest == float("inf") else earliest
         if at == self._wake_at:
             return []

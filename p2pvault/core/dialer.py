@@ -77,10 +77,11 @@ class Dialer:
             del self._targets[gone]
         dials: list[Dial] = []
         for device, addresses in wanted.items():
-            target = self._targets.setdefault(device, _Target())
+            target = self._target(device)
             if self._is_due(now, device, target):
                 self._begin_round(now, target, [*self._sighted.get(device, ()), *addresses])
-            dials += self._next_dials(device, target)
+            if target.pending:
+                dials += self._next_dials(device, target)
         return dials
 
     def again(self, device: DeviceId, address: Address) -> list[Dial]:
@@ -124,7 +125,7 @@ class Dialer:
             return
         setbacks = self._setbacks.get(device, 0)
         self._setbacks[device] = setbacks + 1
-        target = self._targets.setdefault(device, _Target())
+        target = self._target(device)
         target.last_round, target.failures = now, setbacks
         target.next_round = now + self._pause_s(setbacks)
 
@@ -144,12 +145,18 @@ class Dialer:
 
     def try_soon(self, now: float, device: DeviceId) -> None:
         """Start over with one device: more is known of where it is."""
-        self._hurry(now, self._targets.setdefault(device, _Target()))
+        self._hurry(now, self._target(device))
 
     def hurry(self, now: float) -> None:
         """Start over with every device: our own network is another one."""
         for target in self._targets.values():
             self._hurry(now, target)
+
+    def _target(self, device: DeviceId) -> _Target:
+        target = self._targets.get(device)
+        if target is None:
+            target = self._targets[device] = _Target()
+        return target
 
     def _hurry(self, now: float, target: _Target) -> None:
         target.failures = 0

@@ -331,10 +331,9 @@ class Fetch:
     def _holds_back(self) -> bool:
         """Tell whether a peer gets nothing from us, since it lacks some of what is fetched."""
         upto = self._pipeline.durable.fetched
-        peers = [link.peer for link in self._links.up()] if upto else []
-        return any(
+        return bool(upto) and any(
             peer.content is not None and any(n > peer.reached(author) for author, n in upto.items())
-            for peer in peers
+            for peer in (link.peer for link in self._links.up())
         )
 
     def _has_choice(self, now: Instant) -> bool:

@@ -43,12 +43,18 @@ class Links:
         """Return the links to members that have said how far they know the membership."""
         return [link for link in self.up() if link.introduced]
 
+    @property
+    def deadline(self) -> float:
+        """When to look at any of them again, on the monotonic clock."""
+        return min([link.deadline for link in self._links.values()], default=float("inf"))
+
     def unlinked(self) -> dict[DeviceId, tuple[Address, ...]]:
         """Return every member without a link, and where it may be; nobody once we are removed."""
         if not self._members.is_member:
             return {}
-        linked = {link.device for link in self.up()}
-        return {d: self._book[d].addresses for d in self._members.others if d not in linked}
+        here = {self._members.device, *(link.device for link in self.up())}
+        members = self._members.membership.members
+        return {d: self._book[d].addresses for d in members if d not in here}
 
     def ways(self) -> list[tuple[DeviceId, Address]]:
         """Return where to dial each linked device: as its link was dialled, or where it may be."""

@@ -66,8 +66,10 @@ class Done:
 
     def saving(self, meta: Mapping[str, bytes | None]) -> "Done":
         """Return the same with more named values in the batch."""
+        if not meta:
+            return self
         batch = replace(self.staged.batch, meta={**self.staged.batch.meta, **meta})
-        return replace(self, staged=replace(self.staged, batch=batch)) if meta else self
+        return replace(self, staged=replace(self.staged, batch=batch))
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,9 +55,9 @@ class Sweep:
             self._compare(content.quarantine, before, membership)
         if now.monotonic >= self.retry_at:
             self.retry_at, self._wanted = float("inf"), True
-        if self._pending:
+        if self._pending or not (self._wanted or self._round):
             return []
-        if self._wanted and not self._round:
+        if not self._round:
             self._begin(content.quarantine, membership)
         jobs = [self._round.popleft() for _ in range(min(len(self._round), RELEASE_ENTRIES_MAX))]
         self._pending = len(jobs)
