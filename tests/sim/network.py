@@ -66,8 +66,8 @@ class Cable:
     up: list["End"] = field(default_factory=list)
 
     def other(self, party: "End") -> "End":
-        (other,) = (end for end in self.links if end is not party)
-        return other
+        first, second = self.links
+        return second if party is first else first
 
 
 class Network:

@@ -17,25 +17,23 @@ class Trace:
     Args:
         whole: Whether the digest is of all that happened; else of when it happened, to whom, and of
             what kind it was, which costs a tenth.
-
-    Attributes:
-        lines: How many there were.
     """
 
     def __init__(self, *, whole: bool = True) -> None:
-        self.lines = 0
         self._whole = whole
+        self._moment, self._stamp = -1.0, ""
         self._hash = blake2b(digest_size=16)
         self._tail: deque[tuple[float, str, object]] = deque(maxlen=_TAIL)
 
     def note(self, monotonic: float, who: str, what: object) -> None:
         """Add an input, an effect, or a word on what fate did."""
-        self.lines += 1
+        if monotonic != self._moment:
+            self._moment, self._stamp = monotonic, f"\n{monotonic!r} "
         if self._whole:
-            self._hash.update(f"\n{monotonic!r} {who} ".encode())
+            self._hash.update(f"{self._stamp}{who} ".encode())
             _feed(self._hash.update, what)
         else:
-            self._hash.update(f"\n{monotonic!r} {who} {type(what).__name__}".encode())
+            self._hash.update(f"{self._stamp}{who} {type(what).__name__}".encode())
         self._tail.append((monotonic, who, what))
 
     @property
