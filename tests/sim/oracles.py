@@ -73,11 +73,12 @@ class Watch:
         """Check what a device holds and claims after a transition."""
         if party.device.clones.told_by is not None:
             self._hear_of_twin(party)
-        for link in party.device.links:
+        links = list(party.device.links)
+        for link in links:
             _check_bounds(link)
             if link.phase is Phase.UP and link.device is not None:
                 self._check_claim(party, link)
-        if len(list(party.device.links)) > LINKS_MAX:
+        if len(links) > LINKS_MAX:
             raise Violation(f"{party.name} has more links than it may")
         if party.device.pipeline.backlog > EDITS_QUEUED_MAX + LINKS_MAX:
             raise Violation(f"{party.name} has more jobs than it may")
