@@ -2,6 +2,8 @@
 
 import argparse
 import sys
+from contextlib import nullcontext
+from hashlib import blake2b
 from pathlib import Path
 from random import SystemRandom
 from time import monotonic
@@ -9,6 +11,7 @@ from time import monotonic
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from sim.campaign import run_fast, run_seed  # found where the line above points
+from sim.costs import Costs
 
 SEEDS = 1 << 32
 _SECONDS = 60.0
@@ -23,18 +26,24 @@ def main() -> int:
     seed = options.seed if options.seed is not None else SystemRandom().randrange(SEEDS)
     seeds = inputs = failed = 0
     processor_s = 0.0
+    costs, traces = Costs(), blake2b(digest_size=16)
     while True:
-        outcome = play(seed, tail_lines)
+        with costs.measured() if options.costs else nullcontext():
+            outcome = play(seed, tail_lines)
         _say(str(outcome))
         if options.trace and outcome.failure is None:
             _say("\n".join(outcome.tail))
         seeds, inputs, failed = seeds + 1, inputs + outcome.inputs, failed + bool(outcome.failure)
         processor_s += outcome.processor_s
+        traces.update(outcome.digest.encode())
         seed = (seed + 1) % SEEDS
-        if monotonic() >= end:
+        if seeds >= options.seeds and monotonic() >= end:
             break
     rate = inputs / processor_s
     _say(f"{seeds} seeds, {failed} failed, {inputs} inputs, {rate:.0f} a second of processor time")
+    _say(f"all traces {traces.hexdigest()}")
+    if options.costs:
+        _say(costs.table(processor_s))
     return 1 if failed else 0
 
 
@@ -49,6 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--fast", action="store_true", help="short seeds over cryptography that costs nothing"
     )
+    parser.add_argument("--seeds", type=int, default=1, help="how many to play at least")
+    parser.add_argument("--costs", action="store_true", help="print what each kind of input took")
     parser.add_argument("--trace", action="store_true", help="print all that is kept of the trace")
     parser.add_argument(
         "--minutes", type=float, default=0.0, help="go on with the seeds that follow for so long"
