@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from sim.campaign import run_plan
-from sim.mutations import MUTATIONS, Mutation
+from sim.mutations.mutation import Mutation
+from sim.mutations.table import MUTATIONS
 from sim.plan import Plan
 
 pytestmark = pytest.mark.heavy
