@@ -13,6 +13,7 @@ from p2pvault.crdt.prefilter import inspect
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.hashing import fingerprint_item
 from p2pvault.crypto.schedule import fingerprint_key
+from p2pvault.errors import CrdtError
 from p2pvault.limits import (
     DIALS_MAX,
     EDITS_QUEUED_MAX,
@@ -26,11 +27,12 @@ from p2pvault.limits import (
     UNACKNOWLEDGED_BYTES_MAX,
 )
 from p2pvault.protocol.journal import decode_entry
+from p2pvault.protocol.membership import Membership, evaluate
 from p2pvault.protocol.membership.decode import decode
-from p2pvault.protocol.membership.history import positions
+from p2pvault.protocol.membership.history import History, positions
 from p2pvault.protocol.membership.operation import NewEpoch, Remove
 from p2pvault.protocol.reconcile import Verdict
-from p2pvault.types import Batch, DeviceId, RecordId, StoredEntry
+from p2pvault.types import Batch, DeviceId, OperationHash, RecordId, StoredEntry
 from sim.disk import Disk
 from sim.sown import Sown
 
@@ -58,6 +60,8 @@ class Watch:
         self._entries: dict[tuple[bytes, int], bytes] = {}
         self._changes: dict[tuple[bytes, bytes, int], bytes] = {}
         self._operations: dict[tuple[bytes, int], bytes] = {}
+        self._held: dict[tuple[DeviceId, bytes], int] = {}
+        self._views: dict[tuple[OperationHash, ...], Membership] = {}
         self._settled: set[tuple[str, int]] = set()
         self.told: set[str] = set()
         self.refused_twice = False
@@ -128,9 +132,15 @@ class Watch:
     def writes(self, disk: Disk, batch: Batch) -> None:
         """Check that journals grow one by one, and that no number is ever used for two things.
 
-        The latter on all disks that there ever were.
+        The latter on all disks that there ever were. Nothing of a removed device is taken that does
+        not count, and nothing is dropped that a member never held.
         """
         _check_order(disk, batch)
+        party = next((party for party in self._sim.parties if party.disk is disk), None)
+        if party is not None:
+            self._check_taken(party, batch)
+            self._note_held(party, batch)
+            self._check_dropped(party, batch)
         for stored in batch.entries:
             key = (stored.author, stored.n)
             if key in self._entries:
@@ -145,6 +155,42 @@ class Watch:
             first = self._operations.setdefault(key, operation.hash)
             if first != operation.hash and not self._sim.sown.contradicts(*key):
                 raise Violation(f"two membership operations {written.n} by one device")
+
+    def _durable(self, party: "SimParty") -> Membership:
+        """Return who belongs to the vault as far as a disk says so, by the core's own rules."""
+        log = party.device.members.durable
+        if log.heads not in self._views:
+            self._views[log.heads] = evaluate(log)
+        return self._views[log.heads]
+
+    def _check_taken(self, party: "SimParty", batch: Batch) -> None:
+        """An entry of a removed device counts by what is durable, or it is not taken."""
+        if not batch.entries:
+            return
+        membership = self._durable(party)
+        for stored in batch.entries if membership.removed else ():
+            device = decode_entry(stored.data, membership.vault).body.device
+            last = membership.acceptance(device, stored.author)
+            if device != party.id and last is not None and stored.n > last:
+                raise Violation(f"{party.name} takes an entry of a removed device beyond its end")
+
+    def _note_held(self, party: "SimParty", batch: Batch) -> None:
+        for reached in (*batch.entries, *batch.adopted):
+            key = (party.id, reached.author)
+            self._held[key] = max(reached.n, self._held.get(key, 0))
+
+    def _check_dropped(self, party: "SimParty", batch: Batch) -> None:
+        """What is dropped was with every member, or comes from snapshots and can go to nobody."""
+        if not batch.dropped:
+            return
+        members = party.device.members
+        others = self._durable(party).members.keys() & {*members.others}
+        bases = {base.author: base.n for base in party.disk.state().bases}
+        for head in batch.dropped:
+            for other in sorted(others) if head.n > bases.get(head.author, 0) else ():
+                if self._held.get((other, head.author), 0) < head.n:
+                    name = members.name_of(other)
+                    raise Violation(f"{party.name} drops an entry that “{name}” never held")
 
     def _note_changes(self, stored: StoredEntry) -> None:
         vault = self._sim.parties[0].device.members.vault
@@ -249,7 +295,10 @@ def values(party: "SimParty") -> dict[RecordId, object]:
     actor = party.device.pipeline.author
     found: dict[RecordId, object] = {}
     for stored in party.disk.records([row.id for row in rows]):
-        record = Record.load(actor, stored.chunks, stored.row.heads)
+        try:
+            record = Record.load(actor, stored.chunks, stored.row.heads)
+        except CrdtError as error:
+            raise Violation(f"{party.name} cannot read {stored.row.name}") from error
         found[stored.row.id] = record.value(), record.deleted
     return found
 
@@ -303,20 +352,24 @@ def _check_removed(sim: "Simulation", members: list["SimParty"]) -> None:
             continue
         for party in members:
             _check_bound(party, gone)
-        secrets = {name for name in gone.disk.state().meta if name.startswith(EPOCH_SECRET)}
-        for later in positions(history.everything):
-            content = history[later].content
-            knew = history.past(later) >> number & 1
-            if (
-                knew
-                and isinstance(content, NewEpoch)
-                and EPOCH_SECRET + content.id.hex() in secrets
-            ):
-                raise Violation(f"{gone.name} was removed and holds the secret of a later epoch")
+        _check_epochs(gone, history, number)
         for stored in gone.disk.all_entries():
             body = decode_entry(stored.data, log.vault).body
             if body.device != gone.id and log.covers(body.heads, operation.hash):
                 raise Violation(f"{gone.name} was removed and holds a later entry")
+
+
+def _check_epochs(gone: "SimParty", history: History, removal: int) -> None:
+    """No epoch that was started in knowledge of a removal is open to who was removed."""
+    secrets = {name for name in gone.disk.state().meta if name.startswith(EPOCH_SECRET)}
+    for later in positions(history.everything):
+        epoch = history[later].content
+        if not (history.past(later) >> removal & 1 and isinstance(epoch, NewEpoch)):
+            continue
+        if any(box.device == gone.id for box in epoch.boxes):
+            raise Violation(f"{gone.name} was removed and a later epoch has a box for it")
+        if EPOCH_SECRET + epoch.id.hex() in secrets:
+            raise Violation(f"{gone.name} was removed and holds the secret of a later epoch")
 
 
 def _check_bound(party: "SimParty", gone: "SimParty") -> None:
