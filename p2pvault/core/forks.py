@@ -286,7 +286,7 @@ class Forks:
         if link.talk.by_hash:
             return self._compare(link, narrowing, author)
         ours = self._pipeline.newest.journals.get(author)
-        if ours is None or common >= ours.n:
+        if ours is None or common >= min(ours.n, narrowing.ours):
             raise UnexpectedMessage("a fork in a journal that is the same on both sides")
         if self._owner(author) == self._members.device:
             # Others may say anything about it; only what we signed ourselves proves it.

@@ -95,7 +95,7 @@ class Narrowing:
 
     Attributes:
         asked: The numbers that the peer was asked about last.
-        theirs: The number of the peer's last entry when the search began.
+        ours, theirs: The numbers of our last entry and of the peer's when the search began.
         ours_there: Our hash of the entry with that number; empty where we hold none.
         apart: Our hash and the peer's of the first entry that is known to differ; empty before one
             is, and where one is not held.
@@ -112,7 +112,7 @@ class Narrowing:
         self._same = 0
         self._differs = min(ours, theirs) + 1
         self.asked: tuple[int, ...] = ()
-        self.theirs = theirs
+        self.ours, self.theirs = ours, theirs
         self.ours_there = b""
         self.apart = b"", b""
         self.shown = 0

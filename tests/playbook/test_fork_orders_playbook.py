@@ -21,11 +21,20 @@ def have(author, n, head=JUNK):
 
 def entry_of(party):
     """Return the first entry of another journal of a device, and that journal."""
+    first = written(party, None, RecordId(b"g" * 16))
+    return first.author, first
+
+
+def entry_after(party, entry):
+    """Return the next entry of that journal."""
+    return written(party, entry.head, RecordId(b"h" * 16))
+
+
+def written(party, after, record):
     members = party.device.members
     writer = Writer(Journal(members.vault, members.device, JournalId(b"y" * 16)), members.keys)
     _, change = Record.create(writer.journal.author, "notes", "made", {"a": 1})
-    changes = [(RecordId(b"g" * 16), change)]
-    return writer.journal.author, write_entry(writer, None, members.heads, 0, changes)
+    return write_entry(writer, after, members.heads, 0, [(record, change)])
 
 
 def asked_of(world, party, peer):
@@ -95,3 +104,17 @@ def test_a_second_journal_is_searched_once_the_first_search_has_ended():
     say(world, bob, ada, have(first, 3))
     asked_of(world, ada, bob)
     assert link.talk.searched == {head.author for head in heads}
+
+
+def test_what_arrives_while_a_branch_is_searched_is_no_other_branch():
+    """The author asks to give way where there is nothing to give way to, and writes on."""
+    world, ada, bob, author, entry = silenced()
+    link = link_of(ada, bob)
+    say(world, bob, ada, have(author, 1, entry.hash), fork(Word.GIVE_WAY, author))
+    world.until(lambda: link.talk.narrowing is not None)
+    say(world, bob, ada, (Kind.ENTRIES, encode_entries([entry_after(bob, entry).data])))
+    say(world, bob, ada, fork(Word.ANSWER, author, (1,), (entry.hash,)))
+    world.run()
+    assert is_gone(link)
+    assert not ada.reported("fork_mended")
+    assert ada.device.pipeline.durable.journals[author].n == 2
