@@ -225,7 +225,7 @@ class Fate:
     def edit(self, party: SimParty) -> None:
         """Set a field that nobody else writes, so that it can be looked for in the end."""
         field = self._field()
-        edit = put(self._random.choice(_NAMES), **{field: SECRET_WORD, "last": field})
+        edit = put(self._name(), **{field: SECRET_WORD, "last": field})
         self._ask(party, {field}, edit)
 
     def edit_many(self, party: SimParty) -> None:
@@ -243,7 +243,7 @@ class Fate:
             self._ask(party, {field}, put(name, **{field: self._random.randbytes(_BULK_BYTES)}))
 
     def delete(self, party: SimParty) -> None:
-        self._ask(party, set(), asks.Edit(self._random.choice(_NAMES), remove=True))
+        self._ask(party, set(), asks.Edit(self._name(), remove=True))
 
     def rename(self, party: SimParty) -> None:
         other = self._random.choice(self._sim.parties)
@@ -476,6 +476,9 @@ class Fate:
         request = self._sim.edit(party, *edits)
         self._asked[party.name, request] = fields
         self._lives[party.name, request] = party.life
+
+    def _name(self) -> str:
+        return self._random.choice(_NAMES[: self._plan.names])
 
     def _field(self) -> str:
         self._serial += 1

@@ -33,6 +33,7 @@ class Plan:
         quiet_healing: Whether devices are left to find out by themselves that all is well again.
         witness_share: Chance that a device notices by itself that its store was put back or copied.
         slow_mending: Whether barriers fall one by one in the end, in any order.
+        names: How many records small edits go to. One is changed so often that it is folded.
     """
 
     seed: int
@@ -78,6 +79,7 @@ class Plan:
     flip: int = 0
     witness_share: float = 0.0
     slow_mending: bool = False
+    names: int = 6
 
     def __str__(self) -> str:
         """Return what was drawn, and what is off."""
@@ -128,7 +130,7 @@ def draw_plan(seed: int) -> Plan:
     def weight(*choices: int) -> int:
         return random.choice(choices)
 
-    return Plan(
+    plan = Plan(
         seed=seed,
         devices=weight(2, 3, 3, 4, 4, 5, 6),
         moves=weight(60, 80, 120),
@@ -173,6 +175,7 @@ def draw_plan(seed: int) -> Plan:
         witness_share=rate(0.0, 0.5, 1.0),
         slow_mending=random.random() < 0.3,
     )
+    return replace(plan, names=1, edit=40, delete=0) if random.random() < 0.2 else plan
 
 
 def draw_short_plan(seed: int) -> Plan:
