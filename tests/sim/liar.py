@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from p2pvault.core.kinds import Kind
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys, device_id
+from p2pvault.protocol.fork import Fork, Word, encode_fork
 from p2pvault.protocol.introduction import encode_operations, encode_secrets
 from p2pvault.protocol.journal import Journal, Writer, write_entry
 from p2pvault.protocol.membership.operation import Rename, sign_operation
@@ -198,6 +199,14 @@ def _disclaim(liar: "SimParty", sim: "Simulation", random: Random) -> list[Messa
     return [(Kind.HAVE, encode_have(Have((less,), random.randbytes(32))))]
 
 
+def _give_way(liar: "SimParty", _: "Simulation", random: Random) -> list[Message]:
+    """To take out a branch of a journal, which is the liar's own or another's."""
+    authors = sorted(liar.device.pipeline.durable.journals)
+    if not authors:
+        return []
+    return [(Kind.FORK, encode_fork(Fork(Word.GIVE_WAY, random.choice(authors))))]
+
+
 def _false_secret(liar: "SimParty", _: "Simulation", random: Random) -> list[Message]:
     epoch = liar.device.members.membership.epochs[0].id
     return [(Kind.SECRETS, encode_secrets(((epoch, random.randbytes(32)),)))]
@@ -223,6 +232,7 @@ LIES: tuple[tuple[str, Lie], ...] = (
     ("entries of a removed device", _relay_removed),
     ("more than it holds", _claim),
     ("less than it held", _disclaim),
+    ("to give way", _give_way),
     ("a false secret", _false_secret),
     ("hello again and again", _too_much),
 )
