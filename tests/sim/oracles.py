@@ -30,7 +30,7 @@ from p2pvault.protocol.journal import decode_entry
 from p2pvault.protocol.membership import Membership, evaluate
 from p2pvault.protocol.membership.decode import decode
 from p2pvault.protocol.membership.history import History, positions
-from p2pvault.protocol.membership.operation import NewEpoch, Remove
+from p2pvault.protocol.membership.operation import NewEpoch, Operation, Remove
 from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import Batch, DeviceId, OperationHash, RecordId, StoredEntry
 from sim.disk import Disk
@@ -62,6 +62,7 @@ class Watch:
         self._operations: dict[tuple[bytes, int], bytes] = {}
         self._held: dict[tuple[DeviceId, bytes], int] = {}
         self._views: dict[tuple[OperationHash, ...], Membership] = {}
+        self._told: set[OperationHash] = set()
         self._settled: set[tuple[str, int]] = set()
         self.told: set[str] = set()
         self.refused_twice = False
@@ -132,12 +133,13 @@ class Watch:
     def writes(self, disk: Disk, batch: Batch) -> None:
         """Check that journals grow one by one, and that no number is ever used for two things.
 
-        The latter on all disks that there ever were. Nothing of a removed device is taken that does
-        not count, and nothing is dropped that a member never held.
+        The latter on all disks that there ever were. An entry names what is durable, nothing of a
+        removed device is taken that does not count, nothing is dropped that a member never held.
         """
         _check_order(disk, batch)
         party = next((party for party in self._sim.parties if party.disk is disk), None)
         if party is not None:
+            _check_named(party, batch)
             self._check_taken(party, batch)
             self._note_held(party, batch)
             self._check_dropped(party, batch)
@@ -151,10 +153,20 @@ class Watch:
             self._note_changes(stored)
         for operation in batch.operations:
             written = decode(operation.data).operation
+            self._check_told(party, written)
             key = (written.author, written.n)
             first = self._operations.setdefault(key, operation.hash)
             if first != operation.hash and not self._sim.sown.contradicts(*key):
                 raise Violation(f"two membership operations {written.n} by one device")
+
+    def _check_told(self, party: "SimParty | None", written: Operation) -> None:
+        """Nobody hears of an operation before its author has it for good."""
+        if party is None or party.id == written.author:
+            self._told.add(written.hash)
+            return
+        is_ours = self._sim.party_of(written.author) is not None
+        if is_ours and written.hash not in self._told and not self._sim.sown.contradictable:
+            raise Violation(f"{party.name} knows an operation that its author may yet forget")
 
     def _durable(self, party: "SimParty") -> Membership:
         """Return who belongs to the vault as far as a disk says so, by the core's own rules."""
@@ -208,6 +220,17 @@ def _check_order(disk: Disk, batch: Batch) -> None:
         if stored.n != last.get(stored.author, disk.last_of(stored.author)) + 1:
             raise Violation(f"an entry {stored.n} that leaves a gap, or comes again")
         last[stored.author] = stored.n
+
+
+def _check_named(party: "SimParty", batch: Batch) -> None:
+    """What a device writes names no operation that a crash could take back."""
+    pipeline = party.device.pipeline
+    own = [stored for stored in batch.entries if stored.author == pipeline.author]
+    durable = {operation.hash for operation in party.disk.state().operations} if own else set()
+    for stored in own:
+        body = decode_entry(stored.data, party.device.members.vault).body
+        if not durable.issuperset(body.heads):
+            raise Violation(f"{party.name} names an operation that is not durable")
 
 
 def _check_bounds(link: Link) -> None:
@@ -278,6 +301,7 @@ def _check_equal(sim: "Simulation", members: list["SimParty"]) -> None:
         if party.device.members.durable.heads != first.device.members.durable.heads:
             raise Violation(f"{party.name} and {first.name} know different operations")
         _check_members(sim, party, {each.id for each in members})
+        _check_present_epoch(party)
 
 
 def _check_members(sim: "Simulation", party: "SimParty", ids: set[DeviceId]) -> None:
@@ -287,6 +311,14 @@ def _check_members(sim: "Simulation", party: "SimParty", ids: set[DeviceId]) -> 
     ghosts |= {guest.id for guest in sim.guests if not guest.stored}
     if not ids <= known <= ids | ghosts:
         raise Violation(f"{party.name} does not know who belongs to the vault")
+
+
+def _check_present_epoch(party: "SimParty") -> None:
+    """The epoch that is used shuts out whoever is out, where anybody is left who could start it."""
+    membership = party.device.members.membership
+    admins = [device for device in membership.members if membership.is_admin(device)]
+    if admins and membership.needs_epoch:
+        raise Violation(f"{party.name} uses an epoch that is open to a removed device")
 
 
 def values(party: "SimParty") -> dict[RecordId, object]:

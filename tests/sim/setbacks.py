@@ -183,6 +183,7 @@ class Setbacks:
             self._flip_record(party)
 
     def _flip_fingerprint(self, party: "SimParty") -> None:
+        self._sim.sown.kinds |= Sown.MISCOUNT
         kept = self._random.choice(party.disk.collections())
         self._sim.note(party, f"has a wrong fingerprint of {kept.collection}")
         total = kept.total ^ 1 << self._random.randrange(256)
@@ -247,6 +248,8 @@ class Setbacks:
         wrong = tuple(each.wrong for each in findings if each.wrong is not None)
         if len(named) + len(wrong) != len(findings):
             raise Violation(f"{party.name} finds more damage than there is: {findings}")
+        if wrong and Sown.MISCOUNT not in self._sim.sown.kinds:
+            raise Violation(f"{party.name} keeps a fingerprint that is not that of its records")
         if findings:
             request = next(self._sim._requests)
             corrections = party.device.pipeline.durable.corrections

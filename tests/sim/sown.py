@@ -23,6 +23,7 @@ class Sown(Flag):
     SUSPENSION = auto()
     CLAIM = auto()
     GIVEN_UP = auto()
+    MISCOUNT = auto()
 
 
 COMPLAINTS: Mapping[str, Sown] = {
@@ -33,7 +34,7 @@ COMPLAINTS: Mapping[str, Sown] = {
     "fork_not_mended": Sown.FORK | Sown.CLAIM | Sown.CLONE,
     "device_runs_twice": Sown.CLONE,
     "repair_begun": Sown.FORK | Sown.DAMAGE | Sown.GIVEN_UP | Sown.CLAIM,
-    "fingerprints_corrected": Sown.DAMAGE,
+    "fingerprints_corrected": Sown.MISCOUNT,
     "record_damaged": Sown.FORK | Sown.DAMAGE | Sown.CLAIM,
     "recovery_contested": Sown.NOTHING,
 }
