@@ -10,7 +10,6 @@ from p2pvault.core.members import Learned
 from p2pvault.core.steps import Circumstances, Done
 from p2pvault.types import DeviceId, Instant
 from sim.mutations.mutation import Mutation, Replacement
-from sim.plan import draw_plan
 
 
 def _then(more: Callable[[Device, Instant, Done], list[Effect]]) -> Replacement:
@@ -84,18 +83,16 @@ EARLY = (
     ),
     Mutation(
         "membership operations are told before they are durable",
-        60,
+        20,
         ((Device, "_learn", _learn_aloud),),
-        {"rename": 6, "crash_rate": 0.02},
-        draw_plan,
-        first=52,
+        {"rename": 8, "persist_fault_rate": 0.1, "disk_s": 0.1, "pause_s": 0.05},
+        oracle="may yet forget",
     ),
     Mutation(
         "entries name operations that are not durable",
-        60,
+        10,
         ((Device, "_circumstances", _knows_too_early),),
-        {"remove": 4, "persist_fault_rate": 0.1},
-        draw_plan,
-        first=35,
+        {"rename": 8, "persist_fault_rate": 0.1, "disk_s": 0.1, "pause_s": 0.05},
+        oracle="names an operation",
     ),
 )

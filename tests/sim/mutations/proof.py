@@ -1,16 +1,20 @@
 """Fingerprints and verdicts that do not say what is there."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from p2pvault.core.content import Content, Tally
 from p2pvault.core.io import Effect
 from p2pvault.core.link import Link
 from p2pvault.core.links import Links
+from p2pvault.core.lookup import Lookup
 from p2pvault.core.repair import Repair
 from p2pvault.core.replication import Replication
+from p2pvault.core.restore import Restore, SnapshotsJob
 from p2pvault.node import audit
 from p2pvault.protocol.reconcile import Journals, Peer, Verdict
-from p2pvault.types import Instant, RecordRow, StoredRecord
+from p2pvault.types import Instant, RecordId, RecordRow, StoredRecord
+from sim.mutations.deaf import stop_counting
 from sim.mutations.mutation import Mutation
 
 _replace = Tally.replace
@@ -55,6 +59,21 @@ def _finds_all_sound(stored: StoredRecord) -> bool:
     return True
 
 
+_take = Restore.take
+
+
+def _repairs_uncounted(self: Restore, jobs: Iterable[SnapshotsJob]) -> None:
+    taken = [*jobs]
+    _take(self, taken)
+    if any(job.begins is None for job in taken):
+        stop_counting(self._staging)
+
+
+def _knows_no_row(self: Lookup, record: RecordId) -> RecordRow | None:
+    """Take the place of a damaged record for one where nothing was."""
+    return None
+
+
 def _asks_nobody(self: Repair, link: Link) -> list[Effect]:
     return []
 
@@ -73,4 +92,17 @@ PROOF = (
         "a flipped bit is not noticed", 30, ((audit, "is_sound", _finds_all_sound),), {"flip": 6}
     ),
     Mutation("damage is not fetched again", 20, ((Repair, "_ask", _asks_nobody),), {"flip": 6}),
+    Mutation(
+        "a repaired record is not counted",
+        20,
+        ((Restore, "take", _repairs_uncounted),),
+        {"flip": 6, "names": 1, "edit": 20, "moves": 40},
+    ),
+    Mutation(
+        "a repaired record is counted twice",
+        20,
+        ((Lookup, "stored_row", _knows_no_row),),
+        {"flip": 6},
+        oracle="fingerprint",
+    ),
 )

@@ -99,9 +99,10 @@ STREAMS = (
     ),
     Mutation(
         "the window of a link is ignored",
-        6,
+        20,
         ((Peer, "window_bytes", _window), (Feed, "is_blocked", _unblocked)),
         {"edit_bulky": 2, "crash": 2},
         draw_plan,
+        first=23,
     ),
 )

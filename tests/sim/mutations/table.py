@@ -6,9 +6,17 @@ too long. The core knows nothing of them; functions are replaced from outside, a
 
 from sim.mutations.branches import BRANCHES
 from sim.mutations.early import EARLY
+from sim.mutations.fetching import FETCHING
 from sim.mutations.mutation import Mutation
 from sim.mutations.outside import OUTSIDE
 from sim.mutations.proof import PROOF
 from sim.mutations.streams import STREAMS
 
-MUTATIONS: tuple[Mutation, ...] = (*EARLY, *STREAMS, *PROOF, *OUTSIDE, *BRANCHES)
+MUTATIONS: tuple[Mutation, ...] = (
+    *EARLY,
+    *STREAMS,
+    *PROOF,
+    *FETCHING,
+    *OUTSIDE,
+    *BRANCHES,
+)
