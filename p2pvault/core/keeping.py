@@ -50,9 +50,10 @@ class Keeping:
         """Keep a collection from now on; what others hold of it is fetched."""
         check_path_parts(asked.collection, "any")
         self._check_settled(asked.collection)
-        if asked.collection not in self._interest.forgotten:
+        durable = self._pipeline.durable.interest
+        if asked.collection not in self._interest.forgotten | durable.forgotten:
             return [Answer(asked.request, ())]
-        alone = not self._members.others
+        alone = not self._members.others and not self._members.membership.suspended
 
         def change(interest: Interest) -> Interest:
             return interest.keep(asked.collection, alone=alone)
@@ -70,9 +71,10 @@ class Keeping:
         """
         collection = asked.collection
         check_path_parts(collection, "any")
+        # What is not durable yet may fail, so it is no answer.
+        self._check_settled(collection)
         if collection in self._interest.forgotten:
             return [Answer(asked.request, ())]
-        self._check_settled(collection)
         if len(self._interest.forgotten) + len(self._leaving) >= INTEREST_COLLECTIONS_MAX:
             raise Refused(f"a device forgets at most {INTEREST_COLLECTIONS_MAX} collections")
         if asked.anyway or self._was_never_here(collection):
@@ -151,7 +153,8 @@ class Keeping:
         return equal and vouched and collection not in link.interests.without
 
     def _is_everybody_equal(self, collection: str) -> bool:
-        return all(
+        """Tell whether nobody has more of a collection; a suspended device may, and come back."""
+        return not self._members.membership.suspended and all(
             self._has_no_more(self._book[device].link, device, collection)
             for device in self._members.others
         )
