@@ -78,13 +78,19 @@ class Care:
         self._decided_at = self._sim.now.monotonic + _PATIENCE_S
         return True
 
+    def _knows_all(self, party: "SimParty") -> bool:
+        """Tell whether a device knows what was written with the recovery key, if that may be."""
+        known = party.device.members.log
+        others = (other for other in self._sim.parties if other.counts and self._sim.plan.recover)
+        return all(each.hash in known for p in others for each in p.device.members.log.operations)
+
     def _recover(self, members: list["SimParty"], suspended: list["SimParty"]) -> bool:
         """Use the recovery key where no admin is left that could let anybody in."""
         inside = [party for party in members if party not in suspended] or members
         views = [(party, party.device.members.membership.suspended) for party in inside]
         party, view = next(((party, view) for party, view in views if view), (None, {}))
-        if party is None:
-            # Who is outside has not told anybody yet.
+        if party is None or not self._knows_all(party):
+            # Who is outside has not told anybody yet, or the key was used and not everybody knows.
             return False
         self._sim.note(party, "uses the recovery key")
         devices = tuple(each.id.hex() for each in suspended if each.id in view)

@@ -8,35 +8,41 @@ from bisect import bisect_right
 from collections.abc import Callable
 
 from harness.memory_store import MemoryStore
-from p2pvault.crypto.hashing import digest
-from p2pvault.types import AuthorId, Batch, RecordRow, StoredEntry
-
-_MODULUS = 2**128
+from p2pvault.core.interest import INTEREST, Interest, interest_of
+from p2pvault.types import AuthorId, Batch, StoredEntry
+from sim.truth import Past, Truth, truth_after
 
 
 class Disk(MemoryStore):
     """A store of one simulated device.
 
     Attributes:
-        truth: A number that follows from what records hold, and from nothing else.
-        truths: Every such number that was ever true here.
+        truth: What records hold, in numbers.
+        past: All that this ever was.
+        interest: What its device keeps, as far as it is durable.
         watch: Called with every batch that is about to become durable.
     """
 
     def __init__(self, watch: Callable[["Disk", Batch], None]) -> None:
         super().__init__()
-        self.truth = 0
-        self.truths = {0}
+        self.truth: Truth = {}
+        self.past = Past()
+        self.interest = Interest()
         self.watch = watch
 
     def persist(self, batch: Batch) -> None:
         self.watch(self, batch)
         touched = {*batch.erased, *(write.row.id for write in batch.records)}
-        before = sum(truth_of(record.row) for record in self.records([*touched]))
+        before = [record.row for record in self.records([*touched])]
         super().persist(batch)
-        after = sum(truth_of(record.row) for record in self.records([*touched]))
-        self.truth = (self.truth + after - before) % _MODULUS
-        self.truths.add(self.truth)
+        after = [record.row for record in self.records([*touched])]
+        if INTEREST in batch.meta:
+            self.interest = interest_of(self._meta)
+            self.past.forgotten |= self.interest.forgotten
+        truth = truth_after(self.truth, before, after)
+        if truth is not self.truth:
+            self.truth = truth
+            self.past.add(truth)
 
     def copy(self) -> "Disk":
         """Return what a backup of this moment holds."""
@@ -45,6 +51,8 @@ class Disk(MemoryStore):
             if isinstance(value, dict | list | set):
                 setattr(twin, name, value.copy())
         twin.truth = self.truth
+        twin.past = self.past.copy()
+        twin.interest = self.interest
         return twin
 
     def last_of(self, author: AuthorId) -> int:
@@ -67,8 +75,3 @@ class Disk(MemoryStore):
     def all_entries(self) -> list[StoredEntry]:
         """Return the whole log."""
         return self._entries
-
-
-def truth_of(row: RecordRow) -> int:
-    """Return one record's part of the truth."""
-    return int.from_bytes(digest(b"truth", row.id, *row.heads)[:16], "big")

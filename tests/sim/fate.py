@@ -11,12 +11,16 @@ from p2pvault.types import Address
 from sim.acquainted import know_each_other
 from sim.asunder import is_asunder, judge_asunder
 from sim.care import Care
+from sim.interests import Interests
+from sim.judgement import is_settled, judge
 from sim.liar import lie_to
-from sim.oracles import SECRET_WORD, Violation, is_settled, judge
+from sim.oracles import SECRET_WORD, Violation
 from sim.plan import MOVES
+from sim.removals import MEMBERS_MIN, Removals
 from sim.setbacks import Setbacks
 from sim.simulation import SimParty, Simulation
 from sim.sown import Sown
+from sim.wishes import Wishes
 
 _NAMES = tuple(f"notes/{letter} {SECRET_WORD}" for letter in "abcdef")
 
@@ -40,8 +44,6 @@ _VERIFY_S = 300.0
 
 _RESTART_S = 1.0
 
-_MEMBERS_MIN = 2
-
 _MEMBERS_MAX = 7
 
 
@@ -55,10 +57,10 @@ class Fate:
         self._asked: dict[tuple[str, int], set[str]] = {}
         self._lives: dict[tuple[str, int], int] = {}
         self._serial = 0
-        self._leaving: SimParty | None = None
-        self._removal: tuple[SimParty, int, int] | None = None
-        self._feud: dict[int, tuple[SimParty, SimParty]] = {}
         self._setbacks = Setbacks(sim, self._random, self.acknowledged)
+        self._removals = Removals(sim, self._random, self._setbacks, _SETTLE_S)
+        self._interests = Interests(sim, self._setbacks, self._expect)
+        self._wishes = Wishes(sim, self._setbacks, self._expect)
         self._care = Care(sim)
         self._asunder = False
         self._verify_at = 0.0
@@ -82,16 +84,18 @@ class Fate:
         self._mend_damage()
         self._last_edits()
         self.settle()
-        self._check_settled()
+        self._check_answered()
+        self._interests.check()
         if self._asunder:
             judge_asunder(self._sim, self.acknowledged())
         else:
-            self._check_feud()
+            self._removals.check_feud()
             self._setbacks.spare_removed()
-            judge(self._sim, self.acknowledged())
+            judge(self._sim, self.acknowledged(), self._interests.homes)
 
     def _move(self, name: str) -> Callable[[SimParty], None]:
-        owner = self if hasattr(self, name) else self._setbacks
+        owners = (self, self._setbacks, self._removals, self._interests, self._wishes)
+        owner = next(owner for owner in owners if hasattr(owner, name))
         move: Callable[[SimParty], None] = getattr(owner, name)
         return move
 
@@ -115,44 +119,15 @@ class Fate:
         sim.pass_time(max(0.0, *(party.asleep_until - sim.now.monotonic for party in sim.parties)))
         if any(party.twin for party in sim.parties):
             self._setbacks.meet_twins(_SETTLE_S, self._look)
-        self._finish_removal()
-
-    def _finish_removal(self) -> None:
-        """A removal that one member knows is a removal for all; one that none knows is repeated.
-
-        The device that is told goodbye may know more than the disk of the one that removed it, if
-        that one crashed just then. It was not answered, so its person removes the device again.
-        """
-        leaving = self._leaving
-        if leaving is None:
-            return
-        self._await_durable()
-        members = [p for p in self._sim.parties if p.counts and p is not leaving]
-        views = [party.device.members.membership for party in members]
-        if not any(leaving.id in view.removed for view in views):
-            if leaving.device.members.is_member:
-                leaving.leaving = False
-                return
-            pairs = zip(members, views, strict=True)
-            party = next(party for party, view in pairs if view.is_admin(party.id))
-            self._ask_removal(party, leaving)
-        leaving.removed = True
-        leaving.leaving = False
-
-    def _await_durable(self) -> None:
-        """Let devices write down what they believe, or forget it where they are being restarted."""
-        end = self._sim.now.monotonic + _SETTLE_S
-        while not all(_is_durable(party) for party in self._sim.parties if party.counts):
-            if self._sim.now.monotonic > end:
-                raise Violation("what a device knows of members never becomes durable")
-            self._sim.pass_time(_RESTART_S)
+        self._removals.finish()
 
     def settle(self) -> None:
         """Wait until all devices are equal and have proved it, and no longer than they may take."""
         patience_s = self._patience_s()
         end, inputs_max = self._sim.now.monotonic + patience_s, self._sim.inputs + _INPUTS_MAX
-        while not self._asunder and not is_settled(self._sim):
+        while not self._asunder and (not is_settled(self._sim) or self._is_awaited()):
             if self._sim.now.monotonic > end:
+                self._check_answered()
                 if not is_asunder(self._sim):
                     raise Violation(f"the devices are not equal after {patience_s:g} s of peace")
                 self._asunder = True
@@ -173,11 +148,11 @@ class Fate:
     def _look(self) -> bool:
         """Let time pass, and people do what they are told; return whether they did anything."""
         self._sim.pass_time(_LOOK_S)
-        self._see_feud()
+        self._removals.see_feud()
         if self._sim.now.monotonic > self._verify_at:
             self._verify_at = self._sim.now.monotonic + _VERIFY_S
             self._setbacks.find_damage()
-        return self._care.reinstate() or self._care.remove_lost()
+        return self._interests.keep_again() or self._care.reinstate() or self._care.remove_lost()
 
     def _mend_damage(self) -> None:
         """Let every device verify its store and have it repaired, until nothing is wrong."""
@@ -195,12 +170,19 @@ class Fate:
                 self.edit(party)
         self._sim.pass_time(_LOOK_S)
 
-    def _check_settled(self) -> None:
+    def _check_answered(self) -> None:
         """Every request was answered or refused, unless its device forgot it in a crash."""
+        for name, request in self._awaited():
+            raise Violation(f"{name} never answers request {request}")
+
+    def _is_awaited(self) -> bool:
+        return next(self._awaited(), None) is not None
+
+    def _awaited(self) -> Iterator[tuple[str, int]]:
         for party in self._sim.parties:
             for (name, request), life in self._lives.items():
                 if name == party.name and life == party.life and request not in party.answers:
-                    raise Violation(f"{name} never answers request {request}")
+                    yield name, request
 
     def acknowledged(self) -> dict[str, set[str]]:
         """Return the fields of all edits that were answered with success, by device."""
@@ -212,7 +194,9 @@ class Fate:
                 found.setdefault(name, set()).update(fields)
         for name, fields in self._setbacks.excused.items():
             found[name] = found.get(name, set()) - fields
-        for party in self._parties:
+        for answered in found.values():
+            answered.difference_update(self._sim.given_up)
+        for party in self._sim.parties:
             if party.removed:
                 # What it had before is on the members; nobody sends it anything any more.
                 found.get(party.name, set()).difference_update(
@@ -225,14 +209,15 @@ class Fate:
     def edit(self, party: SimParty) -> None:
         """Set a field that nobody else writes, so that it can be looked for in the end."""
         field = self._field()
-        edit = put(self._name(), **{field: SECRET_WORD, "last": field})
-        self._ask(party, {field}, edit)
+        path = self._interests.path(party, self._name(), field)
+        self._ask(party, {field}, put(path, **{field: SECRET_WORD, "last": field}))
 
     def edit_many(self, party: SimParty) -> None:
         fields = [self._field() for _ in range(3)]
         names = self._random.sample(_NAMES, 3)
         pairs = zip(names, fields, strict=True)
-        edits = [put(f"{name}/{party.name}", **{f: SECRET_WORD * 20}) for name, f in pairs]
+        paths = [(self._interests.path(party, name, field), field) for name, field in pairs]
+        edits = [put(f"{path}/{party.name}", **{f: SECRET_WORD * 20}) for path, f in paths]
         self._ask(party, set(fields), *edits)
 
     def edit_bulky(self, party: SimParty) -> None:
@@ -240,10 +225,12 @@ class Fate:
         for _ in range(self._random.randrange(1, 30)):
             field = self._field()
             name = f"files/{self._random.randrange(40)}"
-            self._ask(party, {field}, put(name, **{field: self._random.randbytes(_BULK_BYTES)}))
+            path = self._interests.path(party, name, field)
+            self._ask(party, {field}, put(path, **{field: self._random.randbytes(_BULK_BYTES)}))
 
     def delete(self, party: SimParty) -> None:
-        self._ask(party, set(), asks.Edit(self._name(), remove=True))
+        path = self._interests.path(party, self._name())
+        self._ask(party, set(), asks.Edit(path, remove=True))
 
     def rename(self, party: SimParty) -> None:
         other = self._random.choice(self._sim.parties)
@@ -266,110 +253,6 @@ class Fate:
             self._sim.network.break_off(cable)
         self._sim.give(party, io.NetworkChanged((party.address,)))
 
-    def remove(self, party: SimParty) -> None:
-        """Remove a device, unless too few would be left, or another removal is on its way.
-
-        One at a time: devices that remove each other at once part for ever, as they should, and who
-        is left then is a question of the rules, which have tests of their own.
-        """
-        self._see_removal()
-        members = [each for each in self._sim.parties if each.counts]
-        is_admin = party.counts and party.device.members.membership.is_admin(party.id)
-        busy = self._leaving is not None or self._feud
-        if busy or not is_admin or len(members) <= _MEMBERS_MIN:
-            return
-        gone = self._random.choice([each for each in members if each is not party])
-        if not self._may_go(party, gone):
-            return
-        self._leaving = gone
-        gone.leaving = True
-        self._removal = party, party.life, self._ask_removal(party, gone)
-
-    def _ask_removal(self, party: SimParty, gone: SimParty) -> int:
-        self._sim.note(party, f"removes {gone.name}")
-        request = next(self._sim._requests)
-        self._sim.give(party, asks.RevokeRequested(request, gone.id.hex()))
-        return request
-
-    def _may_go(self, party: SimParty, gone: SimParty) -> bool:
-        """Tell whether nothing that a device decided would fall with it, or might yet be decided.
-
-        What somebody admitted while it was being removed elsewhere is void, and who is left is then
-        a question of the rules again.
-        """
-        known = party.device.members.log
-        told = all(operation.hash in known for operation in gone.device.members.log.operations)
-        needed = self._has_twin(gone) or self._setbacks.holds_the_last(gone)
-        return told and not needed and not any(guest.is_at(gone) for guest in self._sim.guests)
-
-    def _has_twin(self, party: SimParty) -> bool:
-        return any(each.twin and not each.wiped and each.id == party.id for each in self._parties)
-
-    @property
-    def _parties(self) -> list[SimParty]:
-        return self._sim.parties
-
-    def feud(self, _: SimParty) -> None:
-        """Let two admins remove each other while they are parted; once a seed."""
-        self._see_removal()
-        admins = [
-            party
-            for party in self._parties
-            if party.counts
-            and not party.switched_off
-            and party.device.members.membership.is_admin(party.id)
-        ]
-        if self._leaving is not None or self._feud or len(admins) <= _MEMBERS_MIN:
-            return
-        one, other = self._random.sample(admins, 2)
-        both = self._may_go(one, other) and self._may_go(other, one)
-        if not both or self._setbacks.holds_the_last(one, other):
-            return
-        for party, gone in ((one, other), (other, one)):
-            self._sim.network.part(party, gone, silent=True)
-            gone.leaving = True
-            self._feud[self._ask_removal(party, gone)] = party, gone
-
-    def _see_feud(self) -> None:
-        """Take note of who is out: for all others, or not yet for anybody."""
-        members = [each for each in self._parties if each.counts and not each.leaving]
-        if any(party.switched_off or not _is_durable(party) for party in members):
-            return
-        for _, gone in self._feud.values():
-            views = [party.device.members.membership for party in members]
-            if all(gone.id in view.removed for view in views):
-                gone.removed, gone.leaving = True, False
-
-    def _check_feud(self) -> None:
-        """Who was removed is out, unless the one who removed it is out and could tell nobody."""
-        for request, (party, gone) in self._feud.items():
-            answered = not isinstance(party.answers.get(request), VaultError | None)
-            if answered and not gone.removed and not party.removed:
-                raise Violation(f"{party.name} removed {gone.name}, and both are in")
-            gone.leaving = False
-
-    def _is_asked(self) -> bool:
-        """Tell whether the device that removes the other one has not come to it yet."""
-        if self._removal is None:
-            return False
-        party, life, request = self._removal
-        return party.life == life and request not in party.answers
-
-    def _see_removal(self) -> None:
-        """Take note of what became of the removal on its way: known to all, or to nobody."""
-        if self._leaving is None:
-            return
-        members = [p for p in self._sim.parties if p.counts and p is not self._leaving]
-        if any(party.switched_off or not _is_durable(party) for party in members):
-            return
-        # Who was put back to an older state may not know yet that it was ever in.
-        knowing = [self._leaving.id in p.device.members.membership.removed for p in members]
-        if all(knowing):
-            self._leaving.removed = True
-        if all(knowing) or not (any(knowing) or self._is_asked()):
-            self._leaving.leaving = False
-            self._leaving = None
-
     def admit(self, party: SimParty) -> None:
         """Pair a new device, with all the ceremony."""
         members = [each for each in self._sim.parties if each.counts]
@@ -380,18 +263,19 @@ class Fate:
 
     def wipe(self, party: SimParty) -> None:
         """Lose a device and all that is on it; the person pairs a new one, and may be unlucky."""
-        self._see_removal()
-        others = [p for p in self._parties if p.counts and p is not party and not p.leaving]
+        self._removals.see()
+        others = [p for p in self._sim.parties if p.counts and p is not party and not p.leaving]
         admins = [p for p in others if p.device.members.membership.is_admin(p.id)]
-        if not party.counts or party.leaving or len(others) < _MEMBERS_MIN or not admins:
+        if not party.counts or party.leaving or len(others) < MEMBERS_MIN or not admins:
             return
-        if self._has_twin(party) or self._setbacks.holds_the_last(party):
+        if self._removals.has_twin(party) or self._setbacks.holds_the_last(party):
             return
         if not know_each_other(others):
             return
         self._sim.note(party, "is wiped")
         self._sim.lose(party, power=True)
         party.wiped = True
+        self._sim.upheavals += 1
         self._setbacks.lose()
         self.admit(self._random.choice(admins))
 
@@ -433,7 +317,7 @@ class Fate:
     def split(self, _: SimParty) -> None:
         """Divide the devices into two groups or three that hear nothing of each other."""
         groups, silent = self._random.choice([2, 2, 3]), self._random.random() < 0.5
-        sides = [(party, self._random.randrange(groups)) for party in self._parties]
+        sides = [(party, self._random.randrange(groups)) for party in self._sim.parties]
         self._sim.note(None, f"{groups} groups are parted, {silent=}")
         for one, side in sides:
             for other, far_side in sides:
@@ -475,6 +359,10 @@ class Fate:
     def _ask(self, party: SimParty, fields: set[str], *edits: asks.Edit) -> None:
         request = self._sim.edit(party, *edits)
         self._asked[party.name, request] = fields
+        self._expect(party, request)
+
+    def _expect(self, party: SimParty, request: int) -> None:
+        """Wait for the answer to a request, for as long as the device lives."""
         self._lives[party.name, request] = party.life
 
     def _name(self) -> str:
@@ -483,9 +371,3 @@ class Fate:
     def _field(self) -> str:
         self._serial += 1
         return f"f{self._serial}"
-
-
-def _is_durable(party: SimParty) -> bool:
-    """Tell whether what a device knows of the vault's members would survive its end."""
-    members = party.device.members
-    return members.log.heads == members.durable.heads

@@ -40,6 +40,8 @@ class Guest:
 
     Attributes:
         id: The device that it would be.
+        sponsor: Who shows it a code.
+        request: What the sponsor was asked under.
         stored: Whether the vault is on its disk.
     """
 
@@ -53,8 +55,8 @@ class Guest:
         self.asleep_until = 0.0
         self.stored = False
         self._sim = sim
-        self._sponsor = sponsor
-        self._request = request
+        self.sponsor = sponsor
+        self.request = request
         self._entropy = entropy
         self._keys = DeviceKeys.generate(entropy)
         self.id: DeviceId = device_id(self._keys.public)
@@ -70,7 +72,7 @@ class Guest:
         over = (
             self.stored or self.switched_off or (self._machine is not None and self._machine.over)
         )
-        return sponsor is self._sponsor and not over
+        return sponsor is self.sponsor and not over
 
     # What the sponsor's screen shows -----------------------------------------------------
 
@@ -95,13 +97,13 @@ class Guest:
             ticket = Scanned(invitation.secret, invitation.fingerprint)
         newcomer = Newcomer(self._keys, self.name, "computer")
         self._machine = Joiner(newcomer, ticket, self._entropy)
-        self._sim.network.pair(self, self._sponsor)
+        self._sim.network.pair(self, self.sponsor)
 
     def _type_words(self) -> None:
         if self._asked and self._words:
             words = self._words if self._random.random() < 0.9 else "window window"
-            given = asks.WordsTyped(self._request, words)
-            self._later(_PERSON_S, lambda: self._sim.give(self._sponsor, given))
+            given = asks.WordsTyped(self.request, words)
+            self._later(_PERSON_S, lambda: self._sim.give(self.sponsor, given))
 
     # The stream --------------------------------------------------------------------------
 

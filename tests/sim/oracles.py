@@ -1,4 +1,4 @@
-"""What must hold: at every transition, and once everything is well again.
+"""What must hold at every transition; `judgement` has what must once everything is well again.
 
 They look at disks, bytes and verdicts from outside, and share no code with what they judge other
 than reading entries and records.
@@ -7,13 +7,9 @@ than reading entries and records.
 from typing import TYPE_CHECKING
 
 from p2pvault.core import io
+from p2pvault.core.interest import INTEREST, interest_of
 from p2pvault.core.link import Link, Phase
-from p2pvault.core.members import EPOCH_SECRET
 from p2pvault.crdt.prefilter import inspect
-from p2pvault.crdt.record import Record
-from p2pvault.crypto.hashing import fingerprint_item
-from p2pvault.crypto.schedule import fingerprint_key
-from p2pvault.errors import CrdtError
 from p2pvault.limits import (
     DIALS_MAX,
     EDITS_QUEUED_MAX,
@@ -29,11 +25,11 @@ from p2pvault.limits import (
 from p2pvault.protocol.journal import decode_entry
 from p2pvault.protocol.membership import Membership, evaluate
 from p2pvault.protocol.membership.decode import decode
-from p2pvault.protocol.membership.history import History, positions
-from p2pvault.protocol.membership.operation import NewEpoch, Operation, Remove
+from p2pvault.protocol.membership.operation import Operation
 from p2pvault.protocol.reconcile import Verdict
-from p2pvault.types import Batch, DeviceId, OperationHash, RecordId, StoredEntry
+from p2pvault.types import Batch, DeviceId, OperationHash, StoredEntry
 from sim.disk import Disk
+from sim.holdings import fields_of
 from sim.sown import Sown
 
 if TYPE_CHECKING:
@@ -53,6 +49,7 @@ class Watch:
     Attributes:
         told: The devices that heard that they run twice.
         refused_twice: Whether somebody refused a device because it runs twice.
+        unmended: Journals of which somebody could not take its branch out.
     """
 
     def __init__(self, sim: "Simulation") -> None:
@@ -66,13 +63,18 @@ class Watch:
         self._settled: set[tuple[str, int]] = set()
         self.told: set[str] = set()
         self.refused_twice = False
+        self.unmended: set[str] = set()
 
     # At every transition -----------------------------------------------------------------
 
     def given(self, party: "SimParty", given: io.Input) -> None:
         """A device is about to take an input; from `Persisted` on it may speak of a batch."""
         if isinstance(given, io.Persisted):
-            party.truth = party.disk.truth
+            self.see(party)
+
+    def see(self, party: "SimParty") -> None:
+        """A device may speak of what its disk holds now."""
+        party.truth, party.forgotten = party.disk.truth, party.disk.interest.forgotten
 
     def look(self, party: "SimParty") -> None:
         """Check what a device holds and claims after a transition."""
@@ -101,8 +103,14 @@ class Watch:
         standing = party.device.book[link.device]
         if standing.link != link.id or standing.verdict is not Verdict.EQUAL:
             return
+        if not party.forgotten <= standing.without:
+            raise Violation(f"{party.name} says that what it does not keep is equal")
         other = self._sim.network.link_to(party, link.id)
-        if other is None or other.lies or party.truth in other.disk.truths:
+        if other is None or other.lies:
+            return
+        if not standing.without <= party.disk.past.forgotten | other.disk.past.forgotten:
+            raise Violation(f"{party.name} leaves out what it and {other.name} have always kept")
+        if other.disk.past.knew(party.truth, standing.without):
             return
         raise Violation(f"{party.name} says that it is equal to {other.name}, and never was")
 
@@ -126,6 +134,8 @@ class Watch:
         if not self._sim.sown.excuses(effect.event, device):
             raise Violation(f"{party.name} reports {effect.event}")
         self.refused_twice |= effect.event == "device_runs_twice"
+        if effect.event == "fork_not_mended":
+            self.unmended.add(str(effect.fields["journal"]))
         if effect.event == "snapshots_given_up":
             # Should the source come back after all, content differs, and is repaired.
             self._sim.sown.kinds |= Sown.GIVEN_UP
@@ -143,6 +153,7 @@ class Watch:
             self._check_taken(party, batch)
             self._note_held(party, batch)
             self._check_dropped(party, batch)
+        self._check_vouched(disk, batch)
         for stored in batch.entries:
             key = (stored.author, stored.n)
             if key in self._entries:
@@ -204,6 +215,38 @@ class Watch:
                     name = members.name_of(other)
                     raise Violation(f"{party.name} drops an entry that “{name}” never held")
 
+    def _check_vouched(self, disk: Disk, batch: Batch) -> None:
+        """Whoever is about to forget a collection is not the last one to hold what it holds of it.
+
+        But for what happened to others since its person has asked for it.
+        """
+        if INTEREST not in batch.meta:
+            return
+        (party,) = (party for party in self._sim.parties if party.disk is disk)
+        for collection in interest_of(batch.meta).forgotten - disk.interest.forgotten:
+            self._sim.forgotten.add(collection)
+            asked = party.forgetting(collection)
+            if any(it.anyway for it in asked):
+                self._sim.given_up |= self._held_only(party, collection)
+            elif any(it.upheavals != self._sim.upheavals for it in asked):
+                continue
+            elif not self._is_held(party, collection):
+                raise Violation(f"{party.name} forgets {collection}, which nobody else keeps")
+
+    def _held_only(self, party: "SimParty", collection: str) -> set[str]:
+        others = [p for p in self._sim.parties if p is not party and not p.wiped]
+        elsewhere = set[str]().union(*(fields_of(other.disk) for other in others))
+        return fields_of(party.disk, collection) - elsewhere
+
+    def _is_held(self, party: "SimParty", collection: str) -> bool:
+        others = (p for p in self._sim.parties if p.id != party.id and not p.wiped)
+        part = party.disk.truth.get(collection, 0)
+        return any(
+            collection not in other.disk.interest.forgotten
+            and other.disk.past.knew_of(collection, part)
+            for other in others
+        )
+
     def _note_changes(self, stored: StoredEntry) -> None:
         vault = self._sim.parties[0].device.members.vault
         for record, chunk in decode_entry(stored.data, vault).body.changes:
@@ -246,168 +289,3 @@ def _check_bounds(link: Link) -> None:
 
 
 # When all is well again --------------------------------------------------------------------
-
-
-def is_settled(sim: "Simulation") -> bool:
-    """Tell whether all devices say that they are equal; cheap, and not the judgement."""
-    members = [party for party in sim.parties if party.counts]
-    if any(party.switched_off or party.device.pipeline._persisting for party in members):
-        return False
-    if any(guest.stored and sim.party_of(guest.id) is None for guest in sim.guests):
-        return False
-    views = [party.device.members.membership for party in members]
-    if not all(view.is_member(party.id) for view in views for party in members):
-        return False
-    digests = {party.device.pipeline.durable.digest for party in members}
-    logs = {party.device.members.durable.heads for party in members}
-    return len(digests) == len(logs) == 1 and all(_is_proved(sim, party) for party in members)
-
-
-def _is_proved(sim: "Simulation", party: "SimParty") -> bool:
-    others = [party.device.book[other.id] for other in sim.parties if other.counts]
-    linked = [standing for standing in others if standing.link is not None]
-    alone = sum(other.counts for other in sim.parties) == 1
-    return bool(linked or alone) and all(each.verdict is Verdict.EQUAL for each in linked)
-
-
-def judge(sim: "Simulation", acknowledged: dict[str, set[str]]) -> None:
-    """Check everything that holds once devices had the time to become equal.
-
-    Args:
-        sim: A simulation that was healed.
-        acknowledged: By device, the fields of all edits that it answered with success.
-
-    Raises:
-        Violation: Something does not.
-    """
-    members = [party for party in sim.parties if party.counts]
-    _check_equal(sim, members)
-    for party in members:
-        _check_fingerprints(party)
-    _check_acknowledged(sim, members, acknowledged)
-    _check_removed(sim, members)
-
-
-def _check_equal(sim: "Simulation", members: list["SimParty"]) -> None:
-    first = members[0]
-    expected = values(first)
-    for party in members:
-        if party.disk.truth != first.disk.truth:
-            raise Violation(f"{party.name} and {first.name} hold different records")
-        if values(party) != expected:
-            raise Violation(f"{party.name} and {first.name} hold different values")
-        if party.disk.state().journals != first.disk.state().journals:
-            raise Violation(f"{party.name} and {first.name} hold different journals")
-        if party.device.members.durable.heads != first.device.members.durable.heads:
-            raise Violation(f"{party.name} and {first.name} know different operations")
-        _check_members(sim, party, {each.id for each in members})
-        _check_present_epoch(party)
-
-
-def _check_members(sim: "Simulation", party: "SimParty", ids: set[DeviceId]) -> None:
-    """All who count belong, and nobody else but those who were wiped, or never came to be."""
-    known = set(party.device.members.membership.members)
-    ghosts = {each.id for each in sim.parties if each.wiped}
-    ghosts |= {guest.id for guest in sim.guests if not guest.stored}
-    if not ids <= known <= ids | ghosts:
-        raise Violation(f"{party.name} does not know who belongs to the vault")
-
-
-def _check_present_epoch(party: "SimParty") -> None:
-    """The epoch that is used shuts out whoever is out, where anybody is left who could start it."""
-    membership = party.device.members.membership
-    admins = [device for device in membership.members if membership.is_admin(device)]
-    if admins and membership.needs_epoch:
-        raise Violation(f"{party.name} uses an epoch that is open to a removed device")
-
-
-def values(party: "SimParty") -> dict[RecordId, object]:
-    """Read every record of a device from its disk, deleted ones too."""
-    rows = list(party.disk._rows())
-    actor = party.device.pipeline.author
-    found: dict[RecordId, object] = {}
-    for stored in party.disk.records([row.id for row in rows]):
-        try:
-            record = Record.load(actor, stored.chunks, stored.row.heads)
-        except CrdtError as error:
-            raise Violation(f"{party.name} cannot read {stored.row.name}") from error
-        found[stored.row.id] = record.value(), record.deleted
-    return found
-
-
-def _check_fingerprints(party: "SimParty") -> None:
-    """Add up the proofs from what the disk holds."""
-    key = fingerprint_key(party.device.members.vault)
-    totals: dict[str, list[int]] = {}
-    for row in party.disk._rows():
-        total = totals.setdefault(row.collection, [0, 0])
-        total[0] = (total[0] + fingerprint_item(key, row.id, row.heads)) % 2**256
-        total[1] += not row.deleted
-    for kept in party.disk.collections():
-        if totals.pop(kept.collection, [0, 0]) != [kept.total, kept.count]:
-            raise Violation(f"{party.name} keeps a fingerprint that is not that of its records")
-    if totals:
-        raise Violation(f"{party.name} keeps no fingerprint of a collection")
-
-
-def _check_acknowledged(
-    sim: "Simulation", members: list["SimParty"], acknowledged: dict[str, set[str]]
-) -> None:
-    """An edit that was answered is there: everywhere, or at the removed device that made it."""
-    fields = {party.name: _fields(party) for party in sim.parties if not party.wiped}
-    for party in sim.parties:
-        if party.wiped:
-            continue
-        for place in members if party.counts else [party]:
-            lost = acknowledged.get(party.name, set()) - fields[place.name]
-            if lost:
-                raise Violation(f"{place.name} lacks {sorted(lost)} that {party.name} answered")
-
-
-def _fields(party: "SimParty") -> set[str]:
-    found: set[str] = set()
-    for value, _ in values(party).values():  # type: ignore[misc]  # pairs, as made above
-        found |= set(value)
-    return found
-
-
-def _check_removed(sim: "Simulation", members: list["SimParty"]) -> None:
-    """A removed device holds no later secret, nothing that was written in knowledge of that."""
-    log = members[0].device.members.log
-    history = log.ledger.history
-    for number in positions(history.everything):
-        operation = history[number]
-        if not isinstance(operation.content, Remove):
-            continue
-        gone = sim.party_of(operation.content.device)
-        if gone is None or gone.wiped:
-            continue
-        for party in members:
-            _check_bound(party, gone)
-        _check_epochs(gone, history, number)
-        for stored in gone.disk.all_entries():
-            body = decode_entry(stored.data, log.vault).body
-            if body.device != gone.id and log.covers(body.heads, operation.hash):
-                raise Violation(f"{gone.name} was removed and holds a later entry")
-
-
-def _check_epochs(gone: "SimParty", history: History, removal: int) -> None:
-    """No epoch that was started in knowledge of a removal is open to who was removed."""
-    secrets = {name for name in gone.disk.state().meta if name.startswith(EPOCH_SECRET)}
-    for later in positions(history.everything):
-        epoch = history[later].content
-        if not (history.past(later) >> removal & 1 and isinstance(epoch, NewEpoch)):
-            continue
-        if any(box.device == gone.id for box in epoch.boxes):
-            raise Violation(f"{gone.name} was removed and a later epoch has a box for it")
-        if EPOCH_SECRET + epoch.id.hex() in secrets:
-            raise Violation(f"{gone.name} was removed and holds the secret of a later epoch")
-
-
-def _check_bound(party: "SimParty", gone: "SimParty") -> None:
-    """Nothing of a removed device counts beyond what somebody entitled said to have accepted."""
-    membership = party.device.members.membership
-    for head in party.device.pipeline.durable.journals_of(gone.id):
-        last = membership.acceptance(gone.id, head.author)
-        if last is None or head.n > last:
-            raise Violation(f"{party.name} holds entries of {gone.name} beyond its removal")

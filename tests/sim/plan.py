@@ -29,11 +29,14 @@ class Plan:
         sighting_loss: Chance that a device misses an announcement.
         edit, edit_many, edit_bulky, delete, rename, restart, crash, sleep, cut, part, mend,
         fill_disk, free_disk, jump_clock, readdress, stranger, lie, remove, admit, wipe, split,
-            feud, backup, restore, clone, flip: Weights of the moves.
+            feud, backup, restore, clone, flip, forget, keep, settle_quarantine, point, forget_key,
+            cancel, verify, clash, unwatch, recover: Weights of the moves.
         quiet_healing: Whether devices are left to find out by themselves that all is well again.
         witness_share: Chance that a device notices by itself that its store was put back or copied.
         slow_mending: Whether barriers fall one by one in the end, in any order.
         names: How many records small edits go to. One is changed so often that it is folded.
+        collections: How many collections people write to, where any are ever forgotten.
+        keep_all: Whether all devices keep everything again in the end.
     """
 
     seed: int
@@ -80,6 +83,18 @@ class Plan:
     witness_share: float = 0.0
     slow_mending: bool = False
     names: int = 6
+    forget: int = 0
+    keep: int = 0
+    settle_quarantine: int = 0
+    point: int = 0
+    forget_key: int = 0
+    cancel: int = 0
+    verify: int = 0
+    clash: int = 0
+    unwatch: int = 0
+    recover: int = 0
+    collections: int = 1
+    keep_all: bool = False
 
     def __str__(self) -> str:
         """Return what was drawn, and what is off."""
@@ -88,6 +103,18 @@ class Plan:
         off = [name for name, value in values.items() if not value]
         return f"{' '.join(on)}; off: {' '.join(off) or 'nothing'}"
 
+
+_WISHES = {
+    "settle_quarantine": 6,
+    "point": 2,
+    "forget_key": 1,
+    "cancel": 6,
+    "verify": 2,
+    "clash": 1,
+    "unwatch": 1,
+    "recover": 2,
+}
+"""Weights of what people ask for now and then, where it is drawn; some can seldom be done."""
 
 MOVES = (
     "edit",
@@ -116,8 +143,16 @@ MOVES = (
     "restore",
     "clone",
     "flip",
+    "forget",
+    "keep",
+    *_WISHES,
 )
-"""The fields of a plan that are weights of moves; each is the name of a method of `Fate`."""
+"""The fields of a plan that are weights of moves; each is the name of a method of `Fate` or of a
+part of it."""
+
+
+_INTERESTS = ((0, 0), (2, 1), (3, 3), (6, 3))
+"""Weights of forgetting and keeping, where they are drawn at all."""
 
 
 def draw_plan(seed: int) -> Plan:
@@ -175,7 +210,23 @@ def draw_plan(seed: int) -> Plan:
         witness_share=rate(0.0, 0.5, 1.0),
         slow_mending=random.random() < 0.3,
     )
-    return replace(plan, names=1, edit=40, delete=0) if random.random() < 0.2 else plan
+    if random.random() < 0.2:
+        plan = replace(plan, names=1, edit=40, delete=0)
+    # What came to be played later is drawn later, and in half of the seeds: the others stay as they
+    # were without it.
+    if random.random() < 0.5:
+        return plan
+    forget, keep = random.choice(_INTERESTS)
+    share = rate(0.0, 0.5) if forget else 0.5
+    wishes = {name: its for name, its in _WISHES.items() if random.random() < share}
+    return replace(
+        plan,
+        forget=forget,
+        keep=keep,
+        collections=weight(1, 2, 3) if forget else 1,
+        keep_all=random.random() < 0.5,
+        **wishes,
+    )
 
 
 def draw_short_plan(seed: int) -> Plan:

@@ -8,15 +8,12 @@ from typing import TYPE_CHECKING
 from p2pvault.core import start
 from p2pvault.core.content import JOURNAL
 from p2pvault.core.inquiries import RepairRequested
-from p2pvault.crdt.record import Record
-from p2pvault.errors import CrdtError
 from p2pvault.node.audit import audit
 from p2pvault.node.inquiring import is_sound
 from p2pvault.node.port import Finding
 from p2pvault.protocol.journal import Journal
 from p2pvault.protocol.membership.decode import decode
 from p2pvault.types import (
-    AuthorId,
     DeviceId,
     Doubt,
     Fingerprint,
@@ -25,6 +22,7 @@ from p2pvault.types import (
     StoredRecord,
 )
 from sim.disk import Disk
+from sim.holdings import fields_of
 from sim.oracles import Violation
 from sim.sown import Sown
 
@@ -32,8 +30,6 @@ if TYPE_CHECKING:
     from sim.simulation import SimParty, Simulation
 
 Fields = dict[str, set[str]]
-
-_NOBODY = AuthorId(bytes(16))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +87,11 @@ class Setbacks:
         noticed = self._is_noticed()
         self._sim.note(party, f"is put back to an older state, {noticed=}")
         self._sim.lose(party, power=True)
-        later = party.disk.truths
+        later = party.disk.past
         party.disk = party.store = copy.copy()
-        party.disk.truths = later | copy.truths
+        party.disk.past = later.joined(copy.past)
         self._go_back(party, noticed=noticed)
+        self._sim.upheavals += 1
         self.lose()
         gone = self._acknowledged().get(party.name, set()) - fields_of(party.disk)
         self.forgotten.setdefault(party.name, set()).update(gone)
@@ -160,6 +157,7 @@ class Setbacks:
             self._sim.note(twin, "is taken away")
             self._sim.lose(twin, power=True)
             twin.wiped = True
+            self._sim.upheavals += 1
             self.lose()
 
     def _has_other(self, first: "SimParty") -> bool:
@@ -203,12 +201,13 @@ class Setbacks:
         self._damages.append(Damage(party, stored.row.id, bytes(chunk), stored.chunks[at]))
 
     def _holders(self, party: "SimParty", record: RecordId) -> list["SimParty"]:
-        """Return who else holds a record as a device does, and undamaged."""
+        """Return who else holds a record as a device does, undamaged, and is to hold it further."""
         (own,) = party.disk.records([record])
         others = (p for p in self._sim.parties if p.counts and not p.leaving and p is not party)
         return [
             other
             for other in others
+            if not other.may_forget(own.row.collection)
             for theirs in other.disk.records([record])
             if theirs.row.heads == own.row.heads and is_sound(theirs)
         ]
@@ -236,10 +235,11 @@ class Setbacks:
         if Sown.DAMAGE not in self._sim.sown.kinds:
             return False
         members = [party for party in self._sim.parties if party.counts]
-        found = [self._verify(party) for party in members]
+        found = [self.verify(party) for party in members]
         return any(found)
 
-    def _verify(self, party: "SimParty") -> bool:
+    def verify(self, party: "SimParty") -> bool:
+        """Let one device verify its store and repair it; raises what `find_damage` does."""
         findings = [news for news in audit(party.disk) if isinstance(news, Finding)]
         named = {each.record for each in findings if each.kind == "record"}
         there = {each.record for each in self._damages if each.party is party and each.is_there}
@@ -262,14 +262,3 @@ def operations_of(disk: Disk, device: DeviceId) -> int:
     """Return the number of the last operation by a device that a disk holds."""
     written = (decode(stored.data).operation for stored in disk.state().operations)
     return max((each.n for each in written if each.author == device), default=0)
-
-
-def fields_of(disk: Disk) -> set[str]:
-    """Return the names of all fields in the records of a disk that can be read."""
-    found: set[str] = set()
-    for stored in disk.records([row.id for row in disk._rows()]):
-        try:
-            found |= set(Record.load(_NOBODY, stored.chunks, stored.row.heads).value())
-        except CrdtError:
-            continue
-    return found

@@ -26,6 +26,7 @@ from sim.oracles import Violation, Watch
 from sim.plan import Plan
 from sim.sown import Field
 from sim.trace import Trace
+from sim.truth import Truth
 
 _START_MS = 1_790_000_000_000
 _SAME_LIFE = -1
@@ -38,6 +39,23 @@ _EVENTS_AT_ONCE_MAX = 20_000
 
 _INPUT_S = 0.001
 """What a local request takes to reach a device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forgetting:
+    """A person has a device keep a collection no more.
+
+    Attributes:
+        collection: Which.
+        life: In which life of the device.
+        upheavals: After how many upheavals of the world.
+        anyway: Whether the person insists.
+    """
+
+    collection: str
+    life: int
+    upheavals: int
+    anyway: bool
 
 
 @dataclass(eq=False)
@@ -55,6 +73,9 @@ class SimParty(Party):
         wiped: It is gone, with all that it held.
         twin: It runs from a copy of another one's store.
         lies: Whether it sometimes says what a device of ours would not.
+        truth: What is on its disk, as far as it may speak of that.
+        forgotten: The collections that it does not keep, in the same way.
+        forgets: What it was asked to forget, by request.
     """
 
     disk: Disk = field(kw_only=True)
@@ -67,12 +88,23 @@ class SimParty(Party):
     wiped: bool = False
     twin: bool = False
     lies: bool = False
-    truth: int = 0
+    truth: Truth = field(default_factory=dict)
+    forgotten: frozenset[str] = frozenset()
+    forgets: dict[int, Forgetting] = field(default_factory=dict)
 
     @property
     def counts(self) -> bool:
         """Whether it is a device of the vault, as far as fate knows."""
         return not (self.removed or self.wiped or self.twin)
+
+    def may_forget(self, collection: str) -> bool:
+        """Tell whether it keeps a collection no more, or is about to."""
+        return collection in self.disk.interest.forgotten or bool(self.forgetting(collection))
+
+    def forgetting(self, collection: str) -> list[Forgetting]:
+        """Return what it was asked about a collection, and has not answered yet."""
+        asked = (it for request, it in self.forgets.items() if request not in self.answers)
+        return [it for it in asked if it.collection == collection and it.life == self.life]
 
 
 class End(Protocol):
@@ -105,6 +137,9 @@ class Simulation(World):
         guests: Everybody who ever tried to join, by the ceremony.
         faults: Whether disks and devices fail now.
         sown: What devices may complain about.
+        upheavals: How often a store was put back to an older state, or taken away.
+        forgotten: Collections that some device has forgotten at some time.
+        given_up: Fields that only one device held, whose person insisted that it forgets them.
         recovery_seed: The recovery key of the vault, as its person has it on paper.
     """
 
@@ -117,6 +152,9 @@ class Simulation(World):
         self.inputs = 0
         self.faults = False
         self.sown = Field()
+        self.upheavals = 0
+        self.forgotten: set[str] = set()
+        self.given_up: set[str] = set()
         self.recovery_seed = b""
         self.guests: list[Guest] = []
         self._disk_random = Random(f"disk/{plan.seed}")
@@ -182,7 +220,7 @@ class Simulation(World):
             return
         party.switched_off = False
         party.device = device_of(party.disk.state(), self._entropy(party.name, party.life))
-        party.truth = party.disk.truth
+        self.watch.see(party)
         self._begin(party)
 
     def _begin(self, party: SimParty) -> None:
