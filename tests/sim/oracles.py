@@ -239,9 +239,10 @@ class Watch:
         return fields_of(party.disk, collection) - elsewhere
 
     def _is_held(self, party: "SimParty", collection: str) -> bool:
+        """Tell whether somebody else holds, or held, what a device holds of a collection."""
         others = (p for p in self._sim.parties if p.id != party.id and not p.wiped)
         part = party.disk.truth.get(collection, 0)
-        return any(
+        return not part or any(
             collection not in other.disk.interest.forgotten
             and other.disk.past.knew_of(collection, part)
             for other in others
