@@ -206,23 +206,25 @@ class FakeNode:
         return (await self.addresses(device))[0]
 
     async def collections(self) -> Sequence[CollectionView]:
-        names = {path.split("/")[0] for path in self.records} | self.forgotten
-        return [self._collection(name) for name in sorted(names)]
+        seen = {path.split("/")[0] for path in self.records}
+        return [self._collection(name, seen) for name in sorted(seen | self.forgotten)]
 
     async def keep_collection(self, collection: str) -> CollectionView:
         self.forgotten.discard(collection)
-        return self._collection(collection)
+        return await self._one(collection)
 
     async def forget_collection(self, collection: str, *, anyway: bool) -> CollectionView:
         if not anyway:
             raise OnlyHere(f"nobody else has {collection}")
         self.forgotten.add(collection)
-        return self._collection(collection)
+        return await self._one(collection)
 
-    def _collection(self, name: str) -> CollectionView:
+    async def _one(self, name: str) -> CollectionView:
+        return next(each for each in await self.collections() if each.name == name)
+
+    def _collection(self, name: str, seen: set[str]) -> CollectionView:
         kept = name not in self.forgotten
-        seen = any(path.startswith(f"{name}/") for path in self.records)
-        return CollectionView(name, 1 if kept else None, kept, seen)
+        return CollectionView(name, 1 if kept else None, kept, name in seen)
 
     async def quarantine(self) -> Sequence[QuarantinedDevice]:
         return list(self.quarantined)
