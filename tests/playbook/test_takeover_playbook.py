@@ -276,8 +276,11 @@ def used_on_bob_too(seed: object) -> tuple[World, Party, Party]:
 
 
 def test_two_uses_beside_each_other_are_told_where_they_are_known() -> None:
-    counted = set()
-    for seed in range(6):
+    counted: set[bool] = set()
+    for seed in range(40):
+        # A hash with randomness from within a library decides, so about two rounds show both.
+        if counted == {True, False}:
+            return
         world, bob, new = used_on_bob_too(seed)
         assert problems_of(bob) == ["recovery_contested"]
         counts = new.device.members.is_member and bob.device.members.membership.is_member(new.id)
@@ -289,7 +292,7 @@ def test_two_uses_beside_each_other_are_told_where_they_are_known() -> None:
         else:
             assert problems_of(new) == ["not_met"]
             assert bob.id in new.device.book.expected, "it never took this device for a member"
-    assert counted == {True, False}
+    raise AssertionError(f"one of the two always counts: {counted}")
 
 
 def cyd_of(party: Party) -> bytes:
