@@ -104,7 +104,7 @@ class Plan:
         return f"{' '.join(on)}; off: {' '.join(off) or 'nothing'}"
 
 
-_WISHES = {
+WISHES = {
     "settle_quarantine": 6,
     "point": 2,
     "forget_key": 1,
@@ -145,7 +145,7 @@ MOVES = (
     "flip",
     "forget",
     "keep",
-    *_WISHES,
+    *WISHES,
 )
 """The fields of a plan that are weights of moves; each is the name of a method of `Fate` or of a
 part of it."""
@@ -218,7 +218,7 @@ def draw_plan(seed: int) -> Plan:
         return plan
     forget, keep = random.choice(_INTERESTS)
     share = rate(0.0, 0.5) if forget else 0.5
-    wishes = {name: its for name, its in _WISHES.items() if random.random() < share}
+    wishes = {name: its for name, its in WISHES.items() if random.random() < share}
     return replace(
         plan,
         forget=forget,

@@ -5,12 +5,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from sim.plan import Plan, draw_short_plan
+from sim.plan import WISHES, Plan, draw_short_plan
 from sim.replacing import replaced
 
 Replacement = tuple[object, str, Any]
 
-_CALM = {"edit_bulky": 0, "restore": 0, "clone": 0, "flip": 0, "feud": 0}
+_CALM = {
+    **dict.fromkeys(("edit_bulky", "restore", "clone", "flip", "feud", "forget", "keep"), 0),
+    **dict.fromkeys(WISHES, 0),
+    "collections": 1,
+    "keep_all": False,
+}
 """What mutations do not need unless they say so; large values also take long."""
 
 
