@@ -417,9 +417,7 @@ class Device:
             return []
         errand = Errand(learned, self.members.log, answer, admits)
         effects = self._errands.save(learned.batch, errand)
-        settled = self.members.settle(now, self._entropy, self.pipeline.newest)
-        if not settled.is_nothing:
-            effects += self._errands.save(settled.batch, Errand(settled, self.members.log))
+        effects += self._errands.settle(now, self.members, self._entropy)
         effects += self._alarms.news(self.members)
         if answer is None:
             # Its author has it durable. What we wrote ourselves may be lost yet, and must not be
@@ -476,7 +474,8 @@ class Device:
 
     def _network_changed(self, now: Instant, addresses: tuple[Address, ...]) -> list[Effect]:
         self._introductions.listening = self._pairing.listening = addresses
-        return self._reach.moved(now, addresses)
+        owed = self._errands.settle(now, self.members, self._entropy)
+        return owed + self._reach.moved(now, addresses)
 
     def _wake(self, now: Instant) -> list[Effect]:
         self._wake_at = None

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from p2pvault.core.at_once import PlainJob
 from p2pvault.core.io import Answer, Effect, Refuse, Report
-from p2pvault.core.members import Learned
+from p2pvault.core.members import Learned, Members
 from p2pvault.core.pipeline import Pipeline
 from p2pvault.core.steps import Step
+from p2pvault.crypto.entropy import Entropy
 from p2pvault.errors import VaultError
 from p2pvault.limits import RETRY_S
 from p2pvault.protocol.membership import MembershipLog
@@ -63,6 +64,13 @@ class Errands:
         self._serial += 1
         self._awaited[self._serial] = errand
         return _begun(self._pipeline.submit(PlainJob(self._serial, batch, lacks, errand.log)))
+
+    def settle(self, now: Instant, members: Members, entropy: Entropy) -> list[Effect]:
+        """Write what this device owes the vault; at a start too, as a crash may take it."""
+        settled = members.settle(now, entropy, self._pipeline.newest)
+        if settled.is_nothing:
+            return []
+        return self.save(settled.batch, Errand(settled, members.log))
 
     def done(self, name: int) -> Errand:
         """Take note that a batch is durable; return what follows."""
