@@ -1,7 +1,7 @@
 """Stores that are put back to an older state, copied, or damaged where they lie."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -137,6 +137,8 @@ class Setbacks:
         noticed = self._is_noticed()
         self._sim.note(party, f"is copied to another device, {noticed=}")
         twin = self._sim.copy_of(party)
+        damaged = [each for each in self._damages if each.party is party and each.is_there]
+        self._damages += [replace(each, party=twin) for each in damaged]
         self._sim.sown.kinds |= Sown.CLONE
         self._go_back(twin, noticed=noticed)
         self._sim.start(twin)
