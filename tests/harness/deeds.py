@@ -1,7 +1,7 @@
 """What somebody can do in a small history, from what the devices are to whoever knows a part of it.
 
-Three sets, each within the one before: what logs take (`is_taken`); what can have an effect in any
-history (`can_matter`); what changes something where it is written (`is_news`).
+Two sets, one within the other: what logs take (`is_taken`), and what can have an effect in any
+history (`can_matter`).
 """
 
 from collections.abc import Callable
@@ -65,15 +65,3 @@ def can_matter(seen: Seen, act: Act) -> bool:
     if act.verb == "remove":
         return seen.is_admin(act.author) and act.device not in seen.gone
     return act.author in seen.raised or act.device not in seen.known
-
-
-def is_news(seen: Seen, act: Act) -> bool:
-    """Whether it also changes something there: a device as it should be writes nothing else.
-
-    Left out: to admit one that is in, to give a role that the device has, to admit without a right.
-    """
-    if act.author == KEY or act.verb == "remove" or not is_taken(seen, act):
-        return can_matter(seen, act)
-    rank = seen.ranks[act.device]
-    new = rank is None if act.verb == "add" else rank is not act.role or act.device in seen.forked
-    return new and act.author in seen.raised
