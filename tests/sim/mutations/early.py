@@ -73,6 +73,9 @@ def _knows_too_early(self: Device, now: Instant) -> Circumstances:
     return Circumstances(now, members.membership, members.membership, members.heads)
 
 
+_HASTE = {"rename": 8, "persist_fault_rate": 0.1, "disk_s": 0.1, "pause_s": 0.05}
+"""Much is written to the membership log while a slow disk refuses some of it."""
+
 EARLY = (
     Mutation("entries are announced before they are durable", 10, (_then(_announce),)),
     Mutation("entries are acknowledged before they are durable", 20, (_then(_acknowledge),)),
@@ -85,14 +88,14 @@ EARLY = (
         "membership operations are told before they are durable",
         20,
         ((Device, "_learn", _learn_aloud),),
-        {"rename": 8, "persist_fault_rate": 0.1, "disk_s": 0.1, "pause_s": 0.05},
+        _HASTE,
         oracle="may yet forget",
     ),
     Mutation(
         "entries name operations that are not durable",
         10,
         ((Device, "_circumstances", _knows_too_early),),
-        {"rename": 8, "persist_fault_rate": 0.1, "disk_s": 0.1, "pause_s": 0.05},
+        _HASTE,
         oracle="names an operation",
     ),
 )
