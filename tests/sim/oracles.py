@@ -226,10 +226,8 @@ class Watch:
         for collection in interest_of(batch.meta).forgotten - disk.interest.forgotten:
             self._sim.forgotten.add(collection)
             asked = party.forgetting(collection)
-            if any(it.anyway for it in asked):
+            if any(it.anyway or it.upheavals != self._sim.upheavals for it in asked):
                 self._sim.given_up |= self._held_only(party, collection)
-            elif any(it.upheavals != self._sim.upheavals for it in asked):
-                continue
             elif not self._is_held(party, collection):
                 raise Violation(f"{party.name} forgets {collection}, which nobody else keeps")
 
