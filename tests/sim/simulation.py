@@ -139,8 +139,8 @@ class Simulation(World):
         sown: What devices may complain about.
         upheavals: How often a store was put back to an older state, or taken away.
         forgotten: Collections that some device has forgotten at some time.
-        given_up: Fields that only one device held when it forgot them: its person insisted, or others
-            lost them after it was asked to.
+        given_up: Fields that only one device held when it forgot them: its person insisted, or
+            others lost them after it was asked to.
         recovery_seed: The recovery key of the vault, as its person has it on paper.
     """
 
