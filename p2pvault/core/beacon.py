@@ -90,7 +90,7 @@ class Beacon:
         text = {TAG_KEY: seen.tag}
         if not verify(self._keys[whose.key_index], whose, seen.addresses, seen.port, text):
             return None
-        self._book[whose.device].shown = self._epochs[whose.key_index]
+        self._book[whose.device].met = self._epochs[whose.key_index]
         return whose.device, seen.addresses[:ADDRESSES_PER_PEER_MAX]
 
     def _advertise(self, slot: int) -> list[Effect]:

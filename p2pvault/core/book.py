@@ -62,7 +62,8 @@ class Standing:
         repaired: Records that were fetched from it whole since this device started, because the
             content differed.
         aware: The newest epoch here of which it said, when a link began, that it knows it.
-        shown: The epoch of the name under which it was seen last on the network.
+        met: The epoch by which it was met last: that of its name on the network, or of the gate of
+            a link.
     """
 
     device: DeviceId
@@ -80,7 +81,7 @@ class Standing:
     journals: Mapping[AuthorId, JournalHead] = field(default_factory=dict)
     repaired: int = 0
     aware: EpochId | None = None
-    shown: EpochId | None = None
+    met: EpochId | None = None
 
     @property
     def row(self) -> PeerRow:

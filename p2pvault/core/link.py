@@ -178,6 +178,7 @@ class Link:
         origin: How it came about.
         device: Whom the peer proved to be, once it did.
         static: The peer's static key, once it proved to hold it.
+        gate: The gate key that opened the handshake.
         binding: Names the handshake, the same on both sides.
         peer: What replication knows of it.
         interests: What both sides keep, as far as they said.
@@ -202,6 +203,7 @@ class Link:
     phase: Phase = Phase.HANDSHAKE
     device: DeviceId | None = None
     static: bytes = b""
+    gate: bytes = b""
     binding: bytes = b""
     peer: Peer = field(default_factory=Peer)
     interests: Interests = field(default_factory=Interests)
@@ -337,7 +339,7 @@ class Link:
 
     def _establish(self, established: Established) -> None:
         self._channel = established.channel
-        self.static = established.remote_static
+        self.static, self.gate = established.remote_static, established.psk
         self.binding = established.binding
         self.phase = Phase.INTRODUCING
 

@@ -87,8 +87,7 @@ class Links:
         if attempt is None:
             handshake = Responder(secret, gates, self._entropy)
         else:
-            shown = self._book[attempt.device].shown
-            gate = self._members.gate_for(attempt.turn, shown)
+            gate = self._members.gate_for(attempt.turn, self._book[attempt.device].met)
             handshake = Initiator(secret, gate, self._entropy, self._is_of_a_member)
         origin = Origin(stream.remote, attempt.device if attempt is not None else None)
         link = Link(stream.link, origin, now.monotonic, handshake)
@@ -139,7 +138,7 @@ class Links:
 
     def _note_up(self, now: Instant, link: Link, standing: Standing) -> None:
         standing.link, standing.verdict = link.id, None
-        standing.address = link.origin.remote
+        standing.address, standing.met = link.origin.remote, self._members.epoch_of(link.gate)
         link.unforked = standing.unforked
         standing.heard(now)
         if link.origin.dialled is not None:

@@ -177,7 +177,7 @@ class Members:
         """Return the gate keys of the newest epochs, newest first."""
         return [gate_key(self.secrets[epoch]) for epoch in self.membership.gates(self.secrets)]
 
-    def gate_for(self, turn: int, shown: EpochId | None) -> bytes:
+    def gate_for(self, turn: int, met: EpochId | None) -> bytes:
         """Return the gate key to dial with, which is the newest epoch's on every even turn.
 
         Whoever accepts tries the newest few only. A member that slept through more epochs than
@@ -185,14 +185,25 @@ class Members:
 
         Args:
             turn: How many rounds of dials failed before this one.
-            shown: The epoch of the name under which the device was seen last, which it accepts. It
-                comes second: whoever was removed can show names of older epochs, too.
+            met: The epoch by which the device was met last. If that is an older one, every second
+                odd turn is for it, and no more: whoever was removed can show names of it, too.
         """
-        known = [epoch.id for epoch in self.membership.epochs if epoch.id in self.secrets]
-        back = epochs_back(turn, len(known))
-        if turn == 1 and shown in known[1:]:
-            back = known.index(shown)
+        known = self._known_epochs()
+        if met not in known[1:]:
+            back = epochs_back(turn, len(known))
+        elif turn % 4 == 1:
+            back = known.index(met)
+        else:
+            back = epochs_back((turn - 1) // 2 if turn % 2 else 0, len(known))
         return gate_key(self.secrets[known[back]])
+
+    def epoch_of(self, gate: bytes) -> EpochId | None:
+        """Return the epoch of a gate key, if its secret is still known here."""
+        known = self._known_epochs()
+        return next((epoch for epoch in known if gate_key(self.secrets[epoch]) == gate), None)
+
+    def _known_epochs(self) -> list[EpochId]:
+        return [epoch.id for epoch in self.membership.epochs if epoch.id in self.secrets]
 
     def discovery_keys(self) -> dict[EpochId, bytes]:
         """Return the discovery keys of the epochs whose gates open here, newest first."""

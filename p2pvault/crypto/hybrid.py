@@ -64,6 +64,7 @@ class Established:
 
     Attributes:
         channel: What to seal and receive with from now on.
+        psk: The key that opened the handshake, which the peer knows too.
         remote_static: The peer's X25519 public key, proved to be its own. Whether it belongs to
             a member is not decided yet.
         binding: 64 bytes, equal on both sides and on no other handshake.
@@ -71,6 +72,7 @@ class Established:
     """
 
     channel: Channel
+    psk: bytes = field(repr=False)
     remote_static: bytes
     binding: bytes
     leftover: bytes
@@ -123,6 +125,7 @@ class _Side:
         self._reader = FrameReader()
         self._steps: deque[tuple[int, Callable[[bytes], bytes]]] = deque()
         self._state: HandshakeState | None = None
+        self._psk = b""
         self._over = False
 
     def receive(self, data: bytes) -> Progress:
@@ -166,6 +169,7 @@ class _Side:
         self._over = True
         return Established(
             channel=Channel(*state.split()),
+            psk=self._psk,
             remote_static=state.remote_static,
             binding=state.handshake_hash,
             leftover=self._reader.take_rest(),
@@ -238,7 +242,7 @@ class Responder(_Side):
         ciphertext, secret = encapsulate(encapsulation_key)
         answer = state.write_message(ciphertext)
         state.set_psk(3, _late_psk(secret, psk))
-        self._state = state
+        self._state, self._psk = state, psk
         self._steps.append((THIRD_BYTES, lambda third: self._confirmed(state, third)))
         return frame(answer)
 

@@ -7,10 +7,17 @@ from harness.proofs import assert_proved
 from harness.world import World
 from p2pvault.core import asks, io
 from p2pvault.core.members import epochs_back
+from p2pvault.crypto.schedule import gate_key
 from p2pvault.errors import Refused
-from p2pvault.limits import ADDRESSES_PER_PEER_MAX, BACKOFF_MAX_S, GATE_EPOCHS_MAX, HANDSHAKE_S
+from p2pvault.limits import (
+    ADDRESSES_PER_PEER_MAX,
+    BACKOFF_MAX_S,
+    GATE_EPOCHS_MAX,
+    HANDSHAKE_S,
+    RUNS_TWICE_S,
+)
 from p2pvault.protocol.reconcile import Verdict
-from p2pvault.types import Address, Role
+from p2pvault.types import Address, Doubt, Role
 
 
 def test_a_sighting_of_a_linked_peer_is_remembered_for_when_its_link_is_gone():
@@ -192,6 +199,30 @@ def test_a_member_that_slept_through_more_epochs_than_are_tried_at_once_comes_ba
     assert ada.verdict(bob) is Verdict.EQUAL
 
 
+def test_a_sleeper_that_was_refused_as_a_copy_is_met_again_by_the_gate_that_opened_last() -> None:
+    """It is told nothing of the epochs that it slept through, and dialled ever more rarely."""
+    world = World()
+    ada = world.found("ada")
+    bob = world.join("bob", ada)
+    others = [world.join(f"old {number}", ada) for number in range(2 * GATE_EPOCHS_MAX)]
+    world.run()
+    twin = world.clone(bob, "twin", Doubt.COPIED)
+    world.until(lambda: ada.device.clones.runs_twice(bob.id))
+    world.offline(twin)
+    world.parties.remove(twin)
+    world.offline(bob)
+    for other in others:
+        world.ask(ada, lambda request, other=other: asks.RevokeRequested(request, other.name))
+        other.switched_off = True
+    world.online(bob)
+    bob.reports.clear()
+    world.until(lambda: bool(bob.reported("link_up")))
+    world.run()
+    assert bob.device.members.secrets != ada.device.members.secrets, "it is refused once more"
+    world.pass_time(RUNS_TWICE_S + 4 * BACKOFF_MAX_S)
+    assert ada.verdict(bob) is Verdict.EQUAL
+
+
 @pytest.mark.parametrize("known", [1, 2, 3, 4, 5, 8, 11, 30])
 def test_gates_are_tried_so_that_a_sleeper_is_met_early_wherever_it_fell_asleep(known):
     """It tries the newest few that it knows; those are neighbours, or all that there were."""
@@ -202,3 +233,19 @@ def test_gates_are_tried_so_that_a_sleeper_is_met_early_wherever_it_fell_asleep(
     for newest in range(known):
         kept = set(range(newest, min(newest + GATE_EPOCHS_MAX, known)))
         assert kept & set(tried[1 : 2 * rounds : 2])
+
+
+def test_the_gate_by_which_a_device_was_met_is_tried_in_every_fourth_round_and_none_is_left_out():
+    world = World()
+    ada = world.found("ada")
+    for number in range(2 * GATE_EPOCHS_MAX):
+        other = world.join(f"old {number}", ada)
+        world.ask(ada, lambda request, other=other: asks.RevokeRequested(request, other.name))
+        other.switched_off = True
+    members = ada.device.members
+    gates = [gate_key(members.secrets[epoch.id]) for epoch in members.membership.epochs]
+    for met in members.membership.epochs[1:]:
+        tried = [members.gate_for(turn, met.id) for turn in range(4 * len(gates))]
+        assert set(tried[::2]) == {gates[0]}
+        assert {members.epoch_of(gate) for gate in tried[1::4]} == {met.id}
+        assert set(tried[3::4]) == set(gates[1:])
