@@ -1,4 +1,4 @@
-"""Edits that a retraction took away and could not repeat: their record is damaged here.
+"""What a retraction could not take out, and edits it could not repeat: the record is damaged here.
 
 A change says nothing without the record that it changes. Those that nobody else is known to hold
 are kept beside the content, until the record has been fetched; `repaying` repeats them then.
@@ -23,6 +23,8 @@ ARREARS: Final = "arrears/"
 @dataclass(frozen=True, slots=True)
 class Arrear:
     """Changes to one record that went with a branch, in the order of their arrival.
+
+    While there is one, what the store has of the record may hold more than it should.
 
     Attributes:
         shared: Those that others hold too, and repeat themselves; nothing in here follows ours.

@@ -5,8 +5,10 @@ from functools import cached_property
 
 from p2pvault.core.replica import Replica, Replicas, replica_of
 from p2pvault.core.selector import Path, Selector, path_of
-from p2pvault.crdt.pieces import began, piece_together
+from p2pvault.crdt.pieces import began, piece_together, salvage
 from p2pvault.crdt.prefilter import Change
+from p2pvault.crdt.record import Record
+from p2pvault.errors import CrdtError
 from p2pvault.types import AuthorId, RecordId, RecordRow, StoredRecord
 
 
@@ -62,6 +64,17 @@ class Lookup:
         row, chunks = self._loaded[record].row, self._loaded[record].chunks
         heads = () if began(changes) else row.heads
         return Replica(record, piece_together(self._actor, chunks, changes, heads), row)
+
+    def salvage(self, record: RecordId, other: Record) -> list[Change]:
+        """Bring what is sound of a damaged copy into another one; return what is new in that.
+
+        Nothing is, where the two contradict each other.
+        """
+        stored = self._loaded.get(record)
+        try:
+            return [] if stored is None else salvage(self._actor, other, stored.chunks)
+        except CrdtError:
+            return []
 
     def stored_row(self, record: RecordId) -> RecordRow | None:
         """Return the index row as the store found it, whatever the chunks beside it are worth."""

@@ -39,7 +39,8 @@ class Repaying:
             if owed is None or replica is None:
                 continue
             try:
-                self._repeat(replica, owed)
+                if owed.own:
+                    self._repeat(replica, owed)
             except (CrdtError, BadValue):
                 self._staging.leave_out(record)
             else:

@@ -5,12 +5,13 @@ asker expects; both are the asker's business. What is new in it is checked chang
 entries are. Where the store's own copy of a record does not load any more, it takes its place.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from p2pvault.core.lookup import Lookup
 from p2pvault.core.replica import Replica
 from p2pvault.core.staging import Staging
+from p2pvault.crdt.prefilter import Change
 from p2pvault.crdt.snapshot import Snapshot, merge, restore
 from p2pvault.errors import CrdtError
 from p2pvault.limits import ENTRY_CHANGES_MAX, ENTRY_WORK_MAX
@@ -89,15 +90,26 @@ class Restore:
         return replica.record.collection in self._staging.interest.forgotten
 
     def _replace(self, record: RecordId, snapshot: Snapshot, device: DeviceId) -> None:
-        """Take a record that is not here, or whose chunks are damaged, from the snapshot alone."""
+        """Take a record that is not here from the snapshot, or one whose copy here is damaged.
+
+        The snapshot may lack changes that are sound here, some of this device among them: their
+        numbers would be used again.
+        """
         row = self._lookup.stored_row(record)
         replica = Replica(record, restore(self._actor, snapshot), row)
         if self._is_forgotten(replica):
             return
+        saved = self._salvaged(replica)
         touched = self._staging.touch(replica, device)
         # What the damaged copy's heads were, the new one need not know.
         touched.heads_before = ()
-        touched.changes.append(snapshot.data)
+        touched.changes += [snapshot.data, *(change.chunk for change in saved)]
+
+    def _salvaged(self, replica: Replica) -> Sequence[Change]:
+        """Add what is sound of a damaged copy, unless a branch was to be taken out of that."""
+        if replica.id in self._staging.arrears:
+            return ()
+        return self._lookup.salvage(replica.id, replica.record)
 
 
 def paced_snapshots(job: SnapshotsJob) -> list[SnapshotsJob]:

@@ -182,8 +182,8 @@ class Retraction:
             self._staging.drop(row)
             return
         owed = self._owed(row.id)
-        if owed.own:
-            self._staging.owe(row.id, owed)
+        # Also where nothing is to be repeated: what is sound of the copy has more than it should.
+        self._staging.owe(row.id, owed if owed.own else Arrear())
 
     def _owed(self, record: RecordId) -> Arrear:
         """Return what goes of a record, and what of that goes nowhere else."""

@@ -29,13 +29,33 @@ def piece_together(
     Raises:
         CrdtError: Something of it is missing, or the engine refused.
     """
-    parts = [part for chunk in chunks for part in _sound_parts(chunk)]
-    document = next((part for part in parts if _is_document(part)), None)
-    tail = [inspect(part) for part in parts if not _is_document(part)]
+    document, tail = _sound(chunks)
     record = _begin(actor, document, [*tail, *changes])
     if not record.knows(heads):
         raise CrdtError("the sound parts of a record do not add up to all of it")
     return record
+
+
+def salvage(actor: AuthorId, record: Record, chunks: Iterable[bytes]) -> list[Change]:
+    """Bring what is sound of a damaged copy into a record that came from elsewhere.
+
+    Args:
+        actor: As for `piece_together`.
+        record: Another copy, which may lack some of what was here; as before when this raises.
+        chunks: What the store holds.
+
+    Returns:
+        The changes that were new, in causal order.
+
+    Raises:
+        CrdtError: The engine refused: the two contradict each other.
+    """
+    document, tail = _sound(chunks)
+    found = [*tail]
+    if document is not None:
+        copy = Record.load(actor, (document,), inspect_document(document).heads)
+        found += map(inspect, copy.changes_for(record))
+    return record.apply(_following(record.knows, _in_order(found)))
 
 
 def began(changes: Iterable[Change]) -> bool:
@@ -70,13 +90,17 @@ def without_rivals(record: Record, changes: Sequence[Change]) -> Record:
 
 
 def _begin(actor: AuthorId, document: bytes | None, changes: Iterable[Change]) -> Record:
-    # A change numbers its operations on from those that it builds on.
-    ordered = sorted(changes, key=lambda change: change.start_op)
+    ordered = _in_order(changes)
     if document is None:
         return Record.receive(actor, _following(lambda _: False, ordered))
     record = Record.load(actor, (document,), inspect_document(document).heads)
     record.apply(_following(record.knows, ordered))
     return record
+
+
+def _in_order(changes: Iterable[Change]) -> list[Change]:
+    # A change numbers its operations on from those that it builds on.
+    return sorted(changes, key=lambda change: change.start_op)
 
 
 def _following(
@@ -88,6 +112,13 @@ def _following(
         if all(dep in found or knows((dep,)) for dep in change.deps):
             found[change.hash] = change
     return list(found.values())
+
+
+def _sound(chunks: Iterable[bytes]) -> tuple[bytes | None, list[Change]]:
+    """Return the document and the changes behind it, as far as they are sound."""
+    parts = [part for chunk in chunks for part in _sound_parts(chunk)]
+    document = next((part for part in parts if _is_document(part)), None)
+    return document, [inspect(part) for part in parts if not _is_document(part)]
 
 
 def _is_document(chunk: bytes) -> bool:

@@ -13,6 +13,7 @@ from harness.proofs import assert_proved
 from harness.world import World, put
 from p2pvault.core import io
 from p2pvault.crypto.schedule import fingerprint_key
+from p2pvault.limits import HEARTBEAT_S
 from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import StoredRecord
 
@@ -180,6 +181,25 @@ def test_a_record_that_is_damaged_where_it_is_asked_for_heals_there_first():
     assert world.value(ada, "notes/1") == world.value(bob, "notes/1")
     assert ada.reported("record_damaged")
     assert world.value(ada, "notes/0")["n"] == 0, "what was left of it is older"
+    assert ada.verdict(bob) is Verdict.EQUAL
+
+
+def test_what_is_sound_of_a_damaged_record_is_kept_though_the_other_copy_lacks_it():
+    """Its number in this device's name would be used again, for another change."""
+    world, ada, bob = two()
+    world.put(bob, "notes/0", mine="bob's")
+    world.run()
+
+    def damage(party: Party) -> None:
+        stored = held(party.store, "notes/0")
+        first, mine = stored.chunks
+        party.store.damage(replace(stored, chunks=(first[:-1] + bytes([first[-1] ^ 1]), mine)))
+        lose_changes(ada, range(1))
+        world.restart(ada)
+
+    damaged(world, bob, damage)
+    world.pass_time(2 * HEARTBEAT_S)
+    assert world.value(ada, "notes/0")["mine"] == world.value(bob, "notes/0")["mine"] == "bob's"
     assert ada.verdict(bob) is Verdict.EQUAL
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.entropy import seeded
-from p2pvault.crdt.pieces import began, piece_together, without_rivals
+from p2pvault.crdt.pieces import began, piece_together, salvage, without_rivals
 from p2pvault.crdt.prefilter import Change, inspect
 from p2pvault.crdt.record import Record
 from p2pvault.errors import CrdtError
@@ -53,6 +53,27 @@ def test_what_is_nowhere_is_missed():
         piece_together(ADA, [chunks[0], spoiled(chunks[1]), chunks[2]], [], record.heads)
     with pytest.raises(CrdtError):
         piece_together(ADA, [spoiled(chunks[0]), *chunks[1:]], [], record.heads)
+
+
+@pytest.mark.parametrize("folded", [True, False])
+def test_what_is_sound_of_a_damaged_copy_is_put_on_another_one(folded):
+    """The copy that came ends before what is only here; nothing that builds on nowhere."""
+    record, chunks = written(ADA, *EDITS[:2])
+    other = record.copy()
+    stored = [record.snapshot()] if folded else [spoiled(chunks[0]), chunks[1]]
+    last = record.commit(EDITS[2])
+    fresh = salvage(BOB, other, [*stored, last])
+    assert [each.chunk for each in fresh] == [last]
+    assert other.heads == record.heads
+    beyond = record.commit({"a": 4})
+    spoilt = [*stored, last, spoiled(beyond), record.commit({"a": 5})]
+    assert salvage(BOB, other, spoilt) == []
+    apart = Record.receive(BOB, backwards(chunks[:1]))
+    fresh = salvage(BOB, apart, [*stored, last])
+    assert [each.chunk for each in fresh] == [chunks[1], last]
+    forked, _ = written(ADA, EDITS[0], {"a": 7})
+    with pytest.raises(CrdtError):
+        salvage(BOB, forked, [*stored, last, *chunks])
 
 
 def test_more_than_the_index_says_is_taken_too():
