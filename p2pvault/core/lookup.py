@@ -69,10 +69,13 @@ class Lookup:
         """Bring what is sound of a damaged copy into another one; return what is new in that.
 
         Nothing is, where the two contradict each other.
+
+        Args:
+            record: One that the store found.
+            other: What is to take its place.
         """
-        stored = self._loaded.get(record)
         try:
-            return [] if stored is None else salvage(self._actor, other, stored.chunks)
+            return salvage(self._actor, other, self._loaded[record].chunks)
         except CrdtError:
             return []
 

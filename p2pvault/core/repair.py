@@ -253,6 +253,7 @@ class Repair:
         """Take note of what is durable here: records of this link, or corrected fingerprints."""
         assert link.device is not None, "only members are listened to"
         damaged: list[Effect] = [report_damaged(record) for record in done.staged.damaged]
+        damaged += [_report_diminished(record) for record in done.staged.diminished]
         link.mending.staged -= done.restored
         if not link.mending.quiet:
             self._book[link.device].repaired += done.restored
@@ -274,6 +275,10 @@ def recount_failed(job: RecountJob, error: VaultError) -> list[Effect]:
 def report_damaged(record: RecordId) -> Report:
     """Return the line about a record whose stored copy does not load."""
     return Report("error", "record_damaged", {"record": record.hex()})
+
+
+def _report_diminished(record: RecordId) -> Report:
+    return Report("error", "record_diminished", {"record": record.hex()})
 
 
 def _message(link: Link, kind: Kind, body: bytes) -> Effect:

@@ -16,7 +16,7 @@ from p2pvault.crdt.snapshot import Snapshot, merge, restore
 from p2pvault.errors import CrdtError
 from p2pvault.limits import ENTRY_CHANGES_MAX, ENTRY_WORK_MAX
 from p2pvault.protocol.bootstrap import Fetching
-from p2pvault.types import AuthorId, DeviceId, LinkId, RecordId
+from p2pvault.types import AuthorId, DeviceId, LinkId, RecordId, RecordRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,17 +99,20 @@ class Restore:
         replica = Replica(record, restore(self._actor, snapshot), row)
         if self._is_forgotten(replica):
             return
-        saved = self._salvaged(replica)
+        saved = self._salvaged(replica, row)
         touched = self._staging.touch(replica, device)
         # What the damaged copy's heads were, the new one need not know.
         touched.heads_before = ()
         touched.changes += [snapshot.data, *(change.chunk for change in saved)]
 
-    def _salvaged(self, replica: Replica) -> Sequence[Change]:
+    def _salvaged(self, replica: Replica, row: RecordRow | None) -> Sequence[Change]:
         """Add what is sound of a damaged copy, unless a branch was to be taken out of that."""
-        if replica.id in self._staging.arrears:
+        if row is None or replica.id in self._staging.arrears:
             return ()
-        return self._lookup.salvage(replica.id, replica.record)
+        saved = self._lookup.salvage(replica.id, replica.record)
+        if not replica.record.knows(row.heads):
+            self._staging.note_diminished(replica.id)
+        return saved
 
 
 def paced_snapshots(job: SnapshotsJob) -> list[SnapshotsJob]:

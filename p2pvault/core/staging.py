@@ -61,6 +61,7 @@ class Staged:
         crowded: Records that should be folded, and their bytes.
         quarantine: What became of the quarantine.
         damaged: Records whose changes were left out, since the copy here is damaged.
+        diminished: Records whose damaged copy had changes that the one in its place lacks.
     """
 
     batch: Batch
@@ -72,6 +73,7 @@ class Staged:
     crowded: tuple[tuple[RecordId, int], ...] = ()
     quarantine: Outcome = field(default_factory=Outcome)
     damaged: tuple[RecordId, ...] = ()
+    diminished: tuple[RecordId, ...] = ()
 
 
 class Staging:
@@ -95,6 +97,7 @@ class Staging:
         self._entries: list[StoredEntry] = []
         self._touched: dict[RecordId, Touched] = {}
         self._damaged: list[RecordId] = []
+        self._diminished: list[RecordId] = []
         self._folded: dict[RecordId, RecordWrite] = {}
         self._fetching = content.fetching
         self._cuts: tuple[JournalHead, ...] = ()
@@ -171,6 +174,10 @@ class Staging:
         peer shows it, and repair fetches the record whole.
         """
         self._damaged.append(record)
+
+    def note_diminished(self, record: RecordId) -> None:
+        """Take note that what is put in the place of a damaged copy lacks something of it."""
+        self._diminished.append(record)
 
     def owe(self, record: RecordId, more: Arrear) -> None:
         """Keep edits of a damaged record, to repeat them later.
@@ -261,6 +268,7 @@ class Staging:
             ),
             quarantine=self.holding.outcome,
             damaged=tuple(self._damaged),
+            diminished=tuple(self._diminished),
         )
 
     def _meta(self) -> dict[str, bytes | None]:

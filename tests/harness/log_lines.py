@@ -47,6 +47,7 @@ LINES: Mapping[tuple[str, str], Mapping[str, Check]] = {
     ("error", "load_failed"): _REASON,
     ("error", "persist_failed"): _REASON,
     ("error", "record_damaged"): {"record": _hex(32)},
+    ("error", "record_diminished"): {"record": _hex(32)},
     ("error", "recovery_contested"): {},
     ("error", "release_failed"): _REASON,
     ("info", "collections_whole"): {"collections": _count},

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from harness.damage import held, roll_back, rows, settle
+from harness.damage import held, roll_back, rows, settle, spoiled
 from harness.pairs import world_of
 from harness.party import Party
 from harness.proofs import assert_proved
@@ -191,15 +191,32 @@ def test_what_is_sound_of_a_damaged_record_is_kept_though_the_other_copy_lacks_i
     world.run()
 
     def damage(party: Party) -> None:
-        stored = held(party.store, "notes/0")
-        first, mine = stored.chunks
-        party.store.damage(replace(stored, chunks=(first[:-1] + bytes([first[-1] ^ 1]), mine)))
+        party.store.damage(spoiled(held(party.store, "notes/0"), 0))
         lose_changes(ada, range(1))
         world.restart(ada)
 
     damaged(world, bob, damage)
     world.pass_time(2 * HEARTBEAT_S)
     assert world.value(ada, "notes/0")["mine"] == world.value(bob, "notes/0")["mine"] == "bob's"
+    assert not bob.reported("record_diminished")
+    assert ada.verdict(bob) is Verdict.EQUAL
+
+
+def test_what_no_sound_part_has_of_a_damaged_record_is_reported_as_lost():
+    world, ada, bob = two()
+    world.put(bob, "notes/0", mine="bob's")
+    world.run()
+
+    def damage(party: Party) -> None:
+        party.store.damage(spoiled(held(party.store, "notes/0"), 1))
+        lose_changes(ada, range(1))
+        world.restart(ada)
+
+    damaged(world, bob, damage)
+    world.pass_time(2 * HEARTBEAT_S)
+    assert "mine" not in world.value(bob, "notes/0")
+    (lost,) = bob.reported("record_diminished")
+    assert lost.fields == {"record": held(bob.store, "notes/0").row.id.hex()}
     assert ada.verdict(bob) is Verdict.EQUAL
 
 
