@@ -184,40 +184,35 @@ def test_a_record_that_is_damaged_where_it_is_asked_for_heals_there_first():
     assert ada.verdict(bob) is Verdict.EQUAL
 
 
-def test_what_is_sound_of_a_damaged_record_is_kept_though_the_other_copy_lacks_it():
-    """Its number in this device's name would be used again, for another change."""
+def damaged_here_and_older_there(at: int) -> tuple[World, Party, Party]:
+    """Let bob's copy of a record be damaged, and ada's lack what bob wrote last; `at`: which chunk."""
     world, ada, bob = two()
     world.put(bob, "notes/0", mine="bob's")
     world.run()
 
     def damage(party: Party) -> None:
-        party.store.damage(spoiled(held(party.store, "notes/0"), 0))
+        party.store.damage(spoiled(held(party.store, "notes/0"), at))
         lose_changes(ada, range(1))
         world.restart(ada)
 
     damaged(world, bob, damage)
     world.pass_time(2 * HEARTBEAT_S)
+    assert ada.verdict(bob) is Verdict.EQUAL
+    return world, ada, bob
+
+
+def test_what_is_sound_of_a_damaged_record_is_kept_though_the_other_copy_lacks_it():
+    """Its number in this device's name would be used again, for another change."""
+    world, ada, bob = damaged_here_and_older_there(at=0)
     assert world.value(ada, "notes/0")["mine"] == world.value(bob, "notes/0")["mine"] == "bob's"
     assert not bob.reported("record_diminished")
-    assert ada.verdict(bob) is Verdict.EQUAL
 
 
 def test_what_no_sound_part_has_of_a_damaged_record_is_reported_as_lost():
-    world, ada, bob = two()
-    world.put(bob, "notes/0", mine="bob's")
-    world.run()
-
-    def damage(party: Party) -> None:
-        party.store.damage(spoiled(held(party.store, "notes/0"), 1))
-        lose_changes(ada, range(1))
-        world.restart(ada)
-
-    damaged(world, bob, damage)
-    world.pass_time(2 * HEARTBEAT_S)
+    world, _, bob = damaged_here_and_older_there(at=1)
     assert "mine" not in world.value(bob, "notes/0")
     (lost,) = bob.reported("record_diminished")
     assert lost.fields == {"record": held(bob.store, "notes/0").row.id.hex()}
-    assert ada.verdict(bob) is Verdict.EQUAL
 
 
 @pytest.mark.heavy
