@@ -185,7 +185,7 @@ def test_a_record_that_is_damaged_where_it_is_asked_for_heals_there_first():
 
 
 def damaged_here_and_older_there(at: int) -> tuple[World, Party, Party]:
-    """Let bob's copy of a record be damaged, and ada's lack what bob wrote last; `at`: which chunk."""
+    """Let a chunk of bob's copy of a record be damaged, and ada's lack what bob wrote last."""
     world, ada, bob = two()
     world.put(bob, "notes/0", mine="bob's")
     world.run()
