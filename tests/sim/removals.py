@@ -148,6 +148,16 @@ class Removals:
         party, life, request = self._removal
         return party.life == life and request not in party.answers
 
+    def _was_told(self) -> bool:
+        """Tell whether the device that goes may be all that knows of it, or be about to hear of it.
+
+        Whoever removed it told it goodbye, perhaps, and then was lost with all that it held.
+        """
+        assert self._removal is not None, "somebody asked for it"
+        assert self._leaving is not None, "it is on its way"
+        remover, _, _ = self._removal
+        return remover.wiped or not self._leaving.device.members.is_member
+
     def see(self) -> None:
         """Take note of what became of the removal on its way: known to all, or to nobody."""
         if self._leaving is None:
@@ -159,7 +169,7 @@ class Removals:
         knowing = [self._leaving.id in p.device.members.membership.removed for p in members]
         if all(knowing):
             self._leaving.removed = True
-        if all(knowing) or not (any(knowing) or self._is_asked()):
+        if all(knowing) or not (any(knowing) or self._is_asked() or self._was_told()):
             self._leaving.leaving = False
             self._leaving = None
 
