@@ -139,6 +139,22 @@ class Watch:
         if effect.event == "snapshots_given_up":
             # Should the source come back after all, content differs, and is repaired.
             self._sim.sown.kinds |= Sown.GIVEN_UP
+        if effect.event == "collections_whole" and self._is_missed(party):
+            self._sim.sown.kinds |= Sown.MISSED
+
+    def _is_missed(self, party: "SimParty") -> bool:
+        """Tell whether one of two copies may hold more of what a device is about to call whole.
+
+        All others were equal to it, so nobody has more; but it cannot tell the two copies apart.
+        """
+        running = [each for each in self._sim.parties if not each.wiped]
+        twins = {each.id for each in running if each.twin}
+        return any(
+            not party.disk.past.knew_of(collection, each.disk.truth.get(collection, 0))
+            for each in running
+            if each.id in twins and each is not party
+            for collection in party.disk.interest.partial - each.disk.interest.forgotten
+        )
 
     def writes(self, disk: Disk, batch: Batch) -> None:
         """Check that journals grow one by one, and that no number is ever used for two things.

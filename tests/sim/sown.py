@@ -24,16 +24,17 @@ class Sown(Flag):
     CLAIM = auto()
     GIVEN_UP = auto()
     MISCOUNT = auto()
+    MISSED = auto()
 
 
 COMPLAINTS: Mapping[str, Sown] = {
-    "content_differs": Sown.FORK | Sown.DAMAGE | Sown.GIVEN_UP | Sown.CLAIM,
+    "content_differs": Sown.FORK | Sown.DAMAGE | Sown.GIVEN_UP | Sown.CLAIM | Sown.MISSED,
     "journal_forked": Sown.FORK | Sown.CLAIM,
     "journal_renewed": Sown.FORK | Sown.CLAIM,
     "fork_mended": Sown.FORK | Sown.CLONE,
     "fork_not_mended": Sown.FORK | Sown.CLAIM | Sown.CLONE,
     "device_runs_twice": Sown.CLONE,
-    "repair_begun": Sown.FORK | Sown.DAMAGE | Sown.GIVEN_UP | Sown.CLAIM,
+    "repair_begun": Sown.FORK | Sown.DAMAGE | Sown.GIVEN_UP | Sown.CLAIM | Sown.MISSED,
     "fingerprints_corrected": Sown.MISCOUNT,
     "record_damaged": Sown.FORK | Sown.DAMAGE | Sown.CLAIM,
     "recovery_contested": Sown.NOTHING,
@@ -41,7 +42,8 @@ COMPLAINTS: Mapping[str, Sown] = {
 """Lines in the log that no device has a reason to write unless one of these was done before.
 
 Whoever claims to hold what it lacks is not sent it, and finds that something is missing under what
-it is sent: to itself its records look damaged.
+it is sent: to itself its records look damaged. A device that runs twice may have held more of a
+collection than the one of the two that all others were equal to (`MISSED`).
 """
 
 
