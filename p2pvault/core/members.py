@@ -174,14 +174,14 @@ class Members:
         return {epoch: self.secrets[epoch] for epoch in known[:EPOCHS_MAX]}
 
     def gates(self) -> list[bytes]:
-        """Return the gate keys of the newest epochs, newest first."""
+        """Return the gate keys of the epochs that open here, newest first."""
         return [gate_key(self.secrets[epoch]) for epoch in self.membership.gates(self.secrets)]
 
     def gate_for(self, turn: int, met: EpochId | None) -> bytes:
         """Return the gate key to dial with, which is the newest epoch's on every even turn.
 
-        Whoever accepts tries the newest few only. A member that slept through more epochs than
-        that knows none of them, so whoever dials it comes down to an older one on every odd turn.
+        Whoever accepts tries a few only (`Membership.gates`). A member that slept through more
+        epochs knows none of them, so whoever dials it comes down to an older one on every odd turn.
 
         Args:
             turn: How many rounds of dials failed before this one.

@@ -33,6 +33,10 @@ GATE_EPOCHS_MAX: Final = 4
 """Epochs whose gate key a responder tries on a first message (four cost 97 us and no DH), and whose
 names on the network it knows."""
 
+GATE_EPOCHS_BESIDE: Final = 2
+"""How many of these may have been started beside each other. Two admins at once are common; the
+other two places are for what was before, which they share with whoever heard of none of them."""
+
 EPOCHS_MAX: Final = 1_024
 """Epochs of a vault that devices still hand to each other: one a month for 85 years."""
 

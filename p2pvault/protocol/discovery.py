@@ -118,7 +118,7 @@ def expected(
     64 devices and four keys make 3 072 names.
 
     Args:
-        keys: Discovery keys of the newest epochs, at most `GATE_EPOCHS_MAX` in practice.
+        keys: Discovery keys of epochs, newest first, at most `GATE_EPOCHS_MAX` in practice.
         slot: The present slot.
         devices: The other members.
 

@@ -1,6 +1,7 @@
 """Devices that started epochs apart from each other, and have moved since: how they meet again."""
 
 from collections.abc import Callable
+from itertools import combinations
 
 import pytest
 
@@ -18,7 +19,7 @@ from p2pvault.limits import (
 )
 from p2pvault.protocol.discovery import instance_name, slot_of
 from p2pvault.protocol.reconcile import Verdict
-from p2pvault.types import Address
+from p2pvault.types import Address, Role
 
 SLOT_S = DISCOVERY_SLOT_S + DISCOVERY_JITTER_S
 
@@ -150,6 +151,38 @@ def test_a_new_epoch_is_shown_before_the_older_ones() -> None:
     assert shown_keys(world, ada, DISCOVERY_SLOT_S)[-1] == 1
     keys = shown_keys(world, ada, 3 * SLOT_S, lambda: remove(world, ada, bob))
     assert keys[:4] == [0, 2, 0, 1]
+
+
+def test_epochs_that_many_started_beside_each_other_do_not_hide_the_one_before_them() -> None:
+    """All admins hear of one removal from whom it is about, and start an epoch each.
+
+    All but one of them then know of the others' epochs.
+    """
+    world, parties = world_of(4)
+    ada, bob, cyd, dan = parties
+    others = [ada, cyd, dan, world.join("eve", ada, Role.ADMIN)]
+    old = world.join("old", ada)
+    world.run()
+    world.pass_time(5)
+    for one, other in combinations([bob, *others], 2):
+        world.part(one, other)
+    remove(world, ada, old)
+    world.pass_time(5)
+    world.offline(old)
+    old.switched_off, old.shown = True, None
+    world.mend()
+    for party in others:
+        world.part(bob, party)
+    world.pass_time(LINK_AGE_MAX_S)
+    assert len(ada.device.members.membership.epochs) == 1 + len(others) > GATE_EPOCHS_MAX
+    for party in (bob, *others):
+        party.address = Address(f"10.1.0.{party.address.host.split('.')[-1]}", 4_000)
+        world.give(party, io.NetworkChanged((party.address,)))
+    world.run()
+    world.mend()
+    world.pass_time(2 * SLOT_S)
+    assert any(bob.linked(party) for party in others)
+    assert ada.device.members.log.heads == bob.device.members.log.heads
 
 
 def test_where_neither_side_has_whoever_started_its_epoch_an_address_brings_them_together() -> None:

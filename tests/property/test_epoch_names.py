@@ -29,6 +29,7 @@ devices = st.integers(min_value=0, max_value=COUNT - 1)
 starts = st.tuples(st.just("start"), devices, devices)
 meetings = st.tuples(st.just("meet"), devices, devices)
 renames = st.tuples(st.just("rename"), devices, devices)
+generations = st.lists(st.sets(st.integers(min_value=0, max_value=COUNT - 2)), max_size=2)
 histories = st.lists(st.one_of(starts, starts, meetings, renames), max_size=24)
 
 
@@ -144,6 +145,20 @@ def test_whoever_started_its_newest_epoch_is_found_by_all_that_have_not_heard_of
             continue
         meetings = [a in b for a, b in zip(mine.names, theirs.expected, strict=True)]
         assert any(meetings) or not one.started_newest()
+
+
+@settings(max_examples=40)
+@given(generations, st.integers(min_value=0, max_value=2))
+def test_two_sides_share_a_gate_while_each_went_on_two_times_however_many_epochs_these_are(
+    starters: list[set[int]], alone: int
+) -> None:
+    """The last device has met nobody since the first epoch; the others meet after each time."""
+    everybody = [("meet", *pair) for pair in permutations(range(COUNT - 1), 2)]
+    history = [("start", COUNT - 1, 0)] * alone
+    for each in starters:
+        history += [*(("start", one, 0) for one in sorted(each)), *everybody]
+    *others, last = play(history)
+    assert all(one.gates & last.gates for one in others)
 
 
 @settings(max_examples=40)

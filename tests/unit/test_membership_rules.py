@@ -22,7 +22,7 @@ from harness.members import (
     remove,
 )
 from p2pvault.limits import DEVICES_MAX
-from p2pvault.protocol.membership import Fallen, evaluate
+from p2pvault.protocol.membership import Fallen, MembershipLog, evaluate
 from p2pvault.protocol.membership.operation import (
     Accepted,
     Add,
@@ -310,6 +310,38 @@ def test_gates_are_the_newest_four_epochs_whose_secret_is_known() -> None:
     secrets = {numbered_epoch(log, number): b"" for number in (0, 1, 2, 3, 5)}
     expected = tuple(numbered_epoch(log, number) for number in (5, 3, 2, 1))
     assert evaluate(log).gates(secrets) == expected
+
+
+def started_beside(log: MembershipLog, first: int, parents: list[int]) -> MembershipLog:
+    """Let four admins start an epoch each, beside each other, with numbers from one on."""
+    return merged(
+        *(
+            actor.write(log, epoch(log, first + place, parents=parents))
+            for place, actor in enumerate((ALICE, BOB, CAROL, DAVE))
+        )
+    )
+
+
+def test_epochs_beside_each_other_leave_gates_for_two_generations_before_them() -> None:
+    log = founded(ALICE, BOB, CAROL, DAVE)
+    log = ALICE.write(log, epoch(log, 0))
+    log = started_beside(log, 1, [0])
+    log = started_beside(log, 5, [1, 2, 3, 4])
+    membership = evaluate(log)
+    known = [each.id for each in membership.epochs]
+    assert known[-1] == numbered_epoch(log, 0)
+    assert membership.gates(dict.fromkeys(known, b"")) == (*known[:2], known[4], known[8])
+
+
+def test_where_few_epochs_are_known_all_of_them_are_gates() -> None:
+    log = founded(ALICE, BOB, CAROL, DAVE)
+    membership = evaluate(started_beside(log, 1, []))
+    known = tuple(each.id for each in membership.epochs)
+    assert membership.gates(dict.fromkeys(known, b"")) == known
+    log = ALICE.write(log, epoch(log, 0))
+    membership = evaluate(started_beside(log, 1, [0]))
+    known = tuple(each.id for each in membership.epochs)
+    assert membership.gates(dict.fromkeys(known, b"")) == (*known[:3], known[4])
 
 
 def test_a_repeated_removal_changes_nothing() -> None:

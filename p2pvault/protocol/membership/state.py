@@ -5,9 +5,10 @@ Plain values that `evaluate` makes from a set of operations; equal sets make equ
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from p2pvault.crypto.keys import PublicKeys
-from p2pvault.limits import GATE_EPOCHS_MAX
+from p2pvault.limits import GATE_EPOCHS_BESIDE, GATE_EPOCHS_MAX
 from p2pvault.protocol.membership.operation import RecoveryKeys
 from p2pvault.types import AuthorId, DeviceId, EpochId, OperationHash, Role, VaultId
 
@@ -215,6 +216,20 @@ class Membership:
         return tuple(epoch.id for epoch in self.epochs if epoch.id not in replaced)
 
     def gates(self, secrets: Mapping[EpochId, bytes]) -> tuple[EpochId, ...]:
-        """Return the newest epochs whose secret is known here, at most `GATE_EPOCHS_MAX`."""
-        known = tuple(epoch.id for epoch in self.epochs if epoch.id in secrets)
-        return known[:GATE_EPOCHS_MAX]
+        """Return the epochs whose gates are open: the newest, and those before them.
+
+        Several admins may start epochs for one removal, beside each other. Whoever was parted from
+        all of them knows what came before, and would be shut out if these alone were the newest.
+
+        Returns:
+            Of the epochs whose secret is known here, newest first and at most `GATE_EPOCHS_MAX`:
+            the newest `GATE_EPOCHS_BESIDE`, then the newest of each lower depth, then the rest.
+        """
+        known = [epoch for epoch in self.epochs if epoch.id in secrets]
+        chosen = known[:GATE_EPOCHS_BESIDE]
+        for epoch in known:
+            if len(chosen) < GATE_EPOCHS_MAX and epoch.depth < min(each.depth for each in chosen):
+                chosen.append(epoch)
+        rest = (epoch for epoch in known if epoch not in chosen)
+        filled = {each.id for each in (*chosen, *islice(rest, GATE_EPOCHS_MAX - len(chosen)))}
+        return tuple(epoch.id for epoch in known if epoch.id in filled)
