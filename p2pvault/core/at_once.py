@@ -6,7 +6,7 @@ from typing import assert_never
 
 from p2pvault.core.adoption import staged_plain
 from p2pvault.core.content import Content, Tally
-from p2pvault.core.interest import INTEREST, Interest
+from p2pvault.core.interest import Interest
 from p2pvault.core.recount import RecountJob, recounted
 from p2pvault.core.staging import Staged
 from p2pvault.protocol.membership import MembershipLog
@@ -22,12 +22,14 @@ class PlainJob:
         batch: What to persist.
         lacks: Collections of which something is missing from then on.
         log: The membership log as the store holds it then; None where nothing was learned.
+        joined: Whether somebody becomes a member with it.
     """
 
     name: int
     batch: Batch
     lacks: frozenset[str] = frozenset()
     log: MembershipLog | None = None
+    joined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,9 @@ AtOnceJob = PlainJob | RecountJob | InterestJob | EraseJob
 def staged_at_once(content: Content, job: AtOnceJob, fingerprint_key: bytes) -> Staged:
     """Return the batch of a job, and what it leads to."""
     match job:
-        case PlainJob(batch=batch, lacks=lacks, log=log):
+        case PlainJob(batch=batch, lacks=lacks, log=log, joined=joined):
             interest = content.interest.lacking_if_room(lacks)
+            interest = interest.joined() if joined else interest
             plain = staged_plain(content, batch)
             with_it = _changed(plain.batch, plain.content, interest)
             reached = with_it.content if log is None else replace(with_it.content, log=log)
@@ -86,7 +89,7 @@ def _changed(batch: Batch, content: Content, interest: Interest) -> Staged:
     """Add a change of interest to a batch, if it is one."""
     if interest == content.interest:
         return _staged(batch, content)
-    meta = {**batch.meta, INTEREST: interest.to_bytes()}
+    meta = {**batch.meta, **interest.meta(content.interest)}
     return _staged(replace(batch, meta=meta), replace(content, interest=interest))
 
 

@@ -398,6 +398,7 @@ class Device:
         if errand.learned.operations:
             for link in self.links.introduced():
                 effects += self._introductions.tell(link, errand.learned.operations)
+        effects += self._keeping.learned(now, errand.learned)
         if errand.admits is not None:
             effects += self._paired(now, self._pairing.admitted(now, errand.admits))
         if errand.answer is not None:
@@ -415,6 +416,7 @@ class Device:
         """Take what became known into force, and make it durable."""
         if learned.is_nothing and answer is None:
             return []
+        self._replication.joining |= learned.joined
         errand = Errand(learned, self.members.log, answer, admits)
         effects = self._errands.save(learned.batch, errand)
         effects += self._errands.settle(now, self.members, self._entropy)

@@ -63,7 +63,8 @@ class Errands:
         """Make a batch durable, behind all that were given before; `lacks`: see `PlainJob`."""
         self._serial += 1
         self._awaited[self._serial] = errand
-        return _begun(self._pipeline.submit(PlainJob(self._serial, batch, lacks, errand.log)))
+        job = PlainJob(self._serial, batch, lacks, errand.log, errand.learned.joined)
+        return _begun(self._pipeline.submit(job))
 
     def settle(self, now: Instant, members: Members, entropy: Entropy) -> list[Effect]:
         """Write what this device owes the vault; at a start too, as a crash may take it."""

@@ -3,7 +3,10 @@
 A collection that nobody ever spoke about is kept. One that is not kept has no records here once it
 is erased, and no edit or entry brings any; its entries are headers. One that is `partial` is kept,
 but something of it was never here: it was turned on again, or came as headers from a device that
-does not keep it. That ends with a proof of equality with a device that holds all of it.
+does not keep it. That ends with a proof of equality with a device that holds all of it. It also
+ends where all other members agree that nobody has more, but only as long as nobody else comes:
+somebody's log may still hold entries of it that no member applies any more, and whoever is admitted
+gets those, and applies them.
 """
 
 from collections.abc import Mapping, Set
@@ -23,7 +26,10 @@ from p2pvault.wire.collections import collections_shape
 from p2pvault.wire.shape import pair, sequence, structure, text, unsigned
 
 INTEREST: Final = "interest"
-"""The store's named value that holds an `Interest`."""
+"""The store's named value that holds an `Interest`, but for what was agreed on."""
+
+AGREED: Final = "interest/agreed"
+"""The one that holds `Interest.agreed`, if there is any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +42,15 @@ class Interest:
         erasing: The forgotten ones that are not erased yet, with the last arrival number up to
             which their entries become headers at once. Those behind go when all members hold them.
         turn: How often this has changed since the device started, or what there is to erase.
+        agreed: Kept ones that are no longer partial only because no member had more: those who
+            come later may.
     """
 
     forgotten: frozenset[str] = frozenset()
     partial: frozenset[str] = frozenset()
     erasing: Mapping[str, int] = field(default_factory=dict)
     turn: int = 0
+    agreed: frozenset[str] = frozenset()
 
     @property
     def is_limited(self) -> bool:
@@ -70,9 +79,24 @@ class Interest:
         except LimitExceeded:
             return self
 
-    def whole(self, collections: frozenset[str]) -> "Interest":
-        """Return it after a proof that nothing of some collections is missing."""
-        return self._next(partial=self.partial - collections)
+    def whole(
+        self, collections: frozenset[str], agreed: frozenset[str] = frozenset()
+    ) -> "Interest":
+        """Return it after a proof that nothing of some collections is missing.
+
+        Args:
+            collections: All of them.
+            agreed: Those of them of which that is known of the members there are, and no more.
+        """
+        return self._next(
+            partial=self.partial - collections, agreed=self.agreed | (agreed & self.partial)
+        )
+
+    def joined(self) -> "Interest":
+        """Return it after somebody became a member, who may bring what no other one has."""
+        if not self.agreed:
+            return self
+        return self._next(partial=self.partial | self.agreed, agreed=frozenset())
 
     def forget(self, collection: str, upto: int) -> "Interest":
         """Return it without a collection; see `erasing` for `upto`."""
@@ -80,6 +104,7 @@ class Interest:
             forgotten=self.forgotten | {collection},
             partial=self.partial - {collection},
             erasing={**self.erasing, collection: upto},
+            agreed=self.agreed - {collection},
         )
 
     def keep(self, collection: str, *, alone: bool) -> "Interest":
@@ -88,6 +113,7 @@ class Interest:
             forgotten=self.forgotten - {collection},
             partial=self.partial if alone else self.partial | {collection},
             erasing={name: n for name, n in self.erasing.items() if name != collection},
+            agreed=self.agreed | {collection} if alone else self.agreed,
         )
 
     def moved(self) -> "Interest":
@@ -104,19 +130,40 @@ class Interest:
         forgotten: frozenset[str] | None = None,
         partial: frozenset[str] | None = None,
         erasing: Mapping[str, int] | None = None,
+        agreed: frozenset[str] | None = None,
     ) -> "Interest":
+        lacking = self.partial if partial is None else partial
         return Interest(
             self.forgotten if forgotten is None else forgotten,
-            self.partial if partial is None else partial,
+            lacking,
             self.erasing if erasing is None else erasing,
             self.turn + 1,
+            _fitting((self.agreed if agreed is None else agreed) - lacking, lacking),
         )
 
+    def meta(self, before: "Interest") -> dict[str, bytes | None]:
+        """Return the named values of the store that change with it; `before`: what they hold."""
+        if self == before:
+            return {}
+        meta: dict[str, bytes | None] = {INTEREST: self.to_bytes()}
+        if self.agreed != before.agreed:
+            names: list[Tree] = [*sorted(self.agreed)]
+            meta[AGREED] = pack(names) if names else None
+        return meta
+
     def to_bytes(self) -> bytes:
-        """Return what the store keeps."""
+        """Return what the store keeps under `INTEREST`."""
         erasing: list[Tree] = [[name, n] for name, n in sorted(self.erasing.items())]
         tree: list[Tree] = [[*sorted(self.forgotten)], [*sorted(self.partial)], erasing]
         return pack(tree)
+
+
+def _fitting(agreed: frozenset[str], partial: frozenset[str]) -> frozenset[str]:
+    """Return what was agreed on, unless both would be too much to say when somebody joins.
+
+    Then a difference with whoever joins is told as one, and goes away all the same.
+    """
+    return agreed if len(agreed) + len(partial) <= PARTIAL_COLLECTIONS_MAX else frozenset()
 
 
 def check_kept(collection: str | None, forgotten: Set[str]) -> None:
@@ -147,10 +194,19 @@ _read = structure(
 )
 
 
+_read_agreed = collections_shape(PARTIAL_COLLECTIONS_MAX)
+
+
 def interest_of(meta: Mapping[str, bytes]) -> Interest:
     """Read it from a store's named values; raises `MalformedMessage` where it was not written."""
     kept = meta.get(INTEREST)
     if kept is None:
         return Interest()
     read = _read(unpack(kept))
-    return Interest(frozenset(read.forgotten), frozenset(read.partial), dict(read.erasing))
+    agreed = meta.get(AGREED)
+    return Interest(
+        frozenset(read.forgotten),
+        frozenset(read.partial),
+        dict(read.erasing),
+        agreed=frozenset() if agreed is None else frozenset(_read_agreed(unpack(agreed))),
+    )

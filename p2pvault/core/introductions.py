@@ -66,6 +66,7 @@ class Introductions:
         if newest is not None and newest.id in known.epochs:
             self._book[link.device].aware = newest.id
         operations = self._members.durable.since(known.heads)
+        link.abreast = known.heads == self._members.heads
         effects = self.tell(link, operations)
         held = set(known.epochs)
         secrets = tuple(

@@ -15,7 +15,7 @@ from p2pvault.core.interest import Interest
 from p2pvault.core.io import Answer, Effect, Refuse, Report, StatusChanged
 from p2pvault.core.link import Link
 from p2pvault.core.links import Links
-from p2pvault.core.members import Members
+from p2pvault.core.members import Learned, Members
 from p2pvault.core.pipeline import Pipeline
 from p2pvault.core.replication import Replication
 from p2pvault.crdt.schema import check_path_parts
@@ -174,16 +174,16 @@ class Keeping:
         Nor where every other member is equal, for then nobody has more.
         """
         partial_here = self._pipeline.newest.interest.partial
-        whole = frozenset(
-            name
-            for name in partial_here
-            if self._is_proved(link, name) or self._is_everybody_equal(name)
-        )
+        proved = frozenset(name for name in partial_here if self._is_proved(link, name))
+        agreed = frozenset(name for name in partial_here if self._is_everybody_equal(name))
+        whole = proved | agreed
         # Idle, since what waits may bring something new that is missing.
         if not whole or not self._pipeline.is_idle:
             return []
         report = Report("info", "collections_whole", {"collections": len(whole)})
-        return [report, *self._submit(InterestJob(partial(Interest.whole, collections=whole)))]
+        # A peer may vouch only because all agreed, and does not say so.
+        change = partial(Interest.whole, collections=whole, agreed=agreed)
+        return [report, *self._submit(InterestJob(change))]
 
     def _go(self, collection: str, request: int, upto: int) -> list[Effect]:
         def change(interest: Interest) -> Interest:
@@ -197,6 +197,17 @@ class Keeping:
         """Take note that a change of what is kept is durable; tell everybody."""
         self._going -= self._pipeline.durable.interest.forgotten
         return [*self._tell(now), StatusChanged()]
+
+    def learned(self, now: Instant, learned: Learned) -> list[Effect]:
+        """Take note that it is durable who is a member; whoever is new may bring something.
+
+        Peers have been told of the operations right before: who does not know of a new member
+        vouches for what nobody is sure of any more.
+        """
+        if not learned.joined:
+            return []
+        self._replication.joining = False
+        return self._tell(now) if self._pipeline.durable.interest.is_limited else []
 
     def failed(self, now: Instant, job: InterestJob, error: VaultError) -> list[Effect]:
         """Take note that what is kept could not be changed; a proof comes again."""

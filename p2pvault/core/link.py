@@ -194,6 +194,7 @@ class Link:
         introductions: How often the peer has greeted us, and said what it knows, by kind.
         introduced: Whether the peer has said which operations it knows, so that new ones follow
             from those.
+        abreast: Whether it knew the same as we then, and so who is a member.
     """
 
     id: LinkId
@@ -218,6 +219,7 @@ class Link:
     held: list[Message] = field(default_factory=list)
     introductions: Counter[int] = field(default_factory=Counter)
     introduced: bool = False
+    abreast: bool = True
     last_heard: float = 0.0
     next_beat: float = 0.0
     renew_at: float = float("inf")

@@ -78,11 +78,13 @@ class Learned:
         operations: New ones, in a causal order.
         secrets: New epoch secrets.
         meta: Other named values of this device's store that change with it.
+        joined: Whether it makes somebody a member.
     """
 
     operations: tuple[StoredOperation, ...]
     secrets: Mapping[EpochId, bytes]
     meta: Mapping[str, bytes | None] = field(default_factory=dict)
+    joined: bool = False
 
     @property
     def is_nothing(self) -> bool:
@@ -369,12 +371,14 @@ class Members:
     ) -> Learned:
         if not added:
             return Learned((), {})
+        before = self.membership.members.keys()
         self.log = log
         self.membership = evaluate(log)
         self.secrets |= secrets
         opened = open_epochs(log, self.membership, self.device, self.keys.box, self.secrets)
         self.secrets |= opened
-        return Learned(added, {**secrets, **opened})
+        joined = bool(self.membership.members.keys() - before)
+        return Learned(added, {**secrets, **opened}, joined=joined)
 
 
 def epochs_back(turn: int, known: int) -> int:
@@ -422,7 +426,8 @@ def accepted(content: Content, device: DeviceId) -> dict[AuthorId, int]:
 
 
 def _both(first: Learned, second: Learned) -> Learned:
-    return Learned(first.operations + second.operations, {**first.secrets, **second.secrets})
+    operations, secrets = first.operations + second.operations, {**first.secrets, **second.secrets}
+    return Learned(operations, secrets, joined=first.joined or second.joined)
 
 
 def members_of(

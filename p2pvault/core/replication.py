@@ -15,7 +15,12 @@ from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link
 from p2pvault.core.repair import Repair
 from p2pvault.core.supply import offer
-from p2pvault.limits import ENTRIES_MESSAGE_BYTES_MAX, FEED_BYTES_MAX, HEADERS_PATIENCE_S
+from p2pvault.limits import (
+    ENTRIES_MESSAGE_BYTES_MAX,
+    FEED_BYTES_MAX,
+    HEADERS_PATIENCE_S,
+    MEMBERSHIP_PATIENCE_S,
+)
 from p2pvault.protocol.interest import Statement
 from p2pvault.protocol.journal import decode_entry, outside_of
 from p2pvault.protocol.reconcile import (
@@ -39,10 +44,12 @@ class Replication:
 
     Attributes:
         leaving: Collections that this device is about to keep no longer, and says so.
+        joining: Whether somebody became a member, which is not durable here yet.
     """
 
     def __init__(self, vault: VaultId, book: Book, repair: Repair) -> None:
         self.leaving: frozenset[str] = frozenset()
+        self.joining = False
         self._vault = vault
         self._book = book
         self._repair = repair
@@ -191,7 +198,7 @@ class Replication:
         standing = self._book[link.device]
         standing.journals = link.peer.journals
         self._acknowledge(link, link.device, content)
-        before, standing.verdict = standing.verdict, self._verdict(link, content)
+        before, standing.verdict = standing.verdict, self._verdict(now, link, content)
         standing.without = frozenset(link.interests.without)
         if standing.verdict is Verdict.EQUAL:
             standing.proved_at = now.elapsed
@@ -206,19 +213,24 @@ class Replication:
                 link.peer.agree(head)
         self._book.acknowledged.heard(device, link.peer.agreed)
 
-    def _verdict(self, link: Link, content: Content) -> Verdict:
+    def _verdict(self, now: Instant, link: Link, content: Content) -> Verdict:
         interests, peer = link.interests, link.peer
         if not interests.is_settled(self._statement(content)):
             return peer.compare(content.journals, UNSETTLED)
         verdict = peer.compare(content.journals, content.digest_without(interests.without))
         differs = verdict is Verdict.CONTRADICTION and not peer.contested
         lacking = (interests.ours.partial | interests.theirs.partial) - interests.without
-        if differs and lacking and peer.journals == content.journals:
+        if not differs or peer.journals != content.journals:
+            return verdict
+        if lacking:
             return Verdict.INCOMPLETE
-        return verdict
+        # Whoever does not know yet who joined does not know either that it may lack something.
+        is_new = now.monotonic < link.started + MEMBERSHIP_PATIENCE_S
+        return Verdict.APART if is_new and not link.abreast else verdict
 
     def _statement(self, content: Content) -> Statement:
-        return content.interest.statement(self.leaving)
+        interest = content.interest.joined() if self.joining else content.interest
+        return interest.statement(self.leaving)
 
     def _interest(self, link: Link, content: Content) -> list[Effect]:
         message = link.interests.say(self._statement(content))

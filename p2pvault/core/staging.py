@@ -11,7 +11,7 @@ from typing import Literal
 from p2pvault.core.arrears import ARREARS, Arrear, check_room
 from p2pvault.core.content import FETCHING, JOURNAL_OWNER, Content, Tally
 from p2pvault.core.holding import Holding, Outcome
-from p2pvault.core.interest import INTEREST, Interest
+from p2pvault.core.interest import Interest
 from p2pvault.core.io import Change
 from p2pvault.core.replica import Replica, Replicas
 from p2pvault.core.selector import path_of
@@ -275,11 +275,10 @@ class Staging:
         meta: dict[str, bytes | None] = {
             **{JOURNAL_OWNER + a.hex(): device for a, device in self._owners.items()},
             **self.holding.meta,
+            **self.interest.meta(self._content.interest),
         }
         if self._fetching is not None and self._fetching != self._content.fetching:
             meta[FETCHING] = encode_progress(self._fetching)
-        if self.interest != self._content.interest:
-            meta[INTEREST] = self.interest.to_bytes()
         before = self._content.arrears
         for record in before.keys() | self.arrears.keys():
             owed = self.arrears.get(record)

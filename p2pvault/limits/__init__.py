@@ -78,6 +78,7 @@ from p2pvault.limits.interest import (
     ERASE_RECORDS_MAX,
     HEADERS_PATIENCE_S,
     INTEREST_COLLECTIONS_MAX,
+    MEMBERSHIP_PATIENCE_S,
     PARTIAL_COLLECTIONS_MAX,
 )
 from p2pvault.limits.links import (
@@ -387,6 +388,7 @@ __all__ = [
     "LOG_REPEATS_MAX",
     "LOG_REPEAT_S",
     "MEMBERSHIP_HEADS_MAX",
+    "MEMBERSHIP_PATIENCE_S",
     "MESSAGE_BYTES_MAX",
     "MIB",
     "NAME_CHARACTERS_MAX",

@@ -16,6 +16,10 @@ HEADERS_PATIENCE_S: Final = 20.0
 whoever is linked with it and has them whole has sent them by then. It is looked at whenever that
 device speaks, and so over with its second heartbeat at the latest."""
 
+MEMBERSHIP_PATIENCE_S: Final = 20.0
+"""How long a link is up at the most before a difference in content is called a fault, where the two
+did not know the same members at its beginning: an answer each way and a commit are over by then."""
+
 ERASE_RECORDS_MAX: Final = 64
 """Records of a forgotten collection that are erased in one transaction. Their content lies on pages
 that are given back, so 64 small ones take 2 ms, and others wait for no more than these."""

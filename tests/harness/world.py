@@ -20,11 +20,13 @@ from harness.log_lines import check_line
 from harness.memory_store import MemoryStore
 from harness.party import Party, Wire
 from p2pvault.core import asks, io
+from p2pvault.core.at_once import PlainJob, staged_at_once
 from p2pvault.core.inquiries import Inquiry, LoadCounts, LoadRanges, LoadWhole
 from p2pvault.core.loads import Load, LoadForgotten, LoadSnapshots, LoadSurplus
 from p2pvault.core.start import NewVault, device_of, found_vault, join_vault, renewed
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys
+from p2pvault.crypto.schedule import fingerprint_key
 from p2pvault.errors import CrdtError, StoreCorrupt, StoreFull, VaultError
 from p2pvault.node.inquiring import inquire
 from p2pvault.node.reading import load_branch, load_entries, load_hashes, load_records
@@ -73,7 +75,9 @@ class World:
         keys = DeviceKeys.generate(entropy)
         members = sponsor.device.members
         learned = members.admit(self.now, entropy, DeviceCard(keys.public, name, "computer"), role)
-        sponsor.store.persist(learned.batch)
+        admission, key = PlainJob(0, learned.batch, joined=True), fingerprint_key(members.vault)
+        staged = staged_at_once(sponsor.device.pipeline.durable, admission, key)
+        sponsor.store.persist(staged.batch)
         package = encode_handover(
             Handover(
                 tuple(each.data for each in members.log.operations),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.entropy import seeded
-from p2pvault.core.interest import INTEREST, Interest, interest_of
+from p2pvault.core.interest import AGREED, Interest, interest_of
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.errors import (
     LimitExceeded,
@@ -173,11 +173,32 @@ def test_a_header_that_says_nothing_is_refused(field: int, value) -> None:
 # What the store keeps ----------------------------------------------------------------------
 
 
-@given(sets, sets, st.dictionaries(names, st.integers(0, 2**40)))
-def test_an_interest_comes_back_from_the_store(forgotten, partial, erasing) -> None:
-    kept = Interest(forgotten, partial, erasing)
-    assert interest_of({INTEREST: kept.to_bytes()}) == kept
+@given(sets, sets, st.dictionaries(names, st.integers(0, 2**40)), sets)
+def test_an_interest_comes_back_from_the_store(forgotten, partial, erasing, agreed) -> None:
+    kept = Interest(forgotten, partial, erasing, agreed=agreed)
+    assert interest_of(kept.meta(Interest(turn=1, agreed=agreed | {"before"}))) == kept
+    assert AGREED not in kept.meta(Interest(turn=1, agreed=agreed))
+    assert kept.meta(kept) == {}
     assert interest_of({}) == Interest()
+
+
+@given(sets, sets)
+def test_what_was_agreed_on_is_in_doubt_again_when_somebody_joins(partial, agreed) -> None:
+    before = Interest(partial=partial | agreed).whole(agreed, agreed=agreed)
+    assert (before.partial, before.agreed) == (partial - agreed, agreed)
+    after = before.joined()
+    assert (after.partial, after.agreed) == (partial | agreed, frozenset())
+    assert after.joined() == after
+    assert before.lacking(agreed).agreed == frozenset()
+
+
+def test_what_was_agreed_on_is_forgotten_where_it_leaves_no_room() -> None:
+    before = Interest(partial=frozenset({"notes"})).whole(frozenset({"notes"}))
+    assert before.agreed == frozenset(), "it was proved"
+    kept = Interest().keep("notes", alone=True)
+    assert kept.agreed == {"notes"}
+    full = kept.lacking(frozenset(f"c{n}" for n in range(PARTIAL_COLLECTIONS_MAX)))
+    assert (len(full.partial), full.agreed) == (PARTIAL_COLLECTIONS_MAX, frozenset())
 
 
 def test_more_is_not_remembered_than_there_is_room_for() -> None:
