@@ -195,7 +195,7 @@ class Fate:
         for name, fields in self._setbacks.excused.items():
             found[name] = found.get(name, set()) - fields
         for answered in found.values():
-            answered.difference_update(self._sim.given_up)
+            answered.difference_update(self._sim.given_up, self._sim.left_behind.fields)
         for party in self._sim.parties:
             if party.removed:
                 # What it had before is on the members; nobody sends it anything any more.

@@ -75,6 +75,7 @@ class Watch:
     def see(self, party: "SimParty") -> None:
         """A device may speak of what its disk holds now."""
         party.truth, party.forgotten = party.disk.truth, party.disk.interest.forgotten
+        self._sim.left_behind.see(party)
 
     def look(self, party: "SimParty") -> None:
         """Check what a device holds and claims after a transition."""

@@ -45,7 +45,12 @@ class Removals:
         self.see()
         is_admin = party.counts and party.device.members.membership.is_admin(party.id)
         if is_admin and (gone := self._choose(party)) is not None:
-            self._removal = party, party.life, self._ask_removal(party, gone)
+            self.let_go(party, gone)
+
+    def let_go(self, party: "SimParty", gone: "SimParty") -> None:
+        """Let a device remove another one, which may go."""
+        self._take_leave(gone)
+        self._removal = party, party.life, self._ask_removal(party, gone)
 
     def recover(self, party: "SimParty") -> None:
         """Remove a device with the recovery key, whoever is left; once a seed.
@@ -60,22 +65,24 @@ class Removals:
         if (gone := self._choose(party)) is None:
             return
         self._key_is_used = True
+        self._take_leave(gone)
         self._sim.note(party, f"removes {gone.name} with the recovery key")
         request, seed = next(self._sim._requests), self._sim.recovery_seed
         self._sim.give(party, asks.RecoveryRequested(request, seed, lost=(gone.id.hex(),)))
         self._removal = party, party.life, request
 
     def _choose(self, party: "SimParty") -> "SimParty | None":
-        """Return who goes, if anybody may go now; it is on its way then."""
+        """Return who goes, if anybody may go now."""
         members = [each for each in self._sim.parties if each.counts]
         if self._leaving is not None or self._feud or len(members) <= MEMBERS_MIN:
             return None
         gone = self._random.choice([each for each in members if each is not party])
-        if not self._may_go(party, gone):
-            return None
+        return gone if self._may_go(party, gone) else None
+
+    def _take_leave(self, gone: "SimParty") -> None:
         self._leaving = gone
         gone.leaving = True
-        return gone
+        self._sim.left_behind.note(self._setbacks.forgotten)
 
     def _ask_removal(self, party: "SimParty", gone: "SimParty") -> int:
         self._sim.note(party, f"removes {gone.name}")
@@ -122,6 +129,7 @@ class Removals:
             self._sim.network.part(party, gone, silent=True)
             gone.leaving = True
             self._feud[self._ask_removal(party, gone)] = party, gone
+        self._sim.left_behind.note(self._setbacks.forgotten)
 
     def see_feud(self) -> None:
         """Take note of who is out: for all others, or not yet for anybody."""

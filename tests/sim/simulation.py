@@ -21,6 +21,7 @@ from p2pvault.errors import StoreFull, StoreUnwritable
 from p2pvault.types import Address, Batch, DeviceId, Instant, LinkId, Role
 from sim.disk import Disk
 from sim.guest import Guest
+from sim.left_behind import LeftBehind
 from sim.network import Network
 from sim.oracles import Violation, Watch
 from sim.plan import Plan
@@ -141,6 +142,7 @@ class Simulation(World):
         forgotten: Collections that some device has forgotten at some time.
         given_up: Fields that only one device held when it forgot them: its person insisted, or
             others lost them after it was asked to.
+        left_behind: What only removed devices had any more.
         recovery_seed: The recovery key of the vault, as its person has it on paper.
     """
 
@@ -156,6 +158,7 @@ class Simulation(World):
         self.upheavals = 0
         self.forgotten: set[str] = set()
         self.given_up: set[str] = set()
+        self.left_behind = LeftBehind(self)
         self.recovery_seed = b""
         self.guests: list[Guest] = []
         self._disk_random = Random(f"disk/{plan.seed}")
