@@ -117,7 +117,7 @@ def _two_entries(liar: "SimParty", sim: "Simulation", random: Random) -> list[Me
     sim.sown.may_fork(journal.author, head.n if head is not None else 0)
     _, chunk = Record.create(journal.author, "lies", "five", {"lie": random.randrange(100)})
     changes = [(RecordId(random.randbytes(16)), chunk)]
-    entry = write_entry(Writer(journal, members.keys), head, members.heads, 0, changes)
+    entry = write_entry(Writer(journal, members.keys), head, members.durable.heads, 0, changes)
     return [(Kind.ENTRIES, encode_entries([entry.data]))]
 
 
