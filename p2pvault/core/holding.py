@@ -14,7 +14,14 @@ from p2pvault.limits import (
 )
 from p2pvault.protocol.journal import Entry
 from p2pvault.protocol.membership.state import Membership
-from p2pvault.types import AuthorId, DeviceId, JournalHead, QuarantinedEntry, QuarantinedRow
+from p2pvault.types import (
+    AuthorId,
+    DeviceId,
+    JournalHead,
+    QuarantinedEntry,
+    QuarantinedRow,
+    RecordId,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,10 @@ class Holding:
     def keeps(self, author: AuthorId, n: int) -> bool:
         """Tell whether an entry is kept here."""
         return (author, n) in self._rows
+
+    def concerns(self, record: RecordId) -> bool:
+        """Tell whether a record may be missing because what made it is kept here."""
+        return any(record in row.records for row in self._rows.values())
 
     def journals_of(self, device: DeviceId) -> frozenset[AuthorId]:
         """Return the refused journals of a device."""

@@ -12,7 +12,7 @@ Of an entry that is not only about what is kept here, the other changes are pass
 brings none, and what it leaves out of a collection that is kept here is missing from then on.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from p2pvault.core.lookup import Lookup
@@ -191,9 +191,13 @@ class Intake:
 
         Otherwise nothing can be missing but by a fault of the peer, which the engine finds.
         """
-        limited = self._staging.interest.is_limited
         refusing = self._staging.holding.is_refusing
-        return refusing and lacks(self._lookup, changes, arrived, limited=limited)
+        return refusing and lacks(self._lookup, changes, arrived, self._is_elsewhere)
+
+    def _is_elsewhere(self, record: RecordId) -> bool:
+        """Tell whether a record may be missing because its collection is not kept."""
+        holding, interest = self._staging.holding, self._staging.interest
+        return interest.is_limited and not holding.concerns(record)
 
     # Taking in ---------------------------------------------------------------------------
 
@@ -295,14 +299,23 @@ def collect(entry: Entry, changes: Inspected, arrived: Arrivals) -> None:
         what.hashes.add(change.hash)
 
 
-def lacks(lookup: Lookup, changes: Inspected, arrived: Arrivals, *, limited: bool = False) -> bool:
+def _is_nowhere_else(_: RecordId) -> bool:
+    return False
+
+
+def lacks(
+    lookup: Lookup,
+    changes: Inspected,
+    arrived: Arrivals,
+    is_elsewhere: Callable[[RecordId], bool] = _is_nowhere_else,
+) -> bool:
     """Tell whether changes follow others that are neither in their record nor came before.
 
     Args:
         lookup: Knows the records.
         changes: What is looked at.
         arrived: What came before.
-        limited: Records may be missing for another reason; those do not count.
+        is_elsewhere: Tells whether a record may be missing for another reason; it does not count.
     """
     coming: dict[RecordId, set[ChangeHash]] = {}
     for record, change in changes:
@@ -310,13 +323,18 @@ def lacks(lookup: Lookup, changes: Inspected, arrived: Arrivals, *, limited: boo
         missing = set(change.deps) - own
         if missing and record in arrived:
             missing -= arrived[record].hashes
-        if missing and not _knows(lookup, record, missing, limited=limited):
+        if missing and not _knows(lookup, record, missing, is_elsewhere):
             return True
         own.add(change.hash)
     return False
 
 
-def _knows(lookup: Lookup, record: RecordId, changes: set[ChangeHash], *, limited: bool) -> bool:
+def _knows(
+    lookup: Lookup,
+    record: RecordId,
+    changes: set[ChangeHash],
+    is_elsewhere: Callable[[RecordId], bool],
+) -> bool:
     """Tell whether a record has changes. Of a damaged copy nobody can say that it lacks any.
 
     To wait for what was lost would be to wait for ever: it is mended once journals are equal.
@@ -325,4 +343,4 @@ def _knows(lookup: Lookup, record: RecordId, changes: set[ChangeHash], *, limite
         replica = lookup.replica(record)
     except CrdtError:
         return True
-    return limited if replica is None else replica.record.knows(changes)
+    return is_elsewhere(record) if replica is None else replica.record.knows(changes)
