@@ -49,12 +49,15 @@ class _Usage:
     changes: int = 0
     work: int = 0
     journals: Counter[AuthorId] = field(default_factory=Counter)
+    records: Counter[RecordId] = field(default_factory=Counter)
 
     def count(self, row: QuarantinedRow, sign: int = 1) -> None:
         self.size += sign * row.size
         self.changes += sign * len(row.records)
         self.work += sign * row.work
         self.journals[row.author] += sign
+        for record in row.records:
+            self.records[record] += sign
 
     @property
     def is_within(self) -> bool:
@@ -101,7 +104,7 @@ class Holding:
 
     def concerns(self, record: RecordId) -> bool:
         """Tell whether a record may be missing because what made it is kept here."""
-        return any(record in row.records for row in self._rows.values())
+        return self._counted().records[record] > 0
 
     def journals_of(self, device: DeviceId) -> frozenset[AuthorId]:
         """Return the refused journals of a device."""
@@ -195,11 +198,15 @@ class Holding:
             records=tuple(dict.fromkeys(record for record, _ in entry.body.changes)),
         )
 
-    def _make_room(self, row: QuarantinedRow, now_ms: int) -> bool:
-        """Count a new row in; let old ones give way until it fits, or take it back."""
+    def _counted(self) -> _Usage:
+        """Return how much is kept, which few batches need to know."""
         if self._usage is None:
             self._usage = _usage_of(self._rows.values())
-        usage = self._usage
+        return self._usage
+
+    def _make_room(self, row: QuarantinedRow, now_ms: int) -> bool:
+        """Count a new row in; let old ones give way until it fits, or take it back."""
+        usage = self._counted()
         if usage.journals[row.author] >= QUARANTINE_JOURNAL_ENTRIES_MAX:
             return False
         usage.count(row)
