@@ -10,7 +10,7 @@ from p2pvault.core.clones import Clones
 from p2pvault.core.fetch import Fetch
 from p2pvault.core.forks import Forks
 from p2pvault.core.introductions import Introductions
-from p2pvault.core.io import Effect, EntriesLoaded
+from p2pvault.core.io import Effect, EntriesLoaded, HashesLoaded
 from p2pvault.core.jobs import EntriesJob
 from p2pvault.core.keeping import Keeping
 from p2pvault.core.kinds import Kind
@@ -52,6 +52,12 @@ class Conversation:
     def loaded(self, link: Link, answer: EntriesLoaded) -> list[Effect]:
         """Send entries that the store has read for a link."""
         return self.replication.loaded(link, answer, self.pipeline.durable)
+
+    def looked_up(self, now: Instant, link: Link, answer: HashesLoaded) -> list[Effect]:
+        """Take hashes from the store; records that waited for them may go out, or be asked for."""
+        effects = self.forks.loaded(link, answer)
+        effects += self.replication.feed(link, self.pipeline.durable)
+        return effects + self.fetch.ask_next(now)
 
     def writable(self, link: Link) -> list[Effect]:
         """Go on sending, since the stream has taken all that was written."""
@@ -101,6 +107,7 @@ class Conversation:
                 effects = self.replication.heard_have(now, link, message.body, content)
                 self.clones.proved(link)
                 effects += self.forks.examine(link) + self.forks.proved(link)
+                effects += self.replication.feed(link, content) + self.fetch.ask_next(now)
                 return effects + self.keeping.heard(now, link)
             case Kind.INTEREST:
                 effects = self.replication.heard_interest(link, message.body, content)

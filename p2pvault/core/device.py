@@ -139,7 +139,8 @@ class Device:
                 found = partial(self._repair.found, finding=given)
                 return self._on(now, link, lambda it: self._heal(now, found(it)))
             case io.HashesLoaded(asked):
-                return self._on(now, asked.link, lambda it: self.forks.loaded(it, given))
+                looked_up = self._conversation.looked_up
+                return self._on(now, asked.link, lambda it: looked_up(now, it, given))
             case io.BranchLoaded():
                 return self._step(now, self.pipeline.branch_loaded(given))
             case io.Writable(link):

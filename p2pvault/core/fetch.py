@@ -30,7 +30,7 @@ from p2pvault.errors import (
     UnexpectedMessage,
     UnknownDevice,
 )
-from p2pvault.limits import CUTS_PER_LINK_MAX, JOURNALS_PER_DEVICE_MAX
+from p2pvault.limits import CUTS_PER_LINK_MAX, FORK_PATIENCE_S, JOURNALS_PER_DEVICE_MAX
 from p2pvault.protocol.bootstrap import (
     Cut,
     CutHead,
@@ -133,7 +133,7 @@ class Fetch:
         if self._request is not None and self._request.link is link and not self._adopting:
             # It cannot supply what it was asked for.
             return self._ask(link, cut, None)
-        return self._ask_next(now)
+        return self.ask_next(now)
 
     def heard_snapshots(self, link: Link, body: bytes) -> SnapshotsJob | list[Effect]:
         """Read records that were asked for, and count them until they are durable.
@@ -180,7 +180,7 @@ class Fetch:
         self._offers.pop(link, None)
         if self._request is not None and self._request.link.id == link:
             self._request = None
-        return self._ask_next(now)
+        return self.ask_next(now)
 
     def _current(self, link: Link) -> Request | None:
         """Return the request that a link answers; None where it was overtaken by entries."""
@@ -259,7 +259,7 @@ class Fetch:
         self._adopting, self._request = False, None
         self._unsettled = self._pipeline.durable.fetching is not None
         report = Report("info", "snapshots_fetched", {"records": self._pipeline.durable.records})
-        return [report, StatusChanged(), *self._restate(now), *self._ask_next(now)]
+        return [report, StatusChanged(), *self._restate(now), *self.ask_next(now)]
 
     def _restate(self, now: Instant) -> list[Effect]:
         """Say anew on every link what this device holds, since that is not what it was."""
@@ -268,7 +268,8 @@ class Fetch:
 
     # Asking ------------------------------------------------------------------------------
 
-    def _ask_next(self, now: Instant) -> list[Effect]:
+    def ask_next(self, now: Instant) -> list[Effect]:
+        """Ask one of those that offered, if nobody is asked; call it when more may be asked."""
         content = self._pipeline.durable
         self._offers = {
             link: offer for link, offer in self._offers.items() if not _reached(content, offer[1])
@@ -277,12 +278,22 @@ class Fetch:
             return []
         # Rather from a device that keeps everything.
         for link, cut in sorted(self._offers.values(), key=lambda offer: bool(_lacks(offer[0]))):
-            if link.phase is Phase.UP and self._patience.trusts(now, link.device):
+            if self._is_open(now, link):
                 fetching = content.fetching
                 if fetching is None or not fetching.cut:
                     return self._ask(link, cut, None)
                 return self._ask(link, fetching.cut, fetching.after)
         return []
+
+    def _is_open(self, now: Instant, link: Link) -> bool:
+        """Tell whether a peer may be asked.
+
+        What it hands out is of its branch of every journal. Where one forked, that is mended first
+        if it can be, and all links begin anew then.
+        """
+        is_old = now.monotonic >= link.started + FORK_PATIENCE_S
+        is_open = link.is_checked and (is_old or not link.peer.contested)
+        return link.phase is Phase.UP and is_open and self._patience.trusts(now, link.device)
 
     def _ask(self, link: Link, cut: Cut, after: RecordId | None) -> list[Effect]:
         self._request = Request(link, cut, after, _lacks(link))
@@ -318,7 +329,7 @@ class Fetch:
         self._patience.spurn(now, link.device)
         self._offers.pop(link.id, None)
         left = self._links.fail(now, link, UnexpectedMessage("a source that hands out nothing"))
-        return left + self._ask_next(now)
+        return left + self.ask_next(now)
 
     def _mark(self, now: Instant) -> Mark | None:
         request = self._request
@@ -341,7 +352,7 @@ class Fetch:
         if self._request is None:
             return False
         others = [link for link, _ in self._offers.values() if link is not self._request.link]
-        return any(self._patience.trusts(now, link.device) for link in others)
+        return any(self._is_open(now, link) for link in others)
 
     def _give_up(self) -> list[Effect]:
         """Be done with a cut that nobody hands out, so that what is written here is sent again.
@@ -366,7 +377,7 @@ class Fetch:
 
     def _given_up(self, now: Instant) -> list[Effect]:
         self._adopting, self._unsettled = False, False
-        return [StatusChanged(), *self._restate(now), *self._ask_next(now)]
+        return [StatusChanged(), *self._restate(now), *self.ask_next(now)]
 
     # Checks ------------------------------------------------------------------------------
 

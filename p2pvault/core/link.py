@@ -231,6 +231,11 @@ class Link:
         return not self.unforked and (self.talk.checks is None or bool(self.talk.checks))
 
     @property
+    def is_checked(self) -> bool:
+        """Whether it was looked up what we hold where the peer's journals ended: which forked."""
+        return self.talk.checks == {}
+
+    @property
     def channel(self) -> Channel:
         """The sealed transport; there is one from the end of the handshake on."""
         assert self._channel is not None, "no message moves before the handshake is over"

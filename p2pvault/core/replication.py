@@ -88,13 +88,16 @@ class Replication:
         return self.feed(link, content)
 
     def heard_have(self, now: Instant, link: Link, body: bytes, content: Content) -> list[Effect]:
-        """Take in what the peer holds; it may be the first word, an acknowledgement, a beat."""
+        """Take in what the peer holds; it may be the first word, an acknowledgement, a beat.
+
+        `feed` follows, once it is known which journals forked as far as this says so.
+        """
         assert link.device is not None, "only members are listened to"
         link.peer.heard(decode_have(body))
         self._book[link.device].heard(now)
         effects = self._compare(now, link, content)
         _lift_bar(now, link)
-        return effects + self.feed(link, content)
+        return effects
 
     def heard_entries(self, link: Link, body: bytes, content: Content) -> EntriesJob | None:
         """Read entries and count them until they are durable; what is durable already is dropped.
@@ -132,7 +135,7 @@ class Replication:
         if feed.at_tail or feed.loading or feed.barred or peer.content is None:
             return []
         if feed.cursor is None and not _reaches(peer, content.bases):
-            return offer(link, content)
+            return offer(link, content) if link.is_checked else []
         if link.supply is not None:
             link.supply.withdrawn = True
         if feed.cursor is None and not _reaches(peer, content.fetched):

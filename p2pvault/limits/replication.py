@@ -22,6 +22,10 @@ half of all, so that no peer can use up the rest by saying so, however often the
 FORK_PROBES_MAX: Final = 64
 """Numbers in one question about a forked journal: three rounds for 200 000 entries."""
 
+FORK_PATIENCE_S: Final = 20.0
+"""Age of a link on which a journal is contested before records of a cut are asked for on it all the
+same: a fork that can be mended is by then, as that takes a few questions and one transaction."""
+
 FORK_BYTES_MAX: Final = 16 * MIB
 """Entries from the point where a journal forked on, which are looked at in memory, all at once."""
 

@@ -61,9 +61,11 @@ class Side:
         self.book = Book(())
         self.replication = Replication(VAULT, self.book, Repair(ADA_ID, bytes(32), self.book))
         self.link, self.far = up()
+        self.link.talk.checks = {}
 
     def hear(self, content: Content, theirs: Content = EMPTY) -> list[io.Effect]:
-        return self.replication.heard_have(START, self.link, have_of(theirs), content)
+        effects = self.replication.heard_have(START, self.link, have_of(theirs), content)
+        return effects + self.replication.feed(self.link, content)
 
     def load(self, content: Content, entries: list[StoredEntry]) -> list[io.Effect]:
         return self.replication.loaded(self.link, EntriesLoaded(self.link.id, entries), content)
@@ -323,6 +325,15 @@ def test_a_peer_that_lacks_what_is_not_kept_is_told_so_once_and_gets_no_entries(
     (load,) = only(LoadEntries, side.hear(later, holding(more[:2])))
     assert load.first == ((author(1), 3),)
     assert side.link.supply.withdrawn
+
+
+def test_a_peer_is_told_so_once_it_is_known_which_journals_forked():
+    side, log = Side(), [entry(n) for n in range(1, 5)]
+    content = dropped_up_to(holding(log), 2)
+    looking = side.link.talk.checks = dict(holding(log[:1]).journals)
+    assert side.said(side.hear(content, holding(log[:1]))) == []
+    looking.clear()
+    assert side.said(side.hear(content, holding(log[:1]))) == [(Kind.BEHIND, [4])]
 
 
 def test_a_peer_that_holds_all_that_is_not_kept_gets_entries():

@@ -136,12 +136,12 @@ def test_what_was_contested_on_a_link_is_proved_on_the_next_one(seed: int) -> No
 
 def test_a_branch_of_which_a_keeper_has_the_header_only_is_told() -> None:
     """Nobody can take it out there, and its content is with nobody who could prove it."""
-    life = lived(1160, noticed=False)
+    life = lived(1844, noticed=False)
     life.world.pass_time(LINK_AGE_MAX_S)
     ada, bob, cyd = life.parties
-    assert ada.verdict(cyd) is cyd.verdict(ada) is Verdict.EQUAL
-    assert life.world.values(ada) == life.world.values(cyd)
-    for other in (ada, cyd):
-        assert bob.verdict(other) is other.verdict(bob) is Verdict.CONTRADICTION
-    assert bob.reported("fork_not_mended")
-    assert life.acknowledged <= fields(ada.store) | fields(bob.store)
+    assert ada.verdict(bob) is bob.verdict(ada) is Verdict.EQUAL
+    assert life.world.values(ada) == life.world.values(bob)
+    for other in (ada, bob):
+        assert cyd.verdict(other) is other.verdict(cyd) is Verdict.CONTRADICTION
+    assert cyd.reported("fork_not_mended")
+    assert life.acknowledged <= fields(ada.store) | fields(cyd.store)
