@@ -1,12 +1,11 @@
 """Which devices can ever meet again once another one is gone.
 
 Two that were admitted by devices that are both gone, and had not met, are strangers for good:
-neither knows the operation that admits the other. A person pairs one of them again.
+neither knows the operation that admits the other. A person pairs one of them again. Where one of
+them does know the other, it has to find it; nothing shows it a name of an epoch that is new to it.
 """
 
 from typing import TYPE_CHECKING
-
-from p2pvault.types import DeviceId
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,13 +14,27 @@ if TYPE_CHECKING:
 
 
 def know_each_other(parties: "Sequence[SimParty]") -> bool:
-    """Tell whether devices are members to each other, or to others that are."""
-    known = {party.id: {*party.device.members.membership.members} for party in parties}
-    met = {parties[0].id}
-    while more := {one for one in known if one not in met and _is_tied(one, met, known)}:
-        met |= more
-    return met == known.keys()
+    """Tell whether devices can meet each other, or others that can."""
+    met, apart = [parties[0]], list(parties[1:])
+    while more := [one for one in apart if any(_can_meet(one, other) for other in met)]:
+        met += more
+        apart = [one for one in apart if one not in more]
+    return not apart
 
 
-def _is_tied(one: DeviceId, met: set[DeviceId], known: dict[DeviceId, set[DeviceId]]) -> bool:
-    return any(one in known[other] or other in known[one] for other in met)
+def _can_meet(one: "SimParty", other: "SimParty") -> bool:
+    """Tell whether two are members to each other, or one of them is and can find the other."""
+    both = _knows(one, other) and _knows(other, one)
+    return both or _finds(one, other) or _finds(other, one)
+
+
+def _finds(one: "SimParty", other: "SimParty") -> bool:
+    """Tell whether a device takes another one for a member, and knows where it is or its name."""
+    standing, newest = one.device.book[other.id], other.device.members.newest
+    assert newest is not None, "a device that is in a vault has an epoch"
+    is_named = newest.id in one.device.members.discovery_keys()
+    return _knows(one, other) and (bool(standing.given or standing.seen) or is_named)
+
+
+def _knows(one: "SimParty", other: "SimParty") -> bool:
+    return other.id in one.device.members.membership.members
