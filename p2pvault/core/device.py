@@ -396,9 +396,8 @@ class Device:
             return errand.then(now)
         if errand.answer is not None:
             effects += self._part(now, errand.learned)
-        if errand.learned.operations:
-            for link in self.links.introduced():
-                effects += self._introductions.tell(link, errand.learned.operations)
+        told = self.links.introduced() if errand.learned.operations else []
+        effects += self._introductions.tell_all(told, errand.learned.operations)
         effects += self._keeping.learned(now, errand.learned)
         if errand.admits is not None:
             effects += self._paired(now, self._pairing.admitted(now, errand.admits))

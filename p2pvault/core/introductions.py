@@ -99,6 +99,12 @@ class Introductions:
         bodies = encode_operations(operation.data for operation in operations)
         return [_write(link, Kind.OPERATIONS, body) for body in bodies]
 
+    def tell_all(
+        self, links: Iterable[Link], operations: tuple[StoredOperation, ...]
+    ) -> list[Effect]:
+        """Send operations to some peers."""
+        return [effect for link in links for effect in self.tell(link, operations)]
+
     def say_farewell(self, links: Iterable[Link], learned: Learned) -> list[Effect]:
         """Tell linked devices of their removal: from now on nobody answers them any more."""
         effects: list[Effect] = []
