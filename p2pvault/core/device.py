@@ -113,7 +113,7 @@ class Device:
         if not self._stopping:
             self._upkeep.arm(now)
             self.fetch.arm(now)
-            effects += self._try_again(now) + self._erasing.go_on()
+            effects += self._try_again(now) + self._erasing.go_on(now)
             effects += self._dialer.plan(now.monotonic, self.links.unlinked())
             effects += self._schedule()
         return effects
@@ -132,7 +132,7 @@ class Device:
             case loads.SurplusLoaded() | loads.SurplusUnknown():
                 return self._upkeep.answered(now, given)
             case loads.ForgottenLoaded() | loads.ForgottenUnknown():
-                return self._erasing.loaded(given)
+                return self._erasing.loaded(now, given)
             case io.EntriesLoaded(link):
                 return self._on(now, link, lambda it: self._conversation.loaded(it, given))
             case CountsLoaded(link) | RangesLoaded(link) | WholeLoaded(link):
@@ -342,8 +342,7 @@ class Device:
             case EntriesJob(link=link) | SnapshotsJob(link=link):
                 return self._arrival_failed(now, link, failed)
             case RetractJob(author=author):
-                effects = self.forks.ended(author)
-                return effects + self.links.contest_anew(now, failed.error)
+                return self.forks.ended(author) + self.links.contest_anew(now, failed.error)
             case ReleaseJob() | LiftJob():
                 return self._sweep.failed(now, failed.error)
             case RecountJob():
@@ -353,10 +352,10 @@ class Device:
                 effects = self._errands.failed(now, failed.job, failed.error)
                 return effects + self.links.end_removed(now)
             case InterestJob():
-                self._erasing.rest()
+                self._erasing.rest(now)
                 return self._keeping.failed(now, failed.job, failed.error)
             case EraseJob():
-                return self._erasing.failed(failed.error)
+                return self._erasing.failed(now, failed.error)
             case FoldJob():
                 return self._upkeep.failed(failed.job, failed.error)
             case _:
@@ -487,7 +486,8 @@ class Device:
     def _schedule(self) -> list[Effect]:
         times = (self._pairing.deadline, self._beacon.next_slot_at, self._errands.retry_at)
         others = (self._sweep.retry_at, self._upkeep.wake_at, self.fetch.wake_at)
-        earliest = min(*times, *others, self.links.deadline, self._dialer.deadline())
+        last = self.links.deadline, self._dialer.deadline(), self._erasing.retry_at
+        earliest = min(*times, *others, *last)
         at = None if earliest == float("inf") else earliest
         if at == self._wake_at:
             return []

@@ -12,22 +12,31 @@ from p2pvault.core.loads import ForgottenLoaded, ForgottenUnknown, LoadForgotten
 from p2pvault.core.pipeline import Pipeline
 from p2pvault.core.steps import Done
 from p2pvault.errors import VaultError
+from p2pvault.limits import ERASE_RETRY_S
+from p2pvault.types import Instant
 
 
 class Erasing:
-    """One step at a time, and none while the store refuses."""
+    """One step at a time, and none while the store refuses.
+
+    Attributes:
+        retry_at: Monotonic time at which to call `go_on`, whatever else happens; a step failed.
+    """
 
     def __init__(self, pipeline: Pipeline) -> None:
+        self.retry_at = float("inf")
         self._pipeline = pipeline
         self._busy = False
-        self._resting = False
         self._turn = -1
         self._after = 0
 
-    def go_on(self) -> list[Effect]:
+    def go_on(self, now: Instant) -> list[Effect]:
         """Ask for the next things to erase, if there are any and no step is under way."""
         interest = self._pipeline.durable.interest
-        if self._busy or self._resting or not interest.erasing:
+        if now.monotonic >= self.retry_at:
+            self.retry_at = float("inf")
+        is_resting = self.retry_at < float("inf")
+        if self._busy or is_resting or not interest.erasing:
             return []
         if self._pipeline.newest.interest.turn != interest.turn:
             return []
@@ -37,10 +46,10 @@ class Erasing:
         collection, upto = min(interest.erasing.items())
         return [LoadForgotten(self._turn, collection, interest.forgotten, self._after, upto)]
 
-    def loaded(self, answer: ForgottenLoaded | ForgottenUnknown) -> list[Effect]:
+    def loaded(self, now: Instant, answer: ForgottenLoaded | ForgottenUnknown) -> list[Effect]:
         """Take what the store found."""
         if isinstance(answer, ForgottenUnknown):
-            return self.failed(answer.error)
+            return self.failed(now, answer.error)
         collection = answer.asked.collection
         if answer.asked.turn != self._pipeline.newest.interest.turn:
             self._busy = False
@@ -56,17 +65,17 @@ class Erasing:
 
     def done(self, done: Done) -> None:
         """Take note of a durable batch, whose ever it is: the store takes them again."""
-        self._resting = False
+        self.retry_at = float("inf")
         if done.erased:
             self._busy = False
 
-    def rest(self) -> None:
-        """Wait until the store has taken something else."""
-        self._busy, self._resting = False, True
+    def rest(self, now: Instant) -> None:
+        """Wait until the store has taken something else, or for a while where nothing comes."""
+        self._busy, self.retry_at = False, now.monotonic + ERASE_RETRY_S
 
-    def failed(self, error: VaultError) -> list[Effect]:
+    def failed(self, now: Instant, error: VaultError) -> list[Effect]:
         """Take note that a step came to nothing."""
-        self.rest()
+        self.rest(now)
         return [Report("error", "erasing_failed", {"reason": error.code})]
 
 

@@ -76,6 +76,7 @@ from p2pvault.limits.edits import (
 from p2pvault.limits.interest import (
     ERASE_BYTES_MAX,
     ERASE_RECORDS_MAX,
+    ERASE_RETRY_S,
     HEADERS_PATIENCE_S,
     INTEREST_COLLECTIONS_MAX,
     MEMBERSHIP_PATIENCE_S,
@@ -332,6 +333,7 @@ __all__ = [
     "EPOCHS_MAX",
     "ERASE_BYTES_MAX",
     "ERASE_RECORDS_MAX",
+    "ERASE_RETRY_S",
     "FEED_BYTES_MAX",
     "FETCH_PATIENCE_S",
     "FETCH_PROGRESS_BYTES",

@@ -20,6 +20,9 @@ MEMBERSHIP_PATIENCE_S: Final = 20.0
 """How long a link is up at the most before a difference in content is called a fault, where the two
 did not know the same members at its beginning: an answer each way and a commit are over by then."""
 
+ERASE_RETRY_S: Final = 60.0
+"""Before a step of erasing that failed is tried again, where nothing else became durable before."""
+
 ERASE_RECORDS_MAX: Final = 64
 """Records of a forgotten collection that are erased in one transaction. Their content lies on pages
 that are given back, so 64 small ones take 2 ms, and others wait for no more than these."""

@@ -12,9 +12,11 @@ from p2pvault.core.kinds import Kind
 from p2pvault.errors import BadPath, OnlyHere, Refused, VaultError
 from p2pvault.limits import (
     BACKOFF_MAX_S,
+    ERASE_RETRY_S,
     IDLE_S,
     INTEREST_COLLECTIONS_MAX,
     PARTIAL_COLLECTIONS_MAX,
+    UPKEEP_PAUSE_S,
 )
 from p2pvault.node.reading import load_branch
 from p2pvault.protocol.interest import Interests, Statement
@@ -259,6 +261,24 @@ def test_erasing_that_the_disk_refuses_goes_on_later() -> None:
     world.put(bob, "contacts/eve", phone="1")
     world.pass_time(1)
     assert bob.store.rows("notes", None, 10) == []
+
+
+@pytest.mark.parametrize("collection", ["notes", "photos"], ids=["a record", "nothing there"])
+def test_erasing_that_the_disk_refuses_goes_on_where_nothing_else_is_written(collection) -> None:
+    """Also where nothing is left but to say that it is done."""
+    world = World()
+    ada = world.found("ada")
+    world.put(ada, "notes/one", text="a")
+    world.pass_time(2 * UPKEEP_PAUSE_S)
+    world.give(ada, asks.ForgetRequested(901, collection, anyway=True))
+    world.until(lambda: 901 in ada.answers)
+    ada.disk_full = True
+    world.pass_time(1)
+    assert interest(ada).erasing
+    ada.disk_full = False
+    world.pass_time(ERASE_RETRY_S)
+    assert interest(ada).erasing == {}
+    assert ada.store.rows(collection, None, 10) == []
 
 
 def test_keeping_again_in_the_middle_of_erasing_stops_it() -> None:
