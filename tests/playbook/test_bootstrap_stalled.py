@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from harness.entropy import seeded
-from harness.pairs import link_of, say, world_of
+from harness.pairs import is_gone, link_of, say, world_of
 from harness.party import Party
 from harness.proofs import assert_proved, settle
 from harness.world import World
@@ -15,6 +15,7 @@ from p2pvault.limits import (
     BACKOFF_MAX_S,
     FETCH_PATIENCE_S,
     FETCH_PROGRESS_BYTES,
+    FORK_PATIENCE_S,
     KIB,
     LINK_AGE_MAX_S,
     UPKEEP_PAUSE_S,
@@ -116,7 +117,8 @@ def test_a_source_that_stays_and_is_silent_stops_nobody_for_long() -> None:
     # It does the same again at once, and is not believed.
     link_of(bob, ada).supply = Supply(withdrawn=True)
     lie(world, bob, ada, *[])
-    world.run()
+    world.pass_time(FORK_PATIENCE_S + 5)
+    assert not is_gone(link_of(ada, bob))
     assert ada.device.fetch.source is None
     check_sends(world, ada, cyd)
 

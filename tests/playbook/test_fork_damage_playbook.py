@@ -248,8 +248,9 @@ def test_nothing_is_repeated_in_what_is_not_kept():
     forgotten = Interest(forgotten=frozenset({"notes"})).to_bytes()
     bench.store.persist(Batch(meta={INTEREST: forgotten}))
     bench.restart()
-    bench.run(restored(bench, before, as_of(bench, before, 2)))
+    steps = bench.run(restored(bench, before, as_of(bench, before, 2)))
     assert len(owed_by(bench)) == 1
+    assert [failed for step in steps for failed in step.failed] == []
 
 
 def test_nothing_is_repeated_in_a_journal_that_peers_would_not_take(monkeypatch):

@@ -19,7 +19,7 @@ from p2pvault.protocol.fork import Fork, Word, encode_fork
 from p2pvault.protocol.journal import author_id, outside_of
 from p2pvault.protocol.reconcile import Have, Verdict, encode_entries, encode_have
 from p2pvault.types import EntryHash, JournalHead, JournalId, StoredEntry
-from p2pvault.wire.codec import pack
+from p2pvault.wire.codec import pack, unpack
 
 JUNK = EntryHash(b"z" * 32)
 
@@ -94,6 +94,27 @@ def test_a_header_makes_no_word_believed_again():
         world.pass_time(BACKOFF_MAX_S)
     closed = next(a for a in ada.device.pipeline.durable.journals if a != author)
     assert ada.device.pipeline.durable.journals[closed].n > 1, "it was taken, and proves nothing"
+
+
+def test_an_earlier_header_behind_a_later_one_makes_no_word_believed_again():
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", text="a")
+    world.pass_time(5)
+    author = ada.device.pipeline.author
+    say(world, bob, ada, claims(author, 2))
+    world.run()
+    world.put(ada, "notes/one", text="b")
+    first = forged(ada, bob, author, "notes")
+    device, journal, n, _, *signed, names = unpack(first)
+    second = pack([device, journal, n + 1, signed[0], *signed, names])
+    both = [(Kind.ENTRIES, encode_entries(each)) for each in ([first, second], [first])]
+    say(world, bob, ada, *both)
+    world.pass_time(BACKOFF_MAX_S)
+    journals, current = ada.device.pipeline.durable.journals, ada.device.pipeline.author
+    assert journals[author].n == 3
+    say(world, bob, ada, claims(current, journals[current].n + 1))
+    world.run()
+    assert ada.device.pipeline.author == current
 
 
 def test_a_header_is_not_shown_as_a_proof():

@@ -6,6 +6,7 @@ from harness.pairs import effects_of, link_of, only, world_of
 from harness.proofs import assert_proved
 from harness.world import World
 from p2pvault.core import asks, io
+from p2pvault.core.link import Origin
 from p2pvault.core.members import epochs_back
 from p2pvault.crypto.schedule import gate_key
 from p2pvault.errors import Refused
@@ -55,6 +56,19 @@ def test_a_device_that_moves_dials_where_its_link_leads_whatever_else_it_was_tol
     mine, theirs = (ada, bob) if link_of(ada, bob).origin.dialled is not None else (bob, ada)
     elsewhere = Address("10.0.0.99", 4_099)
     world.ask(mine, lambda request: asks.AddressGiven(request, theirs.name, elsewhere))
+    mine.trace.clear()
+    world.give(mine, io.NetworkChanged((mine.address,)))
+    world.run()
+    assert {dial.address for dial in only(io.Dial, effects_of(mine))} == {theirs.address}
+
+
+def test_a_device_that_moves_does_not_dial_the_port_from_which_it_was_dialled():
+    """Nobody listens there: the system drew it for one stream."""
+    world, (ada, bob) = world_of(2)
+    world.pass_time(2 * HANDSHAKE_S)
+    mine, theirs = (ada, bob) if link_of(ada, bob).origin.dialled is None else (bob, ada)
+    link = link_of(mine, theirs)
+    link.origin = Origin(Address(theirs.address.host, 50_000), None)
     mine.trace.clear()
     world.give(mine, io.NetworkChanged((mine.address,)))
     world.run()

@@ -3,7 +3,7 @@
 import pytest
 
 from harness.entropy import seeded
-from harness.pairs import effects_of, say, world_of
+from harness.pairs import effects_of, only, say, world_of
 from harness.party import Party
 from harness.world import World
 from p2pvault.core import asks, io
@@ -359,6 +359,17 @@ def test_a_removed_device_of_such_a_vault_hangs_up_on_everybody() -> None:
     world.give(cyd, io.LinkUp(LinkId(999), None, bob.address))
     world.step()
     assert io.Hangup(LinkId(999)) in effects_of(cyd)
+
+
+def test_a_removal_in_such_a_vault_ends_no_handshake_under_way() -> None:
+    world, ada, bob, _ = old_world()
+    world.give(ada, io.LinkUp(LinkId(999), None, bob.address))
+    world.run()
+    ada.trace.clear()
+    world.ask(ada, lambda r: asks.RevokeRequested(r, "cyd"))
+    world.run()
+    assert len(only(io.Hangup, effects_of(ada))) == 1, "the one to cyd"
+    assert io.Hangup(LinkId(999)) not in effects_of(ada)
 
 
 def test_an_admin_lets_a_suspended_device_of_such_a_vault_in_again() -> None:

@@ -30,7 +30,7 @@ from p2pvault.node.status import problems
 from p2pvault.node.takeover import carried
 from p2pvault.protocol.membership import MembershipLog, evaluate
 from p2pvault.protocol.membership.operation import Rename, sign_operation
-from p2pvault.types import Batch, EntryHash, JournalHead, Role, StoreState
+from p2pvault.types import Batch, EntryHash, JournalHead, PeerRow, Role, StoreState
 
 
 def seed_of(founder: Party) -> bytes:
@@ -89,12 +89,14 @@ def test_with_nobody_left_the_new_device_has_all_that_the_backup_had() -> None:
 
 
 def test_nothing_of_the_lost_devices_identity_is_in_the_new_store() -> None:
-    world, (ada, _) = world_of(2)
+    world, (ada, bob) = world_of(2)
     notes(world, ada, "x")
     ada.store.persist(Batch(meta={"forked": b"copied", "closed/" + "00" * 16: bytes(8)}))
+    ada.store.persist(Batch(peers=(PeerRow(bob.id, (bob.address,), (), last_seen_ms=1_000),)))
     state = ada.store.state()
     new = succeed(world, world.copy(ada), seed_of(ada))
     kept = new.store.state()
+    assert [*kept.peers] == [PeerRow(bob.id, (bob.address,), (), last_seen_ms=0)]
     secret = (state.meta["device-keys"], state.meta["journal"], state.meta[RECOVERY_SEED])
     assert not [name for name, value in kept.meta.items() if value in secret]
     assert kept.meta.keys() >= {"device-keys", "journal"}

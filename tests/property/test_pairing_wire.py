@@ -26,7 +26,7 @@ from harness.pairing import (
     sponsor,
 )
 from p2pvault.crypto.framing import frame
-from p2pvault.errors import VaultError, WrongCode
+from p2pvault.errors import BadValue, VaultError, WrongCode
 from p2pvault.protocol.pairing import (
     Admit,
     AskWords,
@@ -45,7 +45,13 @@ from p2pvault.protocol.pairing import (
     fingerprint,
 )
 from p2pvault.protocol.pairing.messages import PairingMessage, Way, decode, encode, kind_of
-from p2pvault.protocol.pairing.words import commit, opens, read_words, short_string
+from p2pvault.protocol.pairing.words import (
+    TYPED_CHARACTERS_MAX,
+    commit,
+    opens,
+    read_words,
+    short_string,
+)
 
 SIDES = ("sponsor", "joiner")
 
@@ -294,6 +300,13 @@ def test_all_words_and_digits_come_about_equally_often() -> None:
 def test_p17_a_commitment_opens_with_its_seed_only(seed: bytes, other: bytes) -> None:
     assert opens(commit(seed), seed)
     assert opens(commit(seed), other) == (seed == other)
+
+
+def test_words_are_read_up_to_as_many_characters_as_may_be_typed() -> None:
+    words = ("aardvark", "adroitness")
+    assert read_words(" ".join(words).ljust(TYPED_CHARACTERS_MAX)) == words
+    with pytest.raises(BadValue):
+        read_words(" ".join(words).ljust(TYPED_CHARACTERS_MAX + 1))
 
 
 @given(st.text(max_size=80))

@@ -14,11 +14,13 @@ from harness.world import put
 from p2pvault.crypto.keys import DeviceKeys, author_id, device_id
 from p2pvault.protocol.membership import RecoveryKey, epoch_id
 from p2pvault.protocol.membership.operation import operation_hash
+from p2pvault.protocol.pairing.ceremony import proof
+from p2pvault.protocol.pairing.messages import Introduction, Presentation
 from p2pvault.protocol.pairing.words import ShortString, commit, short_string
 from p2pvault.protocol.ranges import Adder
 from p2pvault.protocol.reconcile import content_digest
 from p2pvault.types import Fingerprint, JournalId, VaultId
-from p2pvault.wire.codec import unpack
+from p2pvault.wire.codec import pack, unpack
 
 ONE, TWO, THREE = (bytes([n]) * 32 for n in (1, 2, 3))
 
@@ -61,6 +63,15 @@ def test_what_replication_hashes():
     adder.add(3)
     sums = (2).to_bytes(8, "big"), (2).to_bytes(32, "big")
     assert adder.fingerprint == hashed("p2pv-range", *sums, bits=128)
+
+
+def test_what_both_sides_of_a_pairing_sign():
+    keys = (b"s" * 32, b"x" * 32, b"b" * 96)
+    joiner = Introduction(*keys, "new", "laptop", b"")
+    assert proof(joiner, ONE) == hashed("p2pv-pair-join", ONE, pack([*keys, "new", "laptop"]))
+    vault = ("old", TWO, "home", 2, 1_790_000_000_000, b"c" * 80, THREE)
+    sponsor = Presentation(*keys, *vault, b"")
+    assert proof(sponsor, ONE) == hashed("p2pv-pair-host", ONE, pack([*keys, *vault]))
 
 
 def test_what_people_compare():

@@ -195,6 +195,7 @@ def test_r7_a_device_that_contradicts_itself_is_suspended_with_the_evidence() ->
     suspension = membership.suspended[BOB.id]
     assert set(suspension.evidence) == {one.hash for one in log.operations[-2:]}
     assert (suspension.role, suspension.public) == (ADMIN, BOB.public)
+    assert suspension.name in {"one", "two"}
     assert membership.suspended_by_static(BOB.public.static) == suspension
     assert membership.acceptance(BOB.id, JOURNALS[BOB]) is None
     assert membership.keys_of(BOB.id) == BOB.public

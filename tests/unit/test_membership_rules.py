@@ -176,6 +176,15 @@ def test_of_names_given_at_the_same_time_every_device_shows_the_same() -> None:
     assert len(names) == 1
 
 
+def test_an_admission_names_a_device_only_if_it_counts() -> None:
+    stranger = DeviceCard(CAROL.public, "from a stranger", "laptop")
+    log = ALICE.write(founded(ALICE), add(BOB, Role.MEMBER))
+    log = ALICE.write(log, add(CAROL))
+    for _ in range(4):
+        log = BOB.write(log, Add(stranger, Role.ADMIN, ()))
+        assert evaluate(log).members[CAROL.id].name == "carol"
+
+
 @pytest.mark.parametrize("name", ["", "\x1b[2J", "a\u202eb", "\ud7fc" * 3, "\U0010fffd"])
 def test_a_name_that_cannot_be_shown_is_replaced_and_not_refused(name: str) -> None:
     log = BOB.write(founded(ALICE, BOB), Rename(BOB.id, name))
