@@ -71,7 +71,7 @@ class Feed:
 
     Attributes:
         cursor: Arrival number of the last entry that was sent or passed over; None before the
-            first load.
+            first load. Worth nothing while `at_tail`.
         at_tail: Everything durable has been sent, so that new entries go out at once.
         loading: The store is reading for this link.
         until: Arrival number of the last durable entry when the store was asked.

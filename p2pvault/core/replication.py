@@ -145,7 +145,7 @@ class Replication:
             return []
         first = tuple(first_missing(content.journals, peer)) if feed.cursor is None else ()
         if feed.cursor is None and not first:
-            feed.cursor, feed.at_tail = content.last_arrival, True
+            feed.at_tail = True
             return []
         feed.loading, feed.until = True, content.last_arrival
         room_bytes = min(peer.window_bytes, FEED_BYTES_MAX)
@@ -193,7 +193,6 @@ class Replication:
             link.feed.at_tail = False
             link.feed.cursor = entries[0].arrival - 1
             return self.feed(link, content)
-        link.feed.cursor = content.last_arrival
         return _send(link, lacking)
 
     def _compare(self, now: Instant, link: Link, content: Content) -> list[Effect]:
