@@ -38,7 +38,7 @@ def test_what_is_on_its_way_to_the_store_is_counted_with_the_old_journal() -> No
 
 
 def test_a_notice_that_was_settled_does_not_come_back() -> None:
-    world, (ada, bob) = world_of(2)
+    world, (ada, _) = world_of(2)
     world.put(ada, "notes/one", text="early")
     copy = world.copy(ada)
     world.put(ada, "notes/one", text="late")
