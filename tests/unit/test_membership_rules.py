@@ -75,6 +75,7 @@ def test_a_removed_device_is_out_and_recognised() -> None:
     removal = membership.removed_by_static(BOB.public.static)
     assert removal is not None
     assert (removal.name, removal.removed_by, removal.operations) == ("bob", ALICE.id, (last(log),))
+    assert removal.removed_ms == NOW_MS
 
 
 def test_a_stranger_is_neither_member_nor_removed() -> None:
