@@ -257,7 +257,6 @@ class Fetch:
 
     def _adopted(self, now: Instant) -> list[Effect]:
         self._adopting, self._request = False, None
-        self._unsettled = self._pipeline.durable.fetching is not None
         report = Report("info", "snapshots_fetched", {"records": self._pipeline.durable.records})
         return [report, StatusChanged(), *self._restate(now), *self.ask_next(now)]
 
@@ -376,7 +375,7 @@ class Fetch:
         return [report, *self._adopt(tuple(orphans), (), self._given_up, lacks)]
 
     def _given_up(self, now: Instant) -> list[Effect]:
-        self._adopting, self._unsettled = False, False
+        self._adopting = False
         return [StatusChanged(), *self._restate(now), *self.ask_next(now)]
 
     # Checks ------------------------------------------------------------------------------

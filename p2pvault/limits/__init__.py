@@ -243,10 +243,7 @@ from p2pvault.limits.store import (
     WITNESS_BATCHES,
     WITNESS_BYTES_MAX,
 )
-from p2pvault.limits.units import (
-    KIB,
-    MIB,
-)
+from p2pvault.limits.units import KIB, MIB
 from p2pvault.limits.upkeep import (
     CROWDED_NOTED_MAX,
     CROWDED_RECORDS_MAX,

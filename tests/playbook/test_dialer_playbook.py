@@ -67,6 +67,15 @@ def test_a_round_does_not_begin_before_its_time():
     assert len(it.plan(it.deadline(), {ADA: [at(1)]})) == 1
 
 
+def test_no_round_begins_while_a_dial_of_the_one_before_is_under_way():
+    it = dialer()
+    first, second = it.plan(0.0, {ADA: [at(1), at(2)]})
+    it.failed(first.attempt)
+    assert it.plan(2 * BACKOFF_MAX_S, {ADA: [at(1), at(2)]}) == []
+    it.failed(second.attempt)
+    assert len(it.plan(2 * BACKOFF_MAX_S, {ADA: [at(1), at(2)]})) == 2
+
+
 def test_dials_are_bounded_over_all_devices_and_those_that_wait_do_not_wake_anybody():
     it = dialer()
     wanted = {device(n): [at(10 * n + k) for k in range(6)] for n in range(5)}

@@ -3,7 +3,9 @@
 from harness.entropy import seeded
 from harness.headers import signed_by
 from harness.pairs import say
+from harness.proofs import settle
 from harness.world import World
+from p2pvault.core import asks
 from p2pvault.core.kinds import Kind
 from p2pvault.core.loads import LoadSnapshots
 from p2pvault.core.restore import SnapshotsJob
@@ -19,12 +21,14 @@ from p2pvault.wire.codec import pack
 LAST = RecordId(b"\xff" * 16)
 
 
-def fetching():
-    """Return a world in which dan gets large records from bob, who then hears of a header."""
+def fetching(*last, large=24):
+    """Return a world in which dan gets large records from bob, and some behind them."""
     world = World("headers behind a cut")
     ada = world.found("ada")
-    for number in range(24):
+    for number in range(large):
         world.put(ada, f"contacts/large{number}", blob=seeded(number)(200 * KIB))
+    for path in last:
+        world.put(ada, path, n=1)
     bob = world.join("bob", ada)
     world.pass_time(4 * UPKEEP_PAUSE_S)
     dan = world.join("dan", ada)
@@ -72,3 +76,18 @@ def test_a_header_of_what_the_asker_does_not_keep_is_no_hindrance():
     answer = load_snapshots(bob.store, vault, without)
     assert not answer.unknown
     assert len(answer.snapshots) == 24
+
+
+def test_what_a_source_forgets_half_way_is_known_to_be_missing():
+    world, ada, bob, dan = fetching("notes/last", large=48)
+    world.give(bob, asks.ForgetRequested(901, "notes", anyway=True))
+    world.until(lambda: "notes" in bob.device.pipeline.durable.interest.forgotten)
+    assert dan.device.pipeline.durable.fetching is not None
+    world.until(lambda: dan.device.pipeline.durable.fetching is None)
+    assert dan.store.rows("notes", None, 10) == []
+    assert dan.device.pipeline.durable.interest.partial == {"notes"}
+    settle(world)
+    assert dan.verdict(ada) is dan.verdict(bob) is Verdict.EQUAL
+    assert world.value(dan, "notes/last") == {"n": 1}
+    assert dan.device.pipeline.durable.interest.partial == set()
+    assert not [party for party in world.parties if party.reported("content_differs")]

@@ -59,6 +59,21 @@ def test_what_is_asked_twice_is_answered_when_it_is_durable(asked: Asked) -> Non
     assert ada.device.pipeline.durable.interest.forgotten == before
 
 
+def test_one_collection_is_proved_whole_while_another_is_about_to_be_forgotten() -> None:
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", text="a")
+    world.ask(bob, lambda n: asks.ForgetRequested(n, "photos"))
+    world.pass_time(IDLE_S)
+    for given in (asks.KeepRequested(901, "photos"), asks.ForgetRequested(902, "notes")):
+        world.give(bob, given)
+    world.run()
+    assert bob.answers.keys() >= {901, 902}
+    assert partial(bob) == frozenset()
+    world.put(bob, "photos/one", n=1)
+    assert world.value(ada, "photos/one") == {"n": 1}
+    assert_proved(world)
+
+
 def test_what_a_suspended_device_alone_may_hold_is_missing_until_it_is_in_again() -> None:
     world, (ada, bob, cyd) = world_of(3)
     world.put(ada, "notes/one", text="a")

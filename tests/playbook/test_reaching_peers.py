@@ -2,10 +2,11 @@
 
 import pytest
 
-from harness.pairs import effects_of, link_of, only, world_of
+from harness.pairs import effects_of, link_of, only, say, world_of
 from harness.proofs import assert_proved
 from harness.world import World
 from p2pvault.core import asks, io
+from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Origin
 from p2pvault.core.members import epochs_back
 from p2pvault.crypto.schedule import gate_key
@@ -17,6 +18,7 @@ from p2pvault.limits import (
     HANDSHAKE_S,
     RUNS_TWICE_S,
 )
+from p2pvault.protocol.introduction import Greeting, encode
 from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import Address, Doubt, Role
 
@@ -109,6 +111,31 @@ def test_an_address_that_leads_to_somebody_else_is_forgotten():
     link = link_of(ada, cyd).id
     world.pass_time(2 * BACKOFF_MAX_S)
     assert link_of(ada, cyd).id == link
+
+
+def test_no_member_makes_others_dial_hosts_elsewhere_in_the_network():
+    world, (ada, bob) = world_of(2)
+    near = Address("192.168.7.7", 4_007)
+    far = (Address("8.8.8.8", 25), Address("mail.example.org", 25), Address("2606:4700::1", 25))
+    greeting = Greeting(world.now.wall_ms, (*far, near), bob.device.clones.run)
+    say(world, bob, ada, (Kind.GREETING, encode(greeting)))
+    world.run()
+    assert ada.device.book[bob.id].seen[0] == near
+    bob.address, bob.switched_off, bob.shown = near, True, None
+    world.offline(bob)
+    ada.trace.clear()
+    world.pass_time(2 * BACKOFF_MAX_S)
+    dialled = {dial.address for dial in only(io.Dial, effects_of(ada))}
+    assert near in dialled
+    assert not dialled & set(far)
+
+
+def test_whoever_gives_an_address_is_told_whose_it_is_now():
+    world, (ada, bob) = world_of(2)
+    address, prefix = Address("10.0.0.99", 4_099), bob.id.hex()[:8]
+    for forget in (False, True):
+        given = world.ask(ada, lambda n, f=forget: asks.AddressGiven(n, prefix, address, f))
+        assert given == (bob.id, "bob")
 
 
 def test_a_person_cannot_give_a_device_more_addresses_than_are_kept():

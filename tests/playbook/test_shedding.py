@@ -2,10 +2,11 @@
 
 import pytest
 
+from harness.damage import held, loaded, spoiled
 from harness.pairs import world_of
 from harness.party import Party
 from harness.world import World
-from p2pvault.core import asks
+from p2pvault.core import asks, io
 from p2pvault.limits import BACKOFF_MAX_S, RUNS_TWICE_S
 from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import Doubt
@@ -59,6 +60,27 @@ def test_a_crash_on_the_way_loses_none_of_them(crash_after: int) -> None:
     ada.crash_at = ada.effects_done + crash_after
     world.pass_time(RUNS_TWICE_S + 2 * BACKOFF_MAX_S)
     assert_shed(world, ada, bob)
+
+
+def test_a_device_that_nobody_else_is_left_with_repeats_them_beside_a_damaged_record() -> None:
+    world, (ada, bob) = world_of(2)
+    world.put(bob, "notes/old", n=1)
+    twin = world.clone(ada, "twin", Doubt.COPIED)
+    world.offline(twin)
+    world.put(bob, "notes/old", n=2)
+    world.put(bob, "notes/late", by="bob")
+    world.offline(bob)
+    world.put(ada, "notes/late", more="ada")
+    ada.store.damage(spoiled(held(ada.store, "notes/old"), 0))
+    world.restart(ada)
+    world.ask(twin, lambda request: asks.RevokeRequested(request, "bob"))
+    said = [each.data for each in twin.store.state().operations]
+    assert ada.device.members.learn(said).operations
+    world.give(ada, io.NetworkChanged((ada.address,)))
+    world.run()
+    assert ada.device.members.others == ()
+    assert ada.reported("fork_mended")
+    assert loaded(held(ada.store, "notes/late")).value() == {"by": "bob", "more": "ada"}
 
 
 def test_what_the_device_itself_said_is_never_shed() -> None:

@@ -146,10 +146,12 @@ def test_what_was_loaded_for_an_offer_that_is_withdrawn_is_not_sent():
     assert loaded(near, answer, content) == []
 
 
-def test_acknowledgements_only_grow_and_never_beyond_what_was_sent():
+def test_acknowledgements_never_shrink_and_are_never_beyond_what_was_sent():
     supply = Supply(sent_bytes=10, taken_bytes=4)
     for taken in (3, 11):
         with pytest.raises(UnexpectedMessage):
             supply.acknowledge(taken)
+    supply.acknowledge(4)
+    supply.acknowledge(10)
     supply.acknowledge(10)
     assert supply.window_bytes == UNACKNOWLEDGED_BYTES_MAX

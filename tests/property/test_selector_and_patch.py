@@ -76,6 +76,14 @@ def test_all_of_a_record_id_that_means_nothing_is_random() -> None:
     assert drawn.bit_count() == 128 - 48 - 4 - 2, "time, version and variant aside"
 
 
+@given(st.binary(min_size=10, max_size=10), st.integers(0, 9))
+def test_every_byte_that_is_drawn_for_a_record_id_counts(drawn, place) -> None:
+    other = bytearray(drawn)
+    other[place] ^= 1
+    one, two = (new_record_id(Instant(0.0, 0), lambda _, d=d: bytes(d)) for d in (drawn, other))
+    assert one != two
+
+
 names = st.sampled_from("abc")
 paths = st.lists(names, min_size=1, max_size=3).map(tuple)
 fields = st.recursive(

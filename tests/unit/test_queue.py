@@ -1,18 +1,31 @@
-"""How many jobs go into one batch: as much as one read out of the quarantine may be."""
+"""How many jobs go into one batch: no more than is read, and changed, at a time."""
 
 import pytest
 
 from p2pvault.core.quarantine import ReleaseJob
 from p2pvault.core.queue import Queue
-from p2pvault.limits import FEED_BYTES_MAX
-from p2pvault.types import AuthorId, DeviceId, EntryHash, QuarantinedRow
+from p2pvault.limits import ENTRY_CHANGES_MAX, FEED_BYTES_MAX
+from p2pvault.types import AuthorId, DeviceId, EntryHash, QuarantinedRow, RecordId
 
 HALF = FEED_BYTES_MAX // 2
 
 
-def release(n: int, size: int) -> ReleaseJob:
+def release(n: int, size: int, changes: int = 0) -> ReleaseJob:
     author, device = AuthorId(bytes(16)), DeviceId(bytes(32))
-    return ReleaseJob(QuarantinedRow(n, author, n, EntryHash(bytes(32)), device, 0, size, 1, ()))
+    records = tuple(RecordId(number.to_bytes(16, "big")) for number in range(changes))
+    row = QuarantinedRow(n, author, n, EntryHash(bytes(32)), device, 0, size, 1, records)
+    return ReleaseJob(row)
+
+
+def batch(jobs: list[ReleaseJob]) -> list[ReleaseJob]:
+    """Return the jobs that go into the first batch."""
+    queue = Queue()
+    queue.add(jobs)
+    first = queue.take()
+    assert isinstance(first, ReleaseJob)
+    taken = [first, *queue.take_companions(first)]
+    assert len(queue) == len(jobs) - len(taken)
+    return taken
 
 
 @pytest.mark.parametrize(
@@ -29,10 +42,10 @@ def release(n: int, size: int) -> ReleaseJob:
 def test_no_more_is_read_out_of_the_quarantine_for_a_batch_than_at_a_time(
     sizes: tuple[int, ...], together: int
 ) -> None:
-    queue = Queue()
     jobs = [release(n, size) for n, size in enumerate(sizes, start=1)]
-    queue.add(jobs)
-    first = queue.take()
-    assert isinstance(first, ReleaseJob)
-    assert [first, *queue.take_companions(first)] == jobs[:together]
-    assert len(queue) == len(jobs) - together
+    assert batch(jobs) == jobs[:together]
+
+
+def test_a_batch_changes_no_more_than_an_entry_may() -> None:
+    jobs = [release(n, 1, ENTRY_CHANGES_MAX // 2) for n in range(1, 6)]
+    assert batch(jobs) == jobs[:2]
