@@ -215,6 +215,25 @@ def test_what_no_sound_part_has_of_a_damaged_record_is_reported_as_lost():
     assert lost.fields == {"record": held(bob.store, "notes/0").row.id.hex()}
 
 
+def test_a_sound_part_that_contradicts_the_copy_that_comes_is_left():
+    """The other device forgot the last change, and used its number for another one."""
+    world, ada, bob = two()
+    world.put(ada, "notes/0", n=8)
+    world.run()
+
+    def damage(party: Party) -> None:
+        party.store.damage(spoiled(held(party.store, "notes/0"), 0))
+        lose_changes(ada, range(1))
+        world.restart(ada)
+        world.put(ada, "notes/0", n=9)
+
+    damaged(world, bob, damage)
+    world.pass_time(2 * HEARTBEAT_S)
+    assert world.value(bob, "notes/0")["n"] == 9
+    assert bob.reported("record_diminished")
+    assert ada.verdict(bob) is Verdict.EQUAL
+
+
 @pytest.mark.heavy
 def test_edits_during_a_repair_are_kept_on_both_sides():
     for seed in range(8):
