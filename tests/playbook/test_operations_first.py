@@ -74,7 +74,7 @@ def test_entries_of_somebody_new_are_taken_right_behind_the_operations_that_admi
     keys, members = DeviceKeys.generate(seeded("dan")), ada.device.members
     card = DeviceCard(keys.public, "dan", "computer")
     learned = members.admit(world.now, seeded("admission"), card, Role.MEMBER)
-    ada.device.handle = lambda now, given: []  # type: ignore[method-assign]
+    ada.device.handle = lambda now, given: []  # type: ignore[method-assign]  # it only listens
     journal = Journal(members.vault, card.id, JournalId(b"j" * 16))
     _, change = Record.create(journal.author, "notes", "new", {"by": "dan"})
     made = [(RecordId(b"r" * 16), change)]

@@ -21,7 +21,7 @@ def quiet_plan() -> Plan:
     """Return a plan in which nothing happens by itself."""
     rates = [field.name for field in fields(Plan) if field.name.endswith(("_rate", "_loss"))]
     still = dict.fromkeys([*MOVES, *rates, "moves", "witness_share"], 0)
-    return replace(draw_short_plan(ALL_ADMINS), devices=3, **still)  # type: ignore[arg-type]
+    return replace(draw_short_plan(ALL_ADMINS), devices=3, **still)  # type: ignore[arg-type]  # by name
 
 
 class Scene:
