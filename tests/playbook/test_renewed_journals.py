@@ -53,9 +53,7 @@ def test_a_notice_that_was_settled_does_not_come_back() -> None:
     assert [one.code for one in problems(ada.device)] == []
 
 
-def test_a_device_that_forgot_all_that_it_wrote_draws_a_new_journal_on_the_first_word_of_it() -> (
-    None
-):
+def test_who_forgot_all_that_it_wrote_draws_a_new_journal_on_the_first_word_of_it() -> None:
     world, (ada, bob) = world_of(2)
     author = ada.device.pipeline.author
     assert author not in ada.device.pipeline.durable.journals
