@@ -67,6 +67,13 @@ def meet(world: World, one: Party, other: Party, seconds: float = 30) -> None:
     world.run()
 
 
+def meet_mute(world: World, one: Party, other: Party) -> None:
+    """Let two parties meet while the second can write nothing: it states nothing, then."""
+    other.disk_full = True
+    meet(world, one, other)
+    other.disk_full = False
+
+
 def settle_quarantine(
     world: World, party: Party, device: str | None = None, *, repeat: bool
 ) -> io.QuarantineSettled:

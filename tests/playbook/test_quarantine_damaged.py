@@ -6,7 +6,7 @@ import pytest
 
 from harness.damage import held, roll_back, settle
 from harness.judge import BOB_ID, Judge, one_journal
-from harness.late import isolate, meet, quarantined, reach, revoke
+from harness.late import isolate, meet, meet_mute, quarantined, reach, revoke
 from harness.pairs import only, say, world_of
 from harness.party import Party
 from harness.world import World, put
@@ -88,10 +88,8 @@ def with_late_entries(late: str, *, taken: bool = True) -> tuple[World, Party, P
 @pytest.mark.parametrize("late", ["notes/late", "notes/lost"])
 def test_an_entry_about_what_was_lost_is_taken_once_its_author_has_stated(late: str) -> None:
     world, ada, bob, _ = with_late_entries(late)
-    bob.disk_full = True
-    meet(world, ada, bob)
+    meet_mute(world, ada, bob)
     assert quarantined(ada) == [("cyd", 1), ("bob", 3), ("bob", 4)], "bob cannot state anything"
-    bob.disk_full = False
     reach(world, ada, bob)
     world.pass_time(120)
     check_equal(world, ada, bob)
@@ -117,10 +115,8 @@ def test_a_statement_that_raises_no_bound_frees_what_waited_for_it() -> None:
     mark = Mark(cyd.id, late).to_bytes()
     ada.store.persist(Batch(meta={REFUSED + late.author.hex(): mark}))
     world.restart(ada)
-    bob.disk_full = True
-    meet(world, ada, bob)
+    meet_mute(world, ada, bob)
     assert quarantined(ada) == [("bob", 3), ("bob", 4)], "bob may have built on what is refused"
-    bob.disk_full = False
     reach(world, ada, bob)
     world.pass_time(120)
     assert quarantined(ada) == []

@@ -9,6 +9,7 @@ from harness.late import (
     keep_apart,
     late_world,
     meet,
+    meet_mute,
     quarantined,
     reach,
     revoke,
@@ -134,10 +135,8 @@ def test_local_edits_come_in_between_while_many_entries_are_released(monkeypatch
     world.pass_time(30)
     isolate(world, bob, cyd)
     revoke(world, ada, cyd)
-    bob.disk_full = True
-    meet(world, ada, bob)
+    meet_mute(world, ada, bob)
     assert len(quarantined(ada)) == 20
-    bob.disk_full = False
     ada.trace.clear()
     reach(world, ada, bob)
     world.until(lambda: len(quarantined(ada)) < 20)
