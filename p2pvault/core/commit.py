@@ -1,7 +1,7 @@
 """Local edits become changes: read the record, patch its value, commit the difference."""
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from p2pvault.core.asks import Edit, FieldPath
 from p2pvault.core.interest import check_kept
@@ -74,23 +74,20 @@ class Commit:
         if wanted.collection in self._staging.interest.forgotten:
             return None
         replica, value = self._lookup.replica(record), wanted.value()
+        if replica is not None:
+            before = replica.record.heads
+            edited = self.bring_to(replica, value, deleted=wanted.deleted)
+            return None if replica.record.heads == before else edited
+        if wanted.deleted:
+            return None
         path = Path(wanted.collection, wanted.name)
-        edit = Edit(str(path), puts=[((name,), value[name]) for name in value])
-        if replica is None:
-            return None if wanted.deleted else self._create(now, path, edit)
-        before = replica.record.heads
-        if not wanted.deleted:
-            gone = [(name,) for name in replica.record.value() if name not in value]
-            edited = self.change(replica, replace(edit, deletes=gone))
-        else:
-            edited = self.change(replica, Edit(str(path), remove=True))
-        return None if replica.record.heads == before else edited
+        return self._create(now, path, Edit(str(path), [((name,), value[name]) for name in value]))
 
     def repeat(self, replica: Replica, rebuilt: Record) -> None:
         """Put a rebuilt record in the place of one, and bring it to the same value again."""
         was, replica.record = replica.record, rebuilt
         touched = self._staging.touch(replica, self._writer.journal.device)
-        change = rebuilt.delete() if was.deleted else rebuilt.commit(was.value())
+        change = rebuilt.commit(was.value(), deleted=was.deleted)
         if change is not None:
             self._changes.append((replica.id, change))
         touched.rewrite()
@@ -129,13 +126,24 @@ class Commit:
             BadValue: The edit does not fit the record.
             CrdtError: The engine refused.
         """
+        if edit.remove:
+            return self._carry_out(replica, Record.delete)
+        value = patched(replica.record.value(), edit.puts, edit.deletes)
+        return self.bring_to(replica, value, deleted=False)
+
+    def bring_to(self, replica: Replica, value: Fields, *, deleted: bool) -> Edited:
+        """Bring a record that is there to a value, and say whether it is deleted with that.
+
+        Raises:
+            NotKept, BadValue, CrdtError: As for `change`.
+        """
+        return self._carry_out(replica, lambda record: record.commit(value, deleted=deleted))
+
+    def _carry_out(self, replica: Replica, write: Callable[[Record], bytes | None]) -> Edited:
         record, before = replica.record, replica.record.heads
         check_kept(record.collection, self._staging.interest.forgotten)
         self._staging.touch(replica, self._writer.journal.device)
-        if edit.remove:
-            change = record.delete()
-        else:
-            change = record.commit(patched(record.value(), edit.puts, edit.deletes))
+        change = write(record)
         if change is not None:
             self._stage(replica, change)
         fields = tuple(record.changed_fields(before, record.heads)) if change else ()

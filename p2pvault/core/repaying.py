@@ -7,14 +7,12 @@ where they began, and they are applied to that. So nothing that others have done
 from collections.abc import Iterable, Mapping
 
 from p2pvault.core.arrears import Arrear, changes_in
-from p2pvault.core.asks import Edit, FieldPath
-from p2pvault.core.commit import Commit
+from p2pvault.core.asks import FieldPath
+from p2pvault.core.commit import Commit, patched
 from p2pvault.core.lookup import Lookup
 from p2pvault.core.replica import Replica
-from p2pvault.core.selector import path_of
 from p2pvault.core.staging import Staging
 from p2pvault.crdt.pieces import without_rivals
-from p2pvault.crdt.record import Record
 from p2pvault.crdt.values import Value, freeze
 from p2pvault.errors import BadValue, CrdtError
 from p2pvault.types import RecordId
@@ -60,17 +58,12 @@ class Repaying:
         before.apply(shared)
         after = before.copy()
         after.apply(own)
-        self._commit.change(replica, _edit(path_of(replica.state()), before, after))
-
-
-def _edit(path: str, before: Record, after: Record) -> Edit:
-    """Return the edit that leads from one state of a record to another."""
-    if after.deleted and not before.deleted:
-        return Edit(path, remove=True)
-    puts: list[tuple[FieldPath, Value]] = []
-    deletes: list[FieldPath] = []
-    _compare((), before.value(), after.value(), puts, deletes)
-    return Edit(path, puts, deletes)
+        puts: list[tuple[FieldPath, Value]] = []
+        deletes: list[FieldPath] = []
+        _compare((), before.value(), after.value(), puts, deletes)
+        value = patched(replica.record.value(), puts, deletes)
+        deleted = after.deleted and (not before.deleted or replica.record.deleted)
+        self._commit.bring_to(replica, value, deleted=deleted)
 
 
 def _compare(

@@ -262,13 +262,12 @@ class Record:
             # Too deep to be read. A record must not be refused because somebody watches it.
             return tuple(heads)
 
-    def commit(self, wanted: dict[str, Value]) -> bytes | None:
+    def commit(self, wanted: dict[str, Value], *, deleted: bool = False) -> bytes | None:
         """Bring the fields to the wanted value with as few operations as possible.
-
-        A deleted record is there again afterwards.
 
         Args:
             wanted: All fields; one that is missing is removed.
+            deleted: Whether the record is deleted afterwards; a deleted one is there again if not.
 
         Returns:
             The change chunk, or None when there was nothing to change.
@@ -277,10 +276,12 @@ class Record:
             BadValue: Values that a record cannot hold, or an edit too large for one change.
         """
         values.check(wanted)
-        return self._write(lambda writer: self._bring(writer, wanted))
+        return self._write(lambda writer: self._bring(writer, wanted, deleted=deleted))
 
-    def _bring(self, writer: Writer, wanted: dict[str, Value]) -> bool:
+    def _bring(self, writer: Writer, wanted: dict[str, Value], *, deleted: bool) -> bool:
         writer.change_map(self._layout.data, wanted)
+        if deleted:
+            return self.deleted or self._flag(writer)
         if self._layout.flagged and (writer.operations or self.deleted):
             writer.put(self._layout.meta, schema.DELETED, value=False)
             return False

@@ -20,7 +20,7 @@ from p2pvault.crdt.record import Record
 from p2pvault.crdt.snapshot import inspect_snapshot
 from p2pvault.limits import UPKEEP_PAUSE_S
 from p2pvault.protocol.journal import Writer, write_entry
-from p2pvault.types import Batch, Doubt, LinkId, StoredEntry, StoredRecord
+from p2pvault.types import AuthorId, Batch, Doubt, LinkId, StoredEntry, StoredRecord
 
 
 def parted(count: int = 2, **first_life: object) -> tuple[World, list[Party]]:
@@ -210,12 +210,17 @@ def test_a_damaged_record_that_is_nowhere_afterwards_goes_whatever_is_wrong_with
     assert bench.persist(persist).done.staged.damaged == (stored.row.id,)
 
 
-def owing() -> tuple[Bench, StoredRecord]:
-    """Return a bench that owes the third edit of a record, and the record as it was."""
+def owing(*last: asks.Edit) -> tuple[Bench, StoredRecord]:
+    """Return a bench that owes all edits of a record from the third on, and the record as it was.
+
+    The third one is of the kind that reaches into what is nested, unless others are given.
+    """
     bench = Bench()
     third = asks.Edit("notes/one", puts=[(("a", "x"), 3), (("c",), 4)], deletes=[("a", "y")])
-    bench.written(put("notes/one", a={"x": 1, "y": 1}), put("notes/one", b=2), third)
-    (before,) = bench.store.records([bench.store.find("notes", "one")[0].id])
+    bench.written(put("notes/one", a={"x": 1, "y": 1}), put("notes/one", b=2))
+    (row,) = bench.store.find("notes", "one")
+    bench.written(*last or (third,))
+    (before,) = bench.store.records([row.id])
     torn = replace(before, chunks=(b"nothing",))
     bench.run(step_of(bench, lambda _: torn, entries_after=2, n=3))
     assert len(owed_by(bench)) == 1
@@ -224,10 +229,12 @@ def owing() -> tuple[Bench, StoredRecord]:
     return bench, before
 
 
-def as_of(bench: Bench, stored: StoredRecord, changes: int) -> Record:
-    """Return a record as it was after so many changes."""
+def as_of(
+    bench: Bench, stored: StoredRecord, changes: int, actor: AuthorId | None = None
+) -> Record:
+    """Return a record as it was after so many changes; the bench goes on with it, or another."""
     heads = (inspect(stored.chunks[changes - 1]).hash,)
-    return Record.load(bench.journal.author, stored.chunks[:changes], heads)
+    return Record.load(actor or bench.journal.author, stored.chunks[:changes], heads)
 
 
 def test_a_copy_that_lacks_what_the_owed_edits_need_is_taken_and_they_stay_owed():
@@ -241,6 +248,24 @@ def test_a_copy_that_lacks_what_the_owed_edits_need_is_taken_and_they_stay_owed(
     assert owed_by(bench) == []
     (now,) = bench.store.records([before.row.id])
     assert loaded(now).value() == {"a": {"x": 3}, "b": 2, "c": 4}
+
+
+def test_what_was_written_and_deleted_is_there_again_deleted():
+    bench, before = owing(put("notes/one", c=4), asks.Edit("notes/one", remove=True))
+    bench.run(restored(bench, before, as_of(bench, before, 2)))
+    (now,) = bench.store.records([before.row.id])
+    assert loaded(now).deleted
+    assert loaded(now).value() == {"a": {"x": 1, "y": 1}, "b": 2, "c": 4}
+
+
+def test_what_others_deleted_meanwhile_and_was_deleted_here_stays_so():
+    bench, before = owing(put("notes/one", c=4), asks.Edit("notes/one", remove=True))
+    elsewhere = as_of(bench, before, 2, bob().journal.author)
+    elsewhere.delete()
+    bench.run(restored(bench, before, elsewhere))
+    (now,) = bench.store.records([before.row.id])
+    assert loaded(now).deleted
+    assert loaded(now).value() == {"a": {"x": 1, "y": 1}, "b": 2, "c": 4}
 
 
 def test_nothing_is_repeated_in_what_is_not_kept():

@@ -119,6 +119,31 @@ def test_deletions_of_the_losing_branch_are_repeated():
     assert world.values(ada, deleted=True) == world.values(bob, deleted=True)
 
 
+def test_what_a_deleted_record_said_is_there_when_an_edit_elsewhere_keeps_it():
+    world, (ada, bob, cyd) = world_of(3)
+    world.put(ada, "notes/one", text="early")
+    world.run()
+    world.offline(cyd)
+    world.put(cyd, "notes/one", cyd="knows of no deletion")
+    copy = world.copy(ada)
+    world.put(ada, "notes/lost", text="first life")
+    world.offline(ada)
+    world.restore(ada, copy)
+    world.put(ada, "notes/one", more="second life")
+    world.edit(ada, asks.Edit("notes/one", remove=True))
+    world.online(ada)
+    world.pass_time(60)
+    assert ada.reported("fork_mended")
+    assert world.value(bob, "notes/one") is None
+    world.online(cyd)
+    settled(world)
+    assert world.value(bob, "notes/one") == {
+        "text": "early",
+        "more": "second life",
+        "cyd": "knows of no deletion",
+    }
+
+
 def test_a_losing_branch_that_leaves_a_record_as_it_was_is_not_repeated():
     world, (ada, bob) = world_of(2)
     world.put(ada, "notes/one", text="early")

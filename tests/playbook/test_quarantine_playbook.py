@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.damage import loaded
 from harness.entropy import seeded
 from harness.judge import BOB_ID, CYD_ID, Judge, one_journal
 from harness.pipelines import BOB, NOW, VAULT, Bench
@@ -336,6 +337,19 @@ def test_a_deletion_is_repeated_and_one_of_what_is_not_here_is_nothing() -> None
     assert [edited.path for edited in settled.edited] == ["notes/one"]
     assert judge.store.count() == 0
     assert judge.kept == []
+
+
+def test_a_deletion_is_repeated_with_what_was_written_before_it() -> None:
+    entries = one_journal(
+        put("notes/one", a=1), put("notes/one", b=2), asks.Edit("notes/one", remove=True)
+    )
+    judge = Judge({entries[0].author: 1})
+    judge.take(*entries)
+    (row,) = judge.store.find("notes", "one")
+    judge.settle(repeat=True)
+    (stored,) = judge.store.records([row.id])
+    assert loaded(stored).deleted
+    assert loaded(stored).value() == {"a": 1, "b": 2}
 
 
 def test_an_effect_that_is_there_already_changes_nothing() -> None:

@@ -156,6 +156,24 @@ def test_a_deleted_record_is_there_again_after_a_commit() -> None:
     assert not record.deleted
 
 
+def test_a_commit_can_leave_a_record_deleted_or_delete_it() -> None:
+    record, _ = Record.create(ADA, "notes", "one", {"n": 1})
+    assert record.commit({"n": 2}, deleted=True) is not None
+    assert (record.deleted, record.value()) == (True, {"n": 2})
+    assert record.commit({"n": 3}, deleted=True) is not None
+    assert (record.deleted, record.value()) == (True, {"n": 3})
+    assert record.commit({"n": 3}, deleted=True) is None
+
+
+def test_a_commit_that_deletes_does_so_on_top_of_an_edit_beside_a_deletion() -> None:
+    ada, bob = devices({"n": 1, "m": 1}, (ADA, BOB))
+    ada.delete()
+    bob.edit({"n": 2, "m": 1})
+    ada.meet(bob)
+    ada.record.commit({"n": 2, "m": 2}, deleted=True)
+    assert (ada.record.deleted, ada.record.value()) == (True, {"n": 2, "m": 2})
+
+
 def test_an_edit_beside_a_deletion_wins_and_a_later_deletion_wins_over_both() -> None:
     ada, bob = devices({"n": 1, "m": 1}, (ADA, BOB))
     ada.delete()
