@@ -21,6 +21,7 @@ from p2pvault.limits import (
     HEADERS_PATIENCE_S,
     MEMBERSHIP_PATIENCE_S,
 )
+from p2pvault.protocol.entries import decode_entries, encode_entries
 from p2pvault.protocol.interest import Statement
 from p2pvault.protocol.journal import decode_entry, outside_of
 from p2pvault.protocol.reconcile import (
@@ -28,10 +29,8 @@ from p2pvault.protocol.reconcile import (
     Have,
     Peer,
     Verdict,
-    decode_entries,
     decode_have,
     decode_refused,
-    encode_entries,
     encode_have,
     encode_refused,
     first_missing,

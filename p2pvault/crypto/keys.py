@@ -21,7 +21,7 @@ from p2pvault.crypto.entropy import Entropy, draw
 from p2pvault.crypto.hashing import digest
 from p2pvault.crypto.seal import BOX_PUBLIC_BYTES, BOX_SECRET_BYTES, box_public
 from p2pvault.errors import CryptoError, SealBroken
-from p2pvault.types import AuthorId, DeviceId, JournalId
+from p2pvault.types import AuthorId, DeviceId, EntryHash, JournalId
 
 KEY_BYTES = 32
 """An Ed25519 seed or public key, an X25519 secret or public key."""
@@ -124,6 +124,11 @@ def device_id(public: PublicKeys) -> DeviceId:
 def author_id(device: DeviceId, journal: JournalId) -> AuthorId:
     """Return the 16-byte id of one journal of one device."""
     return AuthorId(digest(b"p2pv-author", device, journal, size=16))
+
+
+def entry_hash(body: bytes) -> EntryHash:
+    """Return the hash of an entry's packed body: what its author signs and the next one names."""
+    return EntryHash(digest(b"p2pv-entry", body))
 
 
 def signing_public(seed: bytes) -> bytes:

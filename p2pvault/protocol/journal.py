@@ -24,8 +24,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from p2pvault.crypto.hashing import digest
-from p2pvault.crypto.keys import DeviceKeys, author_id, sign, verify
+from p2pvault.crypto.keys import DeviceKeys, author_id, entry_hash, sign, verify
 from p2pvault.errors import MalformedMessage, UnexpectedMessage
 from p2pvault.limits import (
     CHANGE_BYTES_MAX,
@@ -219,7 +218,7 @@ def decode_entry(data: bytes, vault: VaultId) -> Entry:
     if body.n == 0 or not body.changes:
         raise MalformedMessage("an entry without number or without changes")
     author = author_id(body.device, body.journal)
-    return Entry(body, author, _hash(packed), signature, data)
+    return Entry(body, author, entry_hash(packed), signature, data)
 
 
 def _entry_of(header: _Header, vault: VaultId, data: bytes) -> Entry:
@@ -257,7 +256,8 @@ def header_of(data: bytes, collections: Iterable[str]) -> bytes:
     assert 0 < len(names) <= INTEREST_COLLECTIONS_MAX, "a header names what it leaves out"
     (packed, signature), body = _read_whole(data)
     device, journal, n, previous = body.device, body.journal, body.n, body.previous
-    return pack(to_tree(_Header(device, journal, n, previous, _hash(packed), signature, names)))
+    header = _Header(device, journal, n, previous, entry_hash(packed), signature, names)
+    return pack(to_tree(header))
 
 
 def _read_whole(data: bytes) -> tuple[tuple[bytes, bytes], Body]:
@@ -296,12 +296,12 @@ def write_entry(
         changes=tuple(changes),
     )
     packed = pack(to_tree(body))
-    entry_hash = _hash(packed)
-    signature = sign(writer.keys.signing, entry_hash)
+    signed_hash = entry_hash(packed)
+    signature = sign(writer.keys.signing, signed_hash)
     envelope: Tree = [packed, signature]
     data = pack(envelope)
     assert len(data) <= ENTRY_BYTES_MAX, "split_changes keeps entries below their bound"
-    return Entry(body, writer.journal.author, entry_hash, signature, data)
+    return Entry(body, writer.journal.author, signed_hash, signature, data)
 
 
 def split_changes(
@@ -328,7 +328,3 @@ def split_changes(
         room_changes -= 1
         room_work -= work
     return parts
-
-
-def _hash(packed_body: bytes) -> EntryHash:
-    return EntryHash(digest(b"p2pv-entry", packed_body))

@@ -3,7 +3,7 @@
 Messages, by kind on the channel (bodies are packed arrays):
 
     HAVE     [[[author, n, hash], ...], content]   at first all journals, later those that moved
-    ENTRIES  [entry, ...]                          entries in the sender's order of arrival
+    ENTRIES  see `protocol.entries`
     REFUSED  [[author, n], ...]                    entries up to n that need not be sent again
 
 `content` is a digest over the fingerprints of all collections as of those journals. Both sides
@@ -23,10 +23,8 @@ from enum import Enum, auto
 from typing import Final
 
 from p2pvault.crypto.hashing import digest
-from p2pvault.errors import LimitExceeded, MalformedMessage, UnexpectedMessage
+from p2pvault.errors import LimitExceeded, UnexpectedMessage
 from p2pvault.limits import (
-    ENTRY_BYTES_MAX,
-    ENTRY_CHANGES_MAX,
     INTEGER_MAX,
     JOURNAL_ENTRIES_MAX,
     JOURNALS_MAX,
@@ -34,7 +32,7 @@ from p2pvault.limits import (
 )
 from p2pvault.types import AuthorId, Fingerprint, JournalHead, StoredEntry
 from p2pvault.wire.codec import pack, unpack
-from p2pvault.wire.shape import binary, exactly, pair, sequence, structure, to_tree, unsigned
+from p2pvault.wire.shape import exactly, pair, sequence, structure, to_tree, unsigned
 
 UNSETTLED: Final = bytes(32)
 """Said instead of a content digest while snapshots are fetched: it proves nothing."""
@@ -60,7 +58,6 @@ _read_have = structure(
     exactly(32),
 )
 _read_refused = sequence(pair(exactly(16), unsigned(INTEGER_MAX)), JOURNALS_MAX)
-_read_entries = sequence(binary(ENTRY_BYTES_MAX), ENTRY_CHANGES_MAX)
 
 
 def encode_have(have: Have) -> bytes:
@@ -71,19 +68,6 @@ def encode_have(have: Have) -> bytes:
 def decode_have(body: bytes) -> Have:
     """Read the body of a HAVE message; raises `RemoteProtocolError` kinds."""
     return _read_have(unpack(body))
-
-
-def encode_entries(entries: Iterable[bytes]) -> bytes:
-    """Return the body of an ENTRIES message."""
-    return pack(list(entries))
-
-
-def decode_entries(body: bytes) -> tuple[bytes, ...]:
-    """Read the body of an ENTRIES message; raises `RemoteProtocolError` kinds."""
-    entries = _read_entries(unpack(body))
-    if not entries:
-        raise MalformedMessage("a message of no entries")
-    return entries
 
 
 def encode_refused(refused: Iterable[tuple[AuthorId, int]]) -> bytes:

@@ -22,6 +22,7 @@ from p2pvault.core.start import device_of
 from p2pvault.limits import KIB
 from p2pvault.protocol import bootstrap, fork, introduction, ranges, reconcile, snapshot
 from p2pvault.protocol.bootstrap import CutHead, Wanted
+from p2pvault.protocol.entries import encode_entries
 from p2pvault.protocol.fork import Fork, Word
 from p2pvault.protocol.interest import Interests, Statement
 from p2pvault.protocol.journal import header_of
@@ -126,7 +127,7 @@ def seeds() -> list[bytes]:
         _packed((Kind.HAVE, reconcile.encode_have(longer)), (Kind.HAVE, have)),
         _packed((Kind.HAVE, reconcile.encode_have(other))),
         *(_packed(*_forked(each)) for each in (author, bob.device.pipeline.author)),
-        _packed((Kind.ENTRIES, reconcile.encode_entries(entries))),
+        _packed((Kind.ENTRIES, encode_entries(entries))),
         _packed((Kind.REFUSED, reconcile.encode_refused([(author, 1)]))),
         _packed(*_introduced(world, ada)),
         _packed(*_kept(), (Kind.HAVE, have), *_headed(ada, bob)),
@@ -150,7 +151,7 @@ def _headed(ada: Party, bob: Party) -> list[Said]:
     held = entries_of(ada)[0]
     made = [header_of(held, ["notes"])]
     made += [forged(ada, bob, each.device.pipeline.author, "notes") for each in (ada, bob)]
-    return [(Kind.ENTRIES, reconcile.encode_entries([each])) for each in made]
+    return [(Kind.ENTRIES, encode_entries([each])) for each in made]
 
 
 def _forked(author: AuthorId) -> list[Said]:

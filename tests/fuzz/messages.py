@@ -23,8 +23,9 @@ from p2pvault.protocol import (
     reconcile,
     snapshot,
 )
+from p2pvault.protocol.entries import decode_entries, encode_entries
 from p2pvault.protocol.interest import Interests, Statement
-from p2pvault.protocol.journal import Journal, Writer, decode_entry, header_of, write_entry
+from p2pvault.protocol.journal import Entry, Journal, Writer, decode_entry, header_of, write_entry
 from p2pvault.protocol.pairing import Admit, Effect, Failed, Joiner, Sponsor
 from p2pvault.protocol.pairing.messages import decode, encode, kind_of
 from p2pvault.types import (
@@ -57,11 +58,16 @@ def _head(n: int) -> JournalHead:
     return JournalHead(AuthorId(bytes([n]) * 16), n, EntryHash(bytes([n]) * 32))
 
 
-def _entry() -> bytes:
+def _entry(after: JournalHead | None = None) -> Entry:
     keys = DeviceKeys.generate(seeded("writer"))
     journal = Journal(VAULT, device_id(keys.public), JournalId(b"j" * 16))
     changes = [(RecordId(b"r" * 16), b"change"), (RecordId(b"s" * 16), b"")]
-    return write_entry(Writer(journal, keys), _head(3), (), -1, changes).data
+    return write_entry(Writer(journal, keys), after or _head(3), (), -1, changes)
+
+
+def _series() -> list[bytes]:
+    first = _entry()
+    return [first.data, _entry(first.head).data, b"none"]
 
 
 def _operations(body: bytes) -> bytes:
@@ -144,18 +150,17 @@ FORMATS = (
         lambda body: reconcile.encode_have(reconcile.decode_have(body)),
         reconcile.encode_have(reconcile.Have((_head(1), _head(2)), bytes(32))),
     ),
-    Format(
-        lambda body: reconcile.encode_entries(reconcile.decode_entries(body)),
-        reconcile.encode_entries([b"one", b"two"]),
-    ),
+    Format(lambda body: encode_entries(decode_entries(body)), encode_entries(_series())),
     Format(
         _handover,
         handover.encode_handover(
             handover.Handover((b"one", b"two"), ((b"e" * 32, b"s" * 32),), ADDRESSES)
         ),
     ),
-    Format(lambda body: decode_entry(body, VAULT).data, _entry()),
-    Format(lambda body: decode_entry(body, VAULT).data, header_of(_entry(), ("notes", "photos"))),
+    Format(lambda body: decode_entry(body, VAULT).data, _entry().data),
+    Format(
+        lambda body: decode_entry(body, VAULT).data, header_of(_entry().data, ("notes", "photos"))
+    ),
     Format(_interest, Interests().say(Statement(frozenset({"notes"}))) or b""),
     Format(
         lambda body: reconcile.encode_refused(reconcile.decode_refused(body)),

@@ -20,9 +20,9 @@ from p2pvault.crypto.channel import Channel
 from p2pvault.crypto.envelope import Message
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.crypto.schedule import store_key
+from p2pvault.protocol.entries import encode_entries
 from p2pvault.protocol.handshake import Initiator
 from p2pvault.protocol.journal import Entry, Journal, RecordChange, Writer, write_entry
-from p2pvault.protocol.reconcile import encode_entries
 from p2pvault.store.home import HomeFiles
 from p2pvault.store.slots import load_master_key
 from p2pvault.store.sqlite import open_store

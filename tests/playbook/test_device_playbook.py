@@ -18,11 +18,12 @@ from p2pvault.limits import (
     LINK_AGE_MAX_S,
     RETRY_S,
 )
+from p2pvault.protocol.entries import encode_entries
 from p2pvault.protocol.introduction import encode_operations
 from p2pvault.protocol.journal import write_entry
 from p2pvault.protocol.membership import Author
 from p2pvault.protocol.membership.write import rename as write_rename
-from p2pvault.protocol.reconcile import Have, Verdict, encode_entries, encode_have
+from p2pvault.protocol.reconcile import Have, Verdict, encode_have
 from p2pvault.types import Address, EntryHash, JournalHead, LinkId, RecordId
 
 

@@ -7,9 +7,10 @@ from harness.proofs import assert_proved
 from p2pvault.core.kinds import Kind
 from p2pvault.crdt.record import Record
 from p2pvault.limits import JOURNALS_ON_WORD_MAX, JOURNALS_PER_DEVICE_MAX
+from p2pvault.protocol.entries import encode_entries
 from p2pvault.protocol.fork import Fork, Word, encode_fork
 from p2pvault.protocol.journal import Journal, Writer, write_entry
-from p2pvault.protocol.reconcile import Have, Verdict, encode_entries, encode_have
+from p2pvault.protocol.reconcile import Have, Verdict, encode_have
 from p2pvault.types import Doubt, EntryHash, JournalHead, JournalId, RecordId
 
 JUNK = EntryHash(b"z" * 32)

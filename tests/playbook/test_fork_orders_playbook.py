@@ -3,9 +3,10 @@
 from harness.pairs import is_gone, link_of, say, world_of
 from p2pvault.core.kinds import Kind
 from p2pvault.crdt.record import Record
+from p2pvault.protocol.entries import encode_entries
 from p2pvault.protocol.fork import Fork, Word, encode_fork
 from p2pvault.protocol.journal import Journal, Writer, write_entry
-from p2pvault.protocol.reconcile import Have, encode_entries, encode_have
+from p2pvault.protocol.reconcile import Have, encode_have
 from p2pvault.types import Doubt, EntryHash, JournalHead, JournalId, RecordId
 
 JUNK = EntryHash(b"z" * 32)

@@ -13,8 +13,9 @@ from p2pvault.crdt.record import Record
 from p2pvault.crdt.snapshot import inspect_snapshot
 from p2pvault.limits import KIB, UPKEEP_PAUSE_S
 from p2pvault.node.snapshots import load_snapshots
+from p2pvault.protocol.entries import encode_entries
 from p2pvault.protocol.journal import author_id
-from p2pvault.protocol.reconcile import Verdict, encode_entries
+from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import JournalId, LinkId, RecordId
 from p2pvault.wire.codec import pack
 

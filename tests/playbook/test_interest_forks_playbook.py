@@ -15,9 +15,10 @@ from p2pvault.core.retraction import branch_of
 from p2pvault.errors import LimitExceeded
 from p2pvault.limits import BACKOFF_MAX_S, FORK_CHANGES_MAX, IDLE_S, JOURNALS_PER_DEVICE_MAX
 from p2pvault.node.reading import load_branch, load_hashes, load_records
+from p2pvault.protocol.entries import encode_entries
 from p2pvault.protocol.fork import Fork, Word, encode_fork
 from p2pvault.protocol.journal import author_id, outside_of
-from p2pvault.protocol.reconcile import Have, Verdict, encode_entries, encode_have
+from p2pvault.protocol.reconcile import Have, Verdict, encode_have
 from p2pvault.types import EntryHash, JournalHead, JournalId, StoredEntry
 from p2pvault.wire.codec import pack, unpack
 

@@ -19,9 +19,10 @@ from p2pvault.limits import (
     UPKEEP_PAUSE_S,
 )
 from p2pvault.node.reading import load_branch
+from p2pvault.protocol.entries import encode_entries
 from p2pvault.protocol.interest import Interests, Statement
 from p2pvault.protocol.journal import Journal, Writer, header_of, outside_of, write_entry
-from p2pvault.protocol.reconcile import Verdict, encode_entries
+from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import Batch, JournalId, RecordId
 
 

@@ -7,8 +7,9 @@ from harness.world import World, put
 from p2pvault.core import asks, io
 from p2pvault.core.kinds import Kind
 from p2pvault.errors import RevokedDevice, StoreFull
+from p2pvault.protocol.entries import encode_entries
 from p2pvault.protocol.introduction import encode_operations
-from p2pvault.protocol.reconcile import Verdict, encode_entries
+from p2pvault.protocol.reconcile import Verdict
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -12,10 +12,10 @@ from p2pvault.core.kinds import Kind
 from p2pvault.core.start import stored_members
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys
+from p2pvault.protocol.entries import encode_entries
 from p2pvault.protocol.introduction import encode_operations
 from p2pvault.protocol.journal import Journal, Writer, decode_entry, write_entry
 from p2pvault.protocol.membership import DeviceCard
-from p2pvault.protocol.reconcile import encode_entries
 from p2pvault.types import JournalId, RecordId, Role
 
 

@@ -14,8 +14,9 @@ from p2pvault.core.io import LoadRecords
 from p2pvault.core.kinds import Kind
 from p2pvault.core.quarantine import REFUSED, Mark
 from p2pvault.crypto.schedule import fingerprint_key
+from p2pvault.protocol.entries import encode_entries
 from p2pvault.protocol.journal import Entry
-from p2pvault.protocol.reconcile import Verdict, encode_entries
+from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import Batch, EntryHash, JournalHead
 
 

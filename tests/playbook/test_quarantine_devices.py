@@ -25,7 +25,8 @@ from p2pvault.core.link import Link
 from p2pvault.errors import AmbiguousDevice, CrdtError, NoSuchDevice, Refused, RevokedDevice
 from p2pvault.limits import KIB, RETRY_S, UNACKNOWLEDGED_BYTES_MAX
 from p2pvault.node.status import problems
-from p2pvault.protocol.reconcile import Verdict, encode_entries
+from p2pvault.protocol.entries import encode_entries
+from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import Instant
 
 

@@ -26,14 +26,8 @@ from p2pvault.limits import (
     UNACKNOWLEDGED_BYTES_MAX,
 )
 from p2pvault.protocol.bootstrap import CutHead, Fetching, decode_cut
-from p2pvault.protocol.reconcile import (
-    Have,
-    Verdict,
-    decode_entries,
-    decode_have,
-    encode_entries,
-    encode_have,
-)
+from p2pvault.protocol.entries import decode_entries, encode_entries
+from p2pvault.protocol.reconcile import Have, Verdict, decode_have, encode_have
 from p2pvault.types import EntryHash, Fingerprint, JournalHead, StoredEntry
 
 EMPTY = Content({}, {}, {}, 0)

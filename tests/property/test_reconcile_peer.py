@@ -12,7 +12,6 @@ from harness.batches import author, digest
 from p2pvault.errors import LimitExceeded, MalformedMessage, UnexpectedMessage
 from p2pvault.limits import (
     ENTRY_BYTES_MAX,
-    ENTRY_CHANGES_MAX,
     JOURNAL_ENTRIES_MAX,
     JOURNALS_MAX,
     MESSAGE_BYTES_MAX,
@@ -24,10 +23,8 @@ from p2pvault.protocol.reconcile import (
     Peer,
     Verdict,
     content_digest,
-    decode_entries,
     decode_have,
     decode_refused,
-    encode_entries,
     encode_have,
     encode_refused,
     first_missing,
@@ -71,11 +68,6 @@ def test_a_have_comes_back(listed, content) -> None:
     assert decode_have(encode_have(message)) == message
 
 
-@given(st.lists(st.binary(max_size=50), min_size=1, max_size=8))
-def test_entries_come_back(listed) -> None:
-    assert decode_entries(encode_entries(listed)) == tuple(listed)
-
-
 def test_the_largest_have_fits_into_a_message() -> None:
     listed = tuple(
         JournalHead(author(number), JOURNAL_ENTRIES_MAX, EntryHash(bytes(32)))
@@ -101,13 +93,6 @@ def test_the_largest_have_fits_into_a_message() -> None:
 def test_a_have_of_another_shape_is_refused(tree) -> None:
     with pytest.raises(MalformedMessage):
         decode_have(pack(tree))
-
-
-def test_a_message_of_entries_has_some_but_not_too_many() -> None:
-    with pytest.raises(MalformedMessage):
-        decode_entries(encode_entries([]))
-    with pytest.raises(LimitExceeded):
-        decode_entries(encode_entries([b""] * (ENTRY_CHANGES_MAX + 1)))
 
 
 @given(st.dictionaries(st.text("ab", max_size=3), st.integers(0, 2**256 - 1), max_size=4))

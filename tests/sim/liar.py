@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 from p2pvault.core.kinds import Kind
 from p2pvault.crdt.record import Record
 from p2pvault.crypto.keys import DeviceKeys, device_id
+from p2pvault.protocol.entries import encode_entries
 from p2pvault.protocol.fork import Fork, Word, encode_fork
 from p2pvault.protocol.introduction import encode_operations, encode_secrets
 from p2pvault.protocol.journal import Journal, Writer, write_entry
 from p2pvault.protocol.membership.operation import Rename, sign_operation
-from p2pvault.protocol.reconcile import Have, encode_entries, encode_have
+from p2pvault.protocol.reconcile import Have, encode_have
 from p2pvault.types import EntryHash, JournalHead, JournalId, RecordId
 from sim.sown import Sown
 
