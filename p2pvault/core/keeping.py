@@ -66,8 +66,9 @@ class Keeping:
         One of which nothing was ever here can be lost to nobody, and needs no peer.
 
         Raises:
-            OnlyHere: No linked device is proved to hold all of it.
-            Refused: It is being forgotten already, or too many are.
+            OnlyHere: No linked device holds all of it.
+            Refused: One does, and is not proved equal at this moment; or it is being forgotten
+                already, or too many are.
         """
         collection = asked.collection
         check_path_parts(collection, "any")
@@ -82,7 +83,7 @@ class Keeping:
             return self._go(collection, asked.request, upto=0)
         holders = [link for link in self._links.up() if self._is_proved(link, collection)]
         if not holders:
-            raise self._only_here(collection)
+            raise self._unproved(collection)
         self._leaving[collection] = asked.request, {link.id for link in holders}
         return self._tell(now)
 
@@ -95,11 +96,23 @@ class Keeping:
         """Tell whether nothing can be lost here; what waits may bring something."""
         return self._pipeline.is_idle and collection not in self._pipeline.newest.fingerprints
 
-    def _only_here(self, collection: str) -> OnlyHere:
+    def _unproved(self, collection: str) -> Refused:
+        """Tell a loss to fear from a peer that holds it all and is not compared at this moment."""
+        if any(self._may_be_proved(link, collection) for link in self._links.up()):
+            return Refused(
+                f"no linked device is proved to hold all of {collection} at this moment",
+                hint="Something is on its way between the devices. Wait with "
+                "`p2pvault wait --synced`, and try again.",
+            )
         return OnlyHere(
             f"no linked device is proved to hold all of {collection}, so it may be lost",
             hint="Wait with `p2pvault wait --synced` for a device that keeps it, and try again.",
         )
+
+    def _may_be_proved(self, link: Link, collection: str) -> bool:
+        assert link.device is not None, "only members are linked"
+        differs = self._book[link.device].verdict is Verdict.CONTRADICTION
+        return link.interests.theirs.vouches_for(collection) and not differs
 
     # What peers say ----------------------------------------------------------------------
 
@@ -142,7 +155,7 @@ class Keeping:
         if waiting:
             return []
         del self._leaving[collection]
-        return [Refuse(request, self._only_here(collection)), *self._tell(now)]
+        return [Refuse(request, self._unproved(collection)), *self._tell(now)]
 
     def _is_proved(self, link: Link, collection: str) -> bool:
         """Tell whether a peer keeps all of a collection, and is equal to this device just now."""

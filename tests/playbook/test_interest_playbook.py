@@ -9,7 +9,7 @@ from p2pvault.core.at_once import EraseJob
 from p2pvault.core.interest import Interest
 from p2pvault.core.jobs import RetractJob
 from p2pvault.core.kinds import Kind
-from p2pvault.errors import BadPath, OnlyHere, Refused, VaultError
+from p2pvault.errors import BadPath, OnlyHere, Refused
 from p2pvault.limits import (
     BACKOFF_MAX_S,
     ERASE_RETRY_S,
@@ -177,8 +177,32 @@ def test_an_edit_in_the_middle_of_forgetting_keeps_the_collection() -> None:
     world.edit(ada, put("notes/one", text="b"))
     world.edit(bob, put("notes/one", title="c"))
     world.pass_time(IDLE_S)
-    assert isinstance(ada.answers[901], VaultError)
+    assert type(ada.answers[901]) is Refused, "bob still vouches: nothing would have been lost"
     assert world.value(ada, "notes/one") == {"text": "b", "title": "c"}
+
+
+def test_what_another_one_keeps_at_the_same_time_is_no_reason_to_fear_a_loss() -> None:
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", text="a")
+    world.put(ada, "photos/one", text="p")
+    forget(world, bob, "photos")
+    world.pass_time(1)
+    world.give(bob, asks.KeepRequested(902, "photos"))
+    world.until(lambda: interest(bob).partial == {"photos"})
+    world.give(ada, asks.ForgetRequested(901, "notes"))
+    world.pass_time(IDLE_S)
+    assert type(ada.answers[901]) is Refused
+    assert world.value(ada, "notes/one") == {"text": "a"}
+    assert forget(world, ada, "notes") == ()
+
+
+def test_one_that_differs_for_no_known_reason_is_no_help() -> None:
+    world, (ada, bob) = world_of(2)
+    world.put(ada, "notes/one", text="a")
+    world.pass_time(1)
+    ada.device.book[bob.id].verdict = Verdict.CONTRADICTION
+    with pytest.raises(OnlyHere):
+        forget(world, ada, "notes")
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "x" * 65])
