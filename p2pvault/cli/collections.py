@@ -69,11 +69,14 @@ def keep(session: Session, name: str) -> None:
     a slip, and that is nowhere, is off the list then.
     """
     with session.connect() as caller:
+        so_already = not _is_forgotten(caller, name)
         answer = caller.call("collection_keep", collection=name)
-    session.report.show(answer, f"This device keeps {_named(session, name, answer)}.")
+    keeps = "already keeps" if so_already else "keeps"
+    session.report.show(answer, f"This device {keeps} {_named(session, name, answer)}.")
     if not cast("JsonObject", answer["collection"])["whole"]:
         session.report.note(f"{session.command('status')} shows when all of it is here.")
-    session.report.note(f"Take it back: {session.command('collections', 'forget', name)}")
+    if not so_already:
+        session.report.note(f"Take it back: {session.command('collections', 'forget', name)}")
 
 
 @collections.command()
@@ -87,13 +90,27 @@ def forget(session: Session, name: str, yes: bool) -> None:
     yet: then it does not come.
     """
     with session.connect() as caller:
-        try:
-            answer = caller.call("collection_forget", collection=name, anyway=yes)
-        except OnlyHere as error:
-            _confirm(session, name, error)
-            answer = caller.call("collection_forget", collection=name, anyway=True)
+        so_already = _is_forgotten(caller, name)
+        answer = _forget(session, caller, name, anyway=yes)
+    if so_already:
+        quoted = session.report.quote(one_line(name))
+        session.report.show(answer, f"This device has forgotten {quoted} already.")
+        return
     session.report.show(answer, f"This device forgets {_named(session, name, answer)}.")
     session.report.note(f"Take it back: {session.command('collections', 'keep', name)}")
+
+
+def _forget(session: Session, caller: Caller, name: str, *, anyway: bool) -> JsonObject:
+    try:
+        return caller.call("collection_forget", collection=name, anyway=anyway)
+    except OnlyHere as error:
+        _confirm(session, name, error)
+    with session.connect() as again:  # the daemon lets go of one whose person thinks for long
+        return again.call("collection_forget", collection=name, anyway=True)
+
+
+def _is_forgotten(caller: Caller, name: str) -> bool:
+    return any(one["name"] == name and one["records"] is None for one in _pages(caller))
 
 
 def _named(session: Session, name: str, answer: JsonObject) -> str:

@@ -13,7 +13,7 @@ from p2pvault.cli.paper import question, read_words, show_words
 from p2pvault.cli.session import Session, pass_session
 from p2pvault.cli.vault import host_name
 from p2pvault.control.messages import Json, JsonObject
-from p2pvault.errors import Refused
+from p2pvault.errors import BadRecoveryWords, NoVault, Refused
 
 
 @click.group(cls=VaultGroup)
@@ -36,8 +36,9 @@ def show(session: Session, from_stdin: bool, no_qr: bool) -> None:
     Asks for a number that it shows, so that nothing that merely runs commands gets them. The
     answer comes from the terminal, and from stdin only with --stdin.
     """
+    session.greet()
+    _prove_presence(session, from_stdin=from_stdin)
     with session.connect() as caller:
-        _prove_presence(session, from_stdin=from_stdin)
         answer = caller.call("recovery_show")
     if session.as_json:
         session.report.show(answer)
@@ -116,6 +117,7 @@ def use(  # noqa: PLR0913, PLR0917  # click passes by name
         raise click.UsageError("--alive and --name go with --from DIR.")
     if not (lost or all_others or restore):
         raise click.UsageError("Say which devices are lost: --lost DEVICE, or --all-others.")
+    _require_vault(session)
     words = read_words(session)
     if not yes:
         quote = session.report.quote
@@ -128,6 +130,17 @@ def use(  # noqa: PLR0913, PLR0917  # click passes by name
     session.report.note(f"See who is in the vault: {session.command('devices')}")
 
 
+def _require_vault(session: Session) -> None:
+    """Ask nobody for 24 words that are of no use here."""
+    if not session.greet()["vault"]:
+        begin = session.command("recovery", "use", "--from", "DIR")
+        raise NoVault(
+            "this device has no vault yet",
+            hint="Use the words on a device that still has it, and pair this one. Where none has, "
+            f"begin here from a copy of the home of a lost one: {begin}.",
+        )
+
+
 @recovery.command()
 @pass_session
 def forget(session: Session) -> None:
@@ -136,9 +149,27 @@ def forget(session: Session) -> None:
     Reads the words first, so that they are forgotten only where you have them. From then on
     nobody who gets hold of this device can find them on it.
     """
-    words = read_words(session)
     with session.connect() as caller:
-        if words.split() != str(caller.call("recovery_show")["words"]).split():
-            raise Refused("these are not the words", hint="Nothing was forgotten.")
+        kept = str(caller.call("recovery_show")["words"])
+    _check_same(read_words(session), kept)
+    with session.connect() as caller:
         caller.call("recovery_forget")
     session.report.show({}, "This device does not keep the recovery key any more.")
+
+
+def _check_same(typed: str, kept: str) -> None:
+    """Insist that the person has the words, however untidily they were typed.
+
+    Raises:
+        Refused: These are others, or none.
+    """
+    # The list of words takes a while to read, and no other command needs it.
+    from p2pvault.protocol.recovery_words import read_words as read_key  # noqa: PLC0415
+
+    why, same = "", False
+    try:
+        same = read_key(typed) == read_key(kept)
+    except BadRecoveryWords as error:
+        why = f": {error}"
+    if not same:
+        raise Refused(f"these are not the words{why}", hint="Nothing was forgotten.")

@@ -95,9 +95,7 @@ class FakeDaemon(FakeCollections, FakeQuarantine, FakeRecovery):
 
     def __exit__(self, *_: object) -> None:
         self._listener.shutdown(socket.SHUT_RDWR)
-        for connection in self._connections:
-            with suppress(OSError):  # the caller may have gone first
-                connection.socket.shutdown(socket.SHUT_RDWR)
+        self.let_go()
         for thread in self._threads:
             thread.join()
         self._listener.close()
@@ -413,6 +411,13 @@ class FakeDaemon(FakeCollections, FakeQuarantine, FakeRecovery):
             {"event": "confirm"},
         )
         return {"stream": stream}
+
+    def let_go(self) -> None:
+        """End every connection, as the daemon does with callers that keep silent for long."""
+        with self._lock:
+            for connection in self._connections:
+                with suppress(OSError):  # the caller may have gone first
+                    connection.socket.shutdown(socket.SHUT_RDWR)
 
     def say_of_pairing(self, *events: JsonObject) -> None:
         """Send events to every ceremony under way."""

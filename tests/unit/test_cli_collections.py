@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli_fixtures import served
-from harness.command_line import run, run_on_terminal
+from harness.command_line import Terminal, run, run_on_terminal
 from harness.fake_daemon import FakeDaemon
 from harness.fake_state import FakeRecord, fake_id, peer, with_vault
 from p2pvault.cli.state import data_cell
@@ -60,6 +60,18 @@ def test_forget_says_how_to_take_it_back(home: Path, daemon: FakeDaemon) -> None
     assert "collections keep videos`" in done.messages
 
 
+def test_what_is_so_already_is_not_to_be_taken_back(home: Path, daemon: FakeDaemon) -> None:
+    for words, text in (
+        (["keep", "contacts"], "This device already keeps “contacts”.\n"),
+        (["forget", "photos"], "This device has forgotten “photos” already.\n"),
+    ):
+        done = run(home, "collections", *words)
+        assert (done.code, done.text, done.messages) == (0, text, "")
+    kept = run(home, "collections", "keep", "notes")
+    assert "shows when all of it is here" in kept.messages
+    assert "Take it back" not in kept.messages
+
+
 def test_a_slip_of_a_name_is_told_from_what_was_here(home: Path, daemon: FakeDaemon) -> None:
     daemon.state.unseen.add("phtoos")
     said = run(home, "collections", "forget", "phtoos").text
@@ -81,6 +93,17 @@ def test_forget_asks_a_person_where_something_may_be_lost(home: Path, daemon: Fa
         assert (shown.code, "notes" in daemon.state.forgotten) == (8, False)
     assert "What only this device holds of “notes” is lost." in shown.out.decode()
     assert run_on_terminal(home, "collections", "forget", "notes", typed=b"y\n").code == 0
+    assert "notes" in daemon.state.forgotten
+
+
+def test_a_person_may_think_for_longer_than_the_daemon_waits(
+    home: Path, daemon: FakeDaemon
+) -> None:
+    with Terminal(home, "collections", "forget", "notes") as terminal:
+        terminal.await_text("[y/N]")
+        daemon.let_go()
+        terminal.type(b"y\n")
+        assert terminal.end() == 0, terminal.shown
     assert "notes" in daemon.state.forgotten
 
 

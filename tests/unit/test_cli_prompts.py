@@ -84,7 +84,17 @@ def test_the_end_of_the_input_ends_the_line_of_the_question(home: Path, daemon: 
         assert QUESTION not in last
 
 
-@pytest.mark.parametrize("words", [["join"], ["pair", "--recovery"], ["set", "--stdin"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["join"],
+        ["pair", "--recovery"],
+        ["set", "--stdin"],
+        ["recovery", "use", "--all-others"],
+        ["recovery", "forget"],
+        ["recovery", "show", "--stdin"],
+    ],
+)
 def test_nothing_is_asked_where_no_daemon_could_take_the_answer(
     home: Path, words: list[str]
 ) -> None:

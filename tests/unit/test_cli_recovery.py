@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli_fixtures import served
-from harness.command_line import run, run_on_terminal, start
+from harness.command_line import Terminal, run, run_on_terminal, start
 from harness.fake_daemon import WORDS, FakeDaemon
 from harness.fake_recovery import RECOVERY_WORDS
 from harness.fake_state import FakeState, fake_id, with_vault
@@ -74,6 +74,18 @@ def test_a_program_that_answers_for_a_person_says_so(
         assert "▀" not in text, "a QR code is for terminals"
 
 
+def test_a_person_may_take_longer_than_the_daemon_waits_for_a_caller(
+    home: Path, daemon: FakeDaemon
+) -> None:
+    with Terminal(home, "recovery", "show", "--no-qr") as terminal:
+        terminal.await_text("to see the recovery key:")
+        (number,) = re.findall(r"Type (\d{4}) to see", terminal.shown.decode())
+        daemon.let_go()
+        terminal.type(number.encode() + b"\n")
+        assert terminal.end() == 0, terminal.shown
+        assert "24 art" in terminal.shown.decode()
+
+
 def test_the_words_are_read_from_stdin_and_the_decision_from_the_arguments(
     home: Path, daemon: FakeDaemon
 ) -> None:
@@ -134,6 +146,27 @@ def test_words_are_forgotten_only_where_the_person_has_them(home: Path, daemon: 
     assert not daemon.key.kept
     again = run(home, "recovery", "forget", "--json", stdin=TYPED)
     assert (again.code, again.error["code"]) == (5, "no_recovery_words")
+
+
+def test_words_to_forget_may_be_typed_as_untidily_as_others(home: Path, daemon: FakeDaemon) -> None:
+    typo = run(home, "recovery", "forget", stdin=TYPED.replace(b"art", b"arf"))
+    assert (typo.code, daemon.key.kept) == (8, True)
+    assert "word 24 is not in the list of words. Nothing was forgotten." in typo.messages
+    other = run(home, "recovery", "forget", stdin=b"zoo " * 23 + b"vote\n")
+    assert (other.code, daemon.key.kept) == (8, True)
+    numbered = " ".join(f"{n}. {w[:4].upper()}" for n, w in enumerate(RECOVERY_WORDS.split(), 1))
+    assert run(home, "recovery", "forget", stdin=numbered.encode() + b"\n").code == 0
+    assert not daemon.key.kept
+
+
+def test_no_words_are_asked_for_that_are_good_for_nothing(home: Path, daemon: FakeDaemon) -> None:
+    daemon.key.kept = False
+    shown = run_on_terminal(home, "recovery", "forget")
+    assert (shown.code, b"24 words of" in shown.out) == (5, False)
+    daemon.state.vault = None
+    shown = run_on_terminal(home, "recovery", "use", "--all-others")
+    assert (shown.code, b"24 words of" in shown.out) == (5, False)
+    assert b"recovery use --from" in shown.out
 
 
 def test_pair_reads_the_recovery_key_first(home: Path, daemon: FakeDaemon) -> None:
