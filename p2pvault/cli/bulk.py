@@ -53,9 +53,11 @@ def write_lines(session: Session, source: BinaryIO) -> JsonObject:
             changed += _number(result, "changed")
             _progress(session, records)
     except VaultError as error:
+        _end_progress(session, records)
         before = f"The {count(records, 'record')} before are written." if records else ""
         fault = fault_from(error)
         raise error_from(replace(fault, hint=f"{fault.hint} {before}".strip())) from error
+    _end_progress(session, records)
     return {"records": records, "changed": changed}
 
 
@@ -133,6 +135,12 @@ def _span(lines: list[int]) -> str:
 def _progress(session: Session, records: int) -> None:
     if sys.stderr.isatty() and not session.as_json:
         click.echo(f"\r{count(records, 'record')} written", nl=False, err=True)
+
+
+def _end_progress(session: Session, records: int) -> None:
+    """Leave the line of the progress, if there is one, to what is said next."""
+    if sys.stderr.isatty() and records:
+        session.report.note("")
 
 
 def _number(result: JsonObject, name: str) -> int:

@@ -165,8 +165,6 @@ def _set_many(session: Session) -> None:
     from p2pvault.cli.bulk import write_lines  # noqa: PLC0415
 
     done = write_lines(session, sys.stdin.buffer)
-    if sys.stderr.isatty() and done["records"]:
-        session.report.note("")  # ends the line of the progress
     records, changed = cast("int", done["records"]), cast("int", done["changed"])
     session.report.show(done, f"{count(records, 'record')} read, {number(changed)} changed")
 

@@ -100,7 +100,9 @@ def encode(message: Request | Reply) -> bytes:
     try:
         line = text.encode()
     except UnicodeEncodeError as error:
-        raise BadValue("a text is not UTF-8", hint="Use FIELD=@FILE for bytes.") from error
+        raise BadValue(
+            "a text is not UTF-8", hint="Only `set` takes bytes, as FIELD=@FILE."
+        ) from error
     if len(line) >= CONTROL_LINE_BYTES_MAX:
         raise LimitExceeded(
             f"{len(line)} bytes are more than one control message holds",

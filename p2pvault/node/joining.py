@@ -68,6 +68,13 @@ _BY_ADDRESS: Final = (
     "device: that needs no mDNS."
 )
 
+_NOBODY_THERE: Final = "nobody answers where this p2pvault: address leads"
+
+_RUN_PAIR: Final = (
+    "`p2pvault pair` must still be running on the other device, which shows another address each "
+    "time, and both must be on the same network."
+)
+
 Move = Callable[[], Sequence[SessionEffect]]
 """Something that the machine is to be told."""
 
@@ -188,7 +195,7 @@ class Joining:
             try:
                 if await self._try(self._ticket.addresses):
                     return
-                raise Unreachable("the other device has no address that can be reached from here")
+                raise Unreachable(_NOBODY_THERE, hint=_RUN_PAIR)
             except PairingBusy as error:
                 self._refusal = error
                 await trio.sleep(PAIRING_BUSY_S)

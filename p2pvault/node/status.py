@@ -123,7 +123,8 @@ def _of_membership(members: DeviceMembers) -> list[Problem]:
             Problem(
                 "removed",
                 "this device was removed from the vault; what it holds can only be read",
-                "Pair it anew with another --home to use it again.",
+                "To use it again, stop the daemon, move its home aside or choose another with "
+                "--home, and pair it anew.",
             )
         )
     found += [

@@ -1,12 +1,13 @@
 """Looking for the device that shows a code, where mDNS is hindered."""
 
+import socket
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
 
-from p2pvault.errors import NoPairingDevice
+from p2pvault.errors import NoPairingDevice, Unreachable
 from p2pvault.limits import PAIRING_S, PAIRING_SEARCH_S
 from p2pvault.net.mdns import Discovery
 from p2pvault.net.services import DiscoverySettings, Mode
@@ -15,6 +16,8 @@ from p2pvault.node.joining import Joining, open_joining
 from p2pvault.node.lookout import Lookout
 from p2pvault.node.port import CodeShown, PairingEnded, SearchHindered
 from p2pvault.node.running import NodeSettings, open_node
+from p2pvault.protocol.invitation import Invitation
+from p2pvault.types import Address
 
 CODE = "42-lantern-tulip-violin"
 NOWHERE = ("nowhere0",)
@@ -51,6 +54,18 @@ async def test_with_discovery_off_it_says_so_at_once(tmp_path: Path) -> None:
     assert isinstance(error, NoPairingDevice)
     assert "discovery is off" in str(error)
     assert "p2pvault: address" in error.hint
+
+
+async def test_an_address_where_nobody_answers_says_what_must_be_so(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        where = Address("127.0.0.1", taken.getsockname()[1])
+    text = str(Invitation(bytes(16), bytes(16), (where,), 1_800_000_000))
+    async with open_joining(tmp_path, "ada", text, DiscoverySettings(Mode.OFF)) as joining:
+        error = (await news(joining, PairingEnded)).error
+    assert isinstance(error, Unreachable)
+    assert "nobody answers" in str(error)
+    assert "`p2pvault pair` must still be running" in error.hint
 
 
 class Hindered(Discovery):

@@ -1,7 +1,10 @@
 """init, get, set, ls, rm and watch, as processes against a daemon that keeps the contract."""
 
 import json
+import os
+import pty
 import signal
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -9,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from harness.cli_fixtures import served
-from harness.command_line import run, run_on_terminal, start
+from harness.command_line import environment, run, run_on_terminal, start
+from harness.ended import PROGRAM, SECONDS
 from harness.fake_daemon import CODE, FakeDaemon
 from harness.fake_state import FakeRecord, FakeState, with_vault
 from p2pvault.errors import BadValue, NotKept
@@ -285,6 +289,25 @@ def test_a_wrong_line_is_named_and_its_batch_not_written(
     assert done.error["message"].startswith("line 1005: ")
     assert "1 000 records before are written" in done.error["hint"]
     assert len(daemon.state.records) == 1_000
+
+
+def test_why_a_bulk_stopped_stands_on_a_line_of_its_own(home: Path, daemon: FakeDaemon) -> None:
+    good = bulk(*((f"contacts/n{number}", {"n": 1}) for number in range(1_001)))
+    ours, theirs = pty.openpty()
+    subprocess.run(
+        [*PROGRAM, "set", "--stdin"],
+        input=good + b"no JSON\n",
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        env=environment(home, NO_COLOR="1"),
+        timeout=SECONDS,
+        check=False,
+    )
+    shown = os.read(ours, 4_096).decode()
+    os.close(theirs)
+    os.close(ours)
+    progress, why = shown.replace("\r\n", "\n").splitlines()[-2:]
+    assert (progress, why[:19]) == ("1 000 records written", "p2pvault: line 1002")
 
 
 def test_what_the_daemon_refuses_in_bulk_is_placed(home: Path, daemon: FakeDaemon) -> None:

@@ -272,6 +272,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
         done = run(tmp_path / "a", "set", "a/b", b"name=\xff")
         assert (done.code, "not UTF-8" in done.messages) == (2, True)
         assert run(tmp_path / "a", "get", b"a/\xff").code == 2
+        assert "Only `set` takes bytes" in run(tmp_path / "a", "get", b"a/\xff").messages
 
 
 def test_a_reader_that_has_enough_ends_the_command_quietly(tmp_path: Path) -> None:
