@@ -1,6 +1,7 @@
 """`verify`: what is wrong with the store of this device, and its repair."""
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 import click
 
@@ -10,6 +11,9 @@ from p2pvault.cli.session import Session, pass_session
 from p2pvault.cli.wording import count, number, one_line
 from p2pvault.control.messages import JsonObject
 from p2pvault.errors import DaemonUnreachable
+
+_DETAIL_LINES_SHOWN: Final = 3
+"""Of what is wrong with one thing; `--json` has all."""
 
 DAMAGED = 1
 """The exit code where something is wrong and was not repaired."""
@@ -77,7 +81,7 @@ def _lines(report: Report, event: JsonObject) -> list[str | Marked]:
     match event["event"]:
         case "finding":
             what = f"{event['kind']} {one_line(str(event['what']))}"
-            return [Marked("!", "red", f"{what}: {one_line(str(event['detail']))}")]
+            return [Marked("!", "red", f"{what}: {_short(str(event['detail']))}")]
         case "repaired":
             what = f"{event['kind']} {one_line(str(event['what']))}"
             return [Marked(report.marks.up, "green", f"{what}: repaired")]
@@ -106,3 +110,11 @@ def _number(event: JsonObject, name: str) -> int:
     value = event[name]
     assert isinstance(value, int), "the schema says so"
     return value
+
+
+def _short(detail: str) -> str:
+    """Return the beginning of what is wrong: SQLite names every page behind a damaged one."""
+    lines = detail.splitlines()
+    shown = one_line("\n".join(lines[:_DETAIL_LINES_SHOWN]))
+    left = len(lines) - _DETAIL_LINES_SHOWN
+    return f"{shown}, and {count(left, 'line')} more" if left > 0 else shown

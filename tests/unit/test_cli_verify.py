@@ -44,6 +44,18 @@ def test_what_is_wrong_is_named_and_the_code_says_so(tmp_path: Path) -> None:
         assert "verify --repair" in done.messages
 
 
+def test_a_page_that_hides_many_others_is_no_wall_of_text(tmp_path: Path) -> None:
+    state = with_vault()
+    detail = "\n".join(["*** in database main ***", *(f"page {n}: error 11" for n in range(99))])
+    state.findings.append({"kind": "page", "what": "database", "detail": detail})
+    with served(tmp_path, state):
+        (line, *_) = run(tmp_path, "verify").text.splitlines()
+        said = "*** in database main ***\\npage 0: error 11\\npage 1: error 11, and 97 lines more"
+        assert line == f"! page database: {said}"
+        events = run(tmp_path, "verify", "--json").trees
+        assert [one["detail"] for one in events if one["event"] == "finding"] == [detail]
+
+
 def test_what_is_repaired_is_said_and_counts_as_sound(tmp_path: Path) -> None:
     state = with_vault()
     state.findings.append(RECORD)
