@@ -30,6 +30,7 @@ from p2pvault.core.introductions import Introductions
 from p2pvault.core.io import Effect, Input
 from p2pvault.core.jobs import EditJob, EntriesJob, Job, RetractJob, paced
 from p2pvault.core.keeping import Keeping
+from p2pvault.core.learning import Learning
 from p2pvault.core.link import Link, Phase
 from p2pvault.core.links import Links
 from p2pvault.core.members import Learned, Members
@@ -38,7 +39,7 @@ from p2pvault.core.pipeline import Pipeline
 from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
 from p2pvault.core.reach import Reach
 from p2pvault.core.recount import RecountJob
-from p2pvault.core.recovering import Alarms, Decided, decide
+from p2pvault.core.recovering import Decided, decide
 from p2pvault.core.repair import Repair, recount_failed
 from p2pvault.core.replication import Replication
 from p2pvault.core.restore import SnapshotsJob
@@ -93,9 +94,10 @@ class Device:
         self._sweep = Sweep(self.links, self._replication)
         self._beacon = Beacon(members, book, entropy)
         self._reach = Reach(self.links, self._dialer, self._beacon, self._conversation, entropy)
+        told = (self.links, self._introductions, keeping, errands, self._beacon)
+        self._learning = Learning(members, *told, entropy, self._recognise_all)
         self._pairing = Pairing(members, entropy)
         self._upkeep = Upkeep(members, pipeline, book.acknowledged, self._save)
-        self._alarms = Alarms()
         self._wake_at: float | None = None
         self._stopping = False
 
@@ -238,11 +240,11 @@ class Device:
             told = self._conversation.hear_stranger(link, message)
             if isinstance(told, Learned) and not told.operations:
                 self.links.refuse_outsider(link)
-            return self._learn(now, told) if isinstance(told, Learned) else told
+            return self._learning.take(now, told) if isinstance(told, Learned) else told
         heard = self._conversation.hear(now, link, message)
         match heard:
             case Learned():
-                return self._learn(now, heard)
+                return self._learning.take(now, heard)
             case EntriesJob() | SnapshotsJob():
                 jobs = paced(heard)
                 return self.rollback.arrived(heard) + self._submit(now, jobs)
@@ -261,6 +263,13 @@ class Device:
         if link.phase is Phase.UP:
             effects += self._conversation.begin(now, link)
         return effects + self._hear_each(now, link, held)
+
+    def _recognise_all(self, now: Instant) -> list[Effect]:
+        effects: list[Effect] = []
+        for link in self.links:
+            if link.phase is Phase.INTRODUCING:
+                effects += self._on(now, link.id, lambda it: self._recognise(now, it))
+        return effects
 
     def _heal(self, now: Instant, outcomes: Sequence[Effect | RecountJob]) -> list[Effect]:
         recounts = [each for each in outcomes if isinstance(each, RecountJob)]
@@ -312,7 +321,7 @@ class Device:
             effects += self._announce(now, done)
         effects += self._sweep.done(now, done, self.members.membership)
         if done.plain is not None:
-            effects += self._errand_done(now, self._errands.done(done.plain))
+            effects += self._learning.durable(now, done.plain)
         if done.interest:
             effects += self._keeping.done(now)
         self._erasing.done(done)
@@ -388,55 +397,10 @@ class Device:
         errand = Errand(NOTHING_LEARNED, self.members.log, then=then)
         return self._errands.save(batch, errand, lacks)
 
-    def _errand_done(self, now: Instant, errand: Errand) -> list[Effect]:
-        effects: list[Effect] = []
-        self.members.durable = errand.log
-        if errand.then is not None:
-            return errand.then(now)
-        if errand.answer is not None:
-            effects += self._part(now, errand.learned)
-        told = self.links.introduced() if errand.learned.operations else []
-        effects += self._introductions.tell_all(told, errand.learned.operations)
-        effects += self._keeping.learned(now, errand.learned)
-        if errand.admits is not None:
-            effects += self._paired(now, self._pairing.admitted(now, errand.admits))
-        if errand.answer is not None:
-            effects.append(errand.answer)
-        return [*effects, io.StatusChanged()]
-
-    def _learn(
-        self,
-        now: Instant,
-        learned: Learned,
-        answer: io.Answer | None = None,
-        *,
-        admits: DeviceId | None = None,
-    ) -> list[Effect]:
-        """Take what became known into force, and make it durable."""
-        if learned.is_nothing and answer is None:
-            return []
-        self._replication.joining |= learned.joined
-        errand = Errand(learned, self.members.log, answer, admits)
-        effects = self._errands.save(learned.batch, errand)
-        effects += self._errands.settle(now, self.members, self._entropy)
-        effects += self._alarms.news(self.members)
-        if answer is None:
-            # Its author has it durable. What we wrote ourselves may be lost yet, and must not be
-            # told before: its number would be used again for something else.
-            effects += self._part(now, learned)
-        for link in self.links:
-            if link.phase is Phase.INTRODUCING:
-                effects += self._on(now, link.id, lambda it: self._recognise(now, it))
-        return effects + self._beacon.refresh(now)
-
-    def _part(self, now: Instant, learned: Learned) -> list[Effect]:
-        farewells = self._introductions.say_farewell(self.links.introduced(), learned)
-        return farewells + self.links.end_removed(now)
-
     def _decide(self, now: Instant, asked: Decided) -> list[Effect]:
         learned, about = decide(self.members, now, self._entropy, asked, self.pipeline.newest)
         answer = io.Answer(asked.request, (about, self.members.name_of(about)))
-        return self._learn(now, learned, answer)
+        return self._learning.take(now, learned, answer)
 
     def _paired(self, now: Instant, outcomes: Sequence[Outcome]) -> list[Effect]:
         effects: list[Effect] = []
@@ -452,7 +416,11 @@ class Device:
             learned = self.members.admit(now, self._entropy, asked.card, asked.role, asked.key)
         except VaultError as error:
             return self._paired(now, self._pairing.admission_failed(now, error))
-        return self._learn(now, learned, admits=asked.card.id)
+        then = partial(self._admitted, device=asked.card.id)
+        return self._learning.take(now, learned, then=then)
+
+    def _admitted(self, now: Instant, device: DeviceId) -> list[Effect]:
+        return self._paired(now, self._pairing.admitted(now, device))
 
     # Local requests ----------------------------------------------------------------------
 

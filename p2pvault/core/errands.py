@@ -17,7 +17,7 @@ from p2pvault.crypto.entropy import Entropy
 from p2pvault.errors import VaultError
 from p2pvault.limits import RETRY_S
 from p2pvault.protocol.membership import MembershipLog
-from p2pvault.types import Batch, DeviceId, Instant
+from p2pvault.types import Batch, Instant
 
 Then = Callable[[Instant], list[Effect]]
 """What follows once a batch is durable."""
@@ -33,14 +33,13 @@ class Errand:
         learned: What peers are told then.
         log: The membership log as the store holds it then.
         answer: A local request to answer, with the device that it was about.
-        admits: The device whose pairing session waits for it.
-        then: What else follows; nothing that `status` shows, unless it says so.
+        then: What else follows; where nothing was learned, nothing that `status` shows, unless it
+            says so.
     """
 
     learned: Learned
     log: MembershipLog
     answer: Answer | None = None
-    admits: DeviceId | None = None
     then: Then | None = None
 
 

@@ -211,6 +211,10 @@ class Keeping:
         self._going -= self._pipeline.durable.interest.forgotten
         return [*self._tell(now), StatusChanged()]
 
+    def learning(self, learned: Learned) -> None:
+        """Take note of what is in force; whoever is new may bring something."""
+        self._replication.joining |= learned.joined
+
     def learned(self, now: Instant, learned: Learned) -> list[Effect]:
         """Take note that it is durable who is a member; whoever is new may bring something.
 

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from p2pvault.core.device import Device
+from p2pvault.core.errands import Then
 from p2pvault.core.io import Answer, Effect, Input, Persist
+from p2pvault.core.learning import Learning
 from p2pvault.core.link import Phase
 from p2pvault.core.members import Learned
 from p2pvault.core.steps import Circumstances, Done
-from p2pvault.types import DeviceId, Instant
+from p2pvault.types import Instant
 from sim.mutations.mutation import Mutation, Replacement
 
 
@@ -51,21 +53,20 @@ def _done_without_answers(self: Device, now: Instant, done: Done) -> list[Effect
     return _done(self, now, replace(done, answers=()))
 
 
-_learn = Device._learn
+_take = Learning.take
 
 
-def _learn_aloud(
-    self: Device,
+def _take_aloud(
+    self: Learning,
     now: Instant,
     learned: Learned,
     answer: Answer | None = None,
-    *,
-    admits: DeviceId | None = None,
+    then: Then | None = None,
 ) -> list[Effect]:
     effects = []
     for link in self.links.introduced():
-        effects += self._introductions.tell(link, learned.operations)
-    return effects + _learn(self, now, learned, answer, admits=admits)
+        effects += self.introductions.tell(link, learned.operations)
+    return effects + _take(self, now, learned, answer, then)
 
 
 def _knows_too_early(self: Device, now: Instant) -> Circumstances:
@@ -87,7 +88,7 @@ EARLY = (
     Mutation(
         "membership operations are told before they are durable",
         20,
-        ((Device, "_learn", _learn_aloud),),
+        ((Learning, "take", _take_aloud),),
         _HASTE,
         oracle="may yet forget",
     ),
