@@ -3,10 +3,10 @@
 A collection that nobody ever spoke about is kept. One that is not kept has no records here once it
 is erased, and no edit or entry brings any; its entries are headers. One that is `partial` is kept,
 but something of it was never here: it was turned on again, or came as headers from a device that
-does not keep it. That ends with a proof of equality with a device that holds all of it. It also
-ends where all other members agree that nobody has more, but only as long as nobody else comes:
-somebody's log may still hold entries of it that no member applies any more, and whoever is admitted
-gets those, and applies them.
+does not keep it. That ends where all other members agree that nobody has more, and with a proof of
+equality with a device that vouches for it. But only as long as nobody else comes: somebody's log
+may still hold entries of it that no member applies any more, and whoever is admitted gets those,
+and applies them. A device may vouch because all agreed once, and does not say so.
 """
 
 from collections.abc import Mapping, Set
@@ -42,8 +42,8 @@ class Interest:
         erasing: The forgotten ones that are not erased yet, with the last arrival number up to
             which their entries become headers at once. Those behind go when all members hold them.
         turn: How often this has changed since the device started, or what there is to erase.
-        agreed: Kept ones that are no longer partial only because no member had more: those who
-            come later may.
+        agreed: Kept ones that are no longer partial, as far as the members there were know: those
+            who come later may have more.
     """
 
     forgotten: frozenset[str] = frozenset()
@@ -79,17 +79,10 @@ class Interest:
         except LimitExceeded:
             return self
 
-    def whole(
-        self, collections: frozenset[str], agreed: frozenset[str] = frozenset()
-    ) -> "Interest":
-        """Return it after a proof that nothing of some collections is missing.
-
-        Args:
-            collections: All of them.
-            agreed: Those of them of which that is known of the members there are, and no more.
-        """
+    def whole(self, collections: frozenset[str]) -> "Interest":
+        """Return it after a proof that no member has more of some collections."""
         return self._next(
-            partial=self.partial - collections, agreed=self.agreed | (agreed & self.partial)
+            partial=self.partial - collections, agreed=self.agreed | (collections & self.partial)
         )
 
     def joined(self) -> "Interest":

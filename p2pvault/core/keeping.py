@@ -187,16 +187,16 @@ class Keeping:
         Nor where every other member is equal, for then nobody has more.
         """
         partial_here = self._pipeline.newest.interest.partial
-        proved = frozenset(name for name in partial_here if self._is_proved(link, name))
-        agreed = frozenset(name for name in partial_here if self._is_everybody_equal(name))
-        whole = proved | agreed
+        whole = frozenset(
+            name
+            for name in partial_here
+            if self._is_proved(link, name) or self._is_everybody_equal(name)
+        )
         # Idle, since what waits may bring something new that is missing.
         if not whole or not self._pipeline.is_idle:
             return []
         report = Report("info", "collections_whole", {"collections": len(whole)})
-        # A peer may vouch only because all agreed, and does not say so.
-        change = partial(Interest.whole, collections=whole, agreed=agreed)
-        return [report, *self._submit(InterestJob(change))]
+        return [report, *self._submit(InterestJob(partial(Interest.whole, collections=whole)))]
 
     def _go(self, collection: str, request: int, upto: int) -> list[Effect]:
         def change(interest: Interest) -> Interest:

@@ -122,6 +122,27 @@ def test_one_that_hears_of_it_late_may_lack_it_whoever_tells_it() -> None:
     assert_well(world)
 
 
+def test_whom_one_vouched_for_that_only_agreed_may_lack_it_too() -> None:
+    world, (ada, bob, cyd) = world_of(3)
+    forget(world, ada)
+    forget(world, cyd)
+    world.put(bob, "notes/one", text="a")
+    forget(world, bob)
+    keep(world, bob)
+    world.pass_time(IDLE_S)
+    world.offline(ada)
+    keep(world, cyd)
+    world.pass_time(IDLE_S)
+    assert partial(cyd) == frozenset(), "bob vouches, and ada is not asked"
+    world.online(ada)
+    world.pass_time(BACKOFF_MAX_S)
+    world.join("dan", ada)
+    keep(world, ada)
+    assert_well(world)
+    for party in world.parties:
+        assert world.value(party, "notes/one") == {"text": "a"}
+
+
 def test_one_that_does_not_know_yet_who_joined_vouches_for_nothing() -> None:
     world, ada, bob, cyd = two_that_keep_what_nobody_has()
     world.part(ada, cyd)
@@ -135,7 +156,8 @@ def test_one_that_does_not_know_yet_who_joined_vouches_for_nothing() -> None:
     world.mend()
     keep(world, ada)
     assert_well(world)
-    assert agreed(bob) == agreed(cyd) == frozenset(), "dan got all of it, and vouches"
+    assert agreed(dan) == frozenset(), "dan got all of it, and vouches"
+    assert agreed(bob) == agreed(cyd) == {"notes"}, "for all they know, dan only agreed"
 
 
 def test_who_brings_nothing_agrees_with_the_others() -> None:

@@ -151,7 +151,7 @@ def test_a_branch_of_headers_is_taken_out_again() -> None:
     assert world.value(bob, "notes/three") == {"text": "c"}
     keep(world, phone, "notes")
     world.pass_time(2 * IDLE_S)
-    assert interest(phone) == Interest(turn=interest(phone).turn)
+    assert interest(phone) == Interest(turn=interest(phone).turn, agreed=frozenset({"notes"}))
     assert world.values(phone) == world.values(ada) == world.values(bob)
 
 

@@ -184,7 +184,7 @@ def test_an_interest_comes_back_from_the_store(forgotten, partial, erasing, agre
 
 @given(sets, sets)
 def test_what_was_agreed_on_is_in_doubt_again_when_somebody_joins(partial, agreed) -> None:
-    before = Interest(partial=partial | agreed).whole(agreed, agreed=agreed)
+    before = Interest(partial=partial | agreed).whole(agreed)
     assert (before.partial, before.agreed) == (partial - agreed, agreed)
     after = before.joined()
     assert (after.partial, after.agreed) == (partial | agreed, frozenset())
@@ -192,9 +192,11 @@ def test_what_was_agreed_on_is_in_doubt_again_when_somebody_joins(partial, agree
     assert before.lacking(agreed).agreed == frozenset()
 
 
+def test_nothing_is_agreed_on_that_never_was_in_doubt() -> None:
+    assert Interest().whole(frozenset({"notes"})).agreed == frozenset()
+
+
 def test_what_was_agreed_on_is_forgotten_where_it_leaves_no_room() -> None:
-    before = Interest(partial=frozenset({"notes"})).whole(frozenset({"notes"}))
-    assert before.agreed == frozenset(), "it was proved"
     kept = Interest().keep("notes", alone=True)
     assert kept.agreed == {"notes"}
     full = kept.lacking(frozenset(f"c{n}" for n in range(PARTIAL_COLLECTIONS_MAX)))
