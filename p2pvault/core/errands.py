@@ -56,6 +56,11 @@ class Errands:
         self._awaited: dict[int, Errand] = {}
         self._serial = 0
 
+    @property
+    def joining(self) -> bool:
+        """Whether somebody became a member, which is not durable here yet."""
+        return any(errand.learned.joined for errand in self._awaited.values())
+
     def save(
         self, batch: Batch, errand: Errand, lacks: frozenset[str] = frozenset()
     ) -> list[Effect]:

@@ -211,20 +211,14 @@ class Keeping:
         self._going -= self._pipeline.durable.interest.forgotten
         return [*self._tell(now), StatusChanged()]
 
-    def learning(self, learned: Learned) -> None:
-        """Take note of what is in force; whoever is new may bring something."""
-        self._replication.joining |= learned.joined
-
     def learned(self, now: Instant, learned: Learned) -> list[Effect]:
         """Take note that it is durable who is a member; whoever is new may bring something.
 
         Peers have been told of the operations right before: who does not know of a new member
         vouches for what nobody is sure of any more.
         """
-        if not learned.joined:
-            return []
-        self._replication.joining = False
-        return self._tell(now) if self._pipeline.durable.interest.is_limited else []
+        is_in_doubt = learned.joined and self._pipeline.durable.interest.is_limited
+        return self._tell(now) if is_in_doubt else []
 
     def failed(self, now: Instant, job: InterestJob, error: VaultError) -> list[Effect]:
         """Take note that what is kept could not be changed; a proof comes again."""

@@ -52,7 +52,6 @@ class Learning:
         """
         if learned.is_nothing and answer is None:
             return []
-        self.keeping.learning(learned)
         errand = Errand(learned, self.members.log, answer, then)
         effects = self.errands.save(learned.batch, errand)
         effects += self.errands.settle(now, self.members, self.entropy)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from p2pvault.core.book import Book, Standing
 from p2pvault.core.content import Content
+from p2pvault.core.errands import Errands
 from p2pvault.core.io import Effect, EntriesLoaded, LoadEntries, Report, StatusChanged, Write
 from p2pvault.core.jobs import EntriesJob
 from p2pvault.core.kinds import Kind
@@ -43,15 +44,14 @@ class Replication:
 
     Attributes:
         leaving: Collections that this device is about to keep no longer, and says so.
-        joining: Whether somebody became a member, which is not durable here yet.
     """
 
-    def __init__(self, vault: VaultId, book: Book, repair: Repair) -> None:
+    def __init__(self, vault: VaultId, book: Book, repair: Repair, errands: Errands) -> None:
         self.leaving: frozenset[str] = frozenset()
-        self.joining = False
         self._vault = vault
         self._book = book
         self._repair = repair
+        self._errands = errands
 
     def begin(self, link: Link, content: Content) -> list[Effect]:
         """Say all that we hold; what the peer lacks follows once it has said the same."""
@@ -230,7 +230,7 @@ class Replication:
         return Verdict.APART if is_new and not link.abreast else verdict
 
     def _statement(self, content: Content) -> Statement:
-        interest = content.interest.joined() if self.joining else content.interest
+        interest = content.interest.joined() if self._errands.joining else content.interest
         return interest.statement(self.leaving)
 
     def _interest(self, link: Link, content: Content) -> list[Effect]:

@@ -182,6 +182,30 @@ def test_that_something_may_be_missing_is_durable_with_who_joins() -> None:
     assert interest_of(batches[0].meta).partial == {"notes"}
 
 
+def test_who_knows_of_a_second_newcomer_vouches_for_nothing_yet() -> None:
+    """Bob's disk takes the admission of the first one, and not yet that of the second."""
+    world, (ada, bob) = world_of(2)
+    forget(world, bob)
+    keep(world, bob)
+    world.pass_time(IDLE_S)
+    bob.disk_full = True
+    for name in ("cyd", "dan"):
+        world.join(name, ada)
+        world.pass_time(1)
+    members, refused = bob.device.members, len(bob.reported("persist_failed"))
+    known = len(members.durable.operations)
+    bob.disk_full = False
+    world.until(lambda: len(members.durable.operations) == known + 1)
+    bob.disk_full = True
+    world.until(lambda: len(bob.reported("persist_failed")) > refused)
+    bob.disk_full = False
+    world.ask(ada, lambda n: asks.ForgetRequested(n, "trips", anyway=True))
+    assert agreed(bob) == {"notes"}, "ada vouches"
+    assert len(members.durable.operations) == known + 1, "dan is not durable"
+    assert link_of(bob, ada).interests.ours.partial == {"notes"}
+    assert_well(world)
+
+
 def test_nothing_is_in_doubt_where_somebody_is_only_renamed() -> None:
     world, ada, bob, _ = two_that_keep_what_nobody_has()
     bob.trace.clear()

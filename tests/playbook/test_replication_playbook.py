@@ -7,12 +7,13 @@ import pytest
 from harness.batches import author, digest
 from harness.linkpairs import ADA_ID, BOB_ID, START, heard, up
 from harness.pairs import only, world_of
-from harness.pipelines import VAULT, bob
+from harness.pipelines import VAULT, Bench, bob
 from harness.proofs import assert_proved
 from harness.world import put
 from p2pvault.core import asks, io
 from p2pvault.core.book import Book
 from p2pvault.core.content import Content
+from p2pvault.core.errands import Errands
 from p2pvault.core.io import EntriesLoaded, LoadEntries, Report, StatusChanged, Write
 from p2pvault.core.kinds import Kind
 from p2pvault.core.repair import Repair
@@ -53,7 +54,8 @@ class Side:
 
     def __init__(self) -> None:
         self.book = Book(())
-        self.replication = Replication(VAULT, self.book, Repair(ADA_ID, bytes(32), self.book))
+        repair, errands = Repair(ADA_ID, bytes(32), self.book), Errands(Bench().pipeline)
+        self.replication = Replication(VAULT, self.book, repair, errands)
         self.link, self.far = up()
         self.link.talk.checks = {}
 
