@@ -3,9 +3,11 @@
 import pytest
 
 from harness.pairs import link_of, world_of
+from harness.pipelines import BOB, VAULT, Bench
 from harness.proofs import assert_proved
 from harness.world import put
 from p2pvault.core import asks, io
+from p2pvault.core.retraction import branch_of
 from p2pvault.errors import Refused
 from p2pvault.limits import CHUNKS_BEFORE_FOLD, JOURNALS_PER_DEVICE_MAX
 from p2pvault.node.status import problems
@@ -385,3 +387,12 @@ def test_an_edit_right_behind_a_retraction_finds_the_record_that_was_made_again(
     settled(world)
     both = {"text": "second life", "more": "while it is taken out"}
     assert world.value(bob, "notes/new") == both
+
+
+def test_only_what_builds_on_a_branch_goes_with_it():
+    one, other = Bench(), Bench(BOB, "bob")
+    for bench, collection in ((one, "notes"), (other, "trips")):
+        bench.written(put(f"{collection}/a", n=1), put(f"{collection}/b", n=2))
+    entries = [each for bench in (one, other) for each in bench.store.entries(0, 1 << 40)]
+    branch = branch_of(entries, one.journal.author, 2, VAULT)
+    assert [(cut.author, cut.n) for cut in branch.cuts] == [(one.journal.author, 1)]

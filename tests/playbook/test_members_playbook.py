@@ -1,23 +1,27 @@
 """Who belongs to the vault as one device knows it: learning, finding, settling what is owed."""
 
+from dataclasses import replace
+
 import pytest
 
+from harness.batches import author, digest
 from harness.entropy import seeded
 from harness.pairs import only, say, world_of
 from harness.world import World
 from p2pvault.core import asks, io
 from p2pvault.core.content import Content
 from p2pvault.core.kinds import Kind
-from p2pvault.core.members import Learned, Members, members_of
+from p2pvault.core.members import Learned, Members, accepted, members_of
 from p2pvault.crypto.keys import DeviceKeys
 from p2pvault.errors import AmbiguousDevice, MalformedMessage, NoSuchDevice
 from p2pvault.limits import EPOCHS_MAX, OPERATIONS_PER_AUTHOR_MAX
+from p2pvault.protocol.bootstrap import CutHead, Fetching
 from p2pvault.protocol.introduction import encode_operations
 from p2pvault.protocol.membership import Author, DeviceCard, epoch_id
 from p2pvault.protocol.membership.log import MembershipLog
 from p2pvault.protocol.membership.operation import Rename, sign_operation
 from p2pvault.protocol.membership.write import revoke
-from p2pvault.types import DeviceId, EpochId, Instant, Role
+from p2pvault.types import DeviceId, EntryHash, EpochId, Instant, JournalHead, Role
 
 NOW = Instant(1.0, 1_790_000_000_000)
 NOTHING = Content({}, {}, {}, 0)
@@ -151,6 +155,20 @@ def test_a_removed_device_is_told_of_its_removal_and_of_nothing_behind_it():
     both = Learned(renamed.operations + later.operations, {})
     assert bob.farewell(cyd.device, both.operations) == both.operations[:2], "causal order"
     assert bob.farewell(cyd.device, renamed.operations) == (), "no news to it"
+
+
+def test_what_snapshots_may_bring_counts_as_accepted():
+    """Until all of a cut are here, records may hold more than the journals say, or less."""
+    cyd, dan = DeviceId(b"c" * 32), DeviceId(b"d" * 32)
+    held = [JournalHead(author(by), 5, EntryHash(digest(by))) for by in (1, 2)]
+    cut = tuple(
+        CutHead(author(by), device, n, EntryHash(digest(by)))
+        for by, device, n in ((1, cyd, 3), (2, cyd, 9), (3, cyd, 7), (4, dan, 8))
+    )
+    content = Content({head.author: head for head in held}, {author(1): cyd, author(2): cyd}, {}, 0)
+    assert accepted(content, cyd) == {author(1): 5, author(2): 5}
+    fetching = replace(content, fetching=Fetching(cut, None))
+    assert accepted(fetching, cyd) == {author(1): 5, author(2): 9, author(3): 7}
 
 
 def test_what_is_owed_is_written_once():

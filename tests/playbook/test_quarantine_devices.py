@@ -23,7 +23,7 @@ from p2pvault.core import asks, holding, sweep
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link
 from p2pvault.errors import AmbiguousDevice, CrdtError, NoSuchDevice, Refused, RevokedDevice
-from p2pvault.limits import KIB, RETRY_S, UNACKNOWLEDGED_BYTES_MAX
+from p2pvault.limits import DEVICE_PREFIX_DIGITS_MIN, KIB, RETRY_S, UNACKNOWLEDGED_BYTES_MAX
 from p2pvault.node.status import problems
 from p2pvault.protocol.entries import encode_entries
 from p2pvault.protocol.reconcile import Verdict
@@ -248,7 +248,8 @@ def test_accepted_effects_reach_everybody() -> None:
 
 def test_dropped_entries_stay_dropped_over_restarts() -> None:
     world, ada, bob, cyd = with_late_entries()
-    assert settle_quarantine(world, ada, cyd.id.hex()[:8], repeat=False).settled == 2
+    beginning = cyd.id.hex()[:DEVICE_PREFIX_DIGITS_MIN]
+    assert settle_quarantine(world, ada, beginning, repeat=False).settled == 2
     world.restart(ada)
     world.pass_time(5)
     say(world, bob, ada, (Kind.ENTRIES, encode_entries(entries_of(cyd)[-2:])))
@@ -258,9 +259,10 @@ def test_dropped_entries_stay_dropped_over_restarts() -> None:
 
 
 def test_requests_that_mean_nothing_are_refused() -> None:
-    world, ada, bob, _ = with_late_entries()
-    with pytest.raises(NoSuchDevice):
-        settle_quarantine(world, ada, "bob", repeat=True)
+    world, ada, bob, cyd = with_late_entries()
+    for nobody in ("bob", cyd.id.hex()[: DEVICE_PREFIX_DIGITS_MIN - 1]):
+        with pytest.raises(NoSuchDevice):
+            settle_quarantine(world, ada, nobody, repeat=True)
     with pytest.raises(Refused, match="nothing is in quarantine"):
         settle_quarantine(world, bob, repeat=True)
     with pytest.raises(RevokedDevice):

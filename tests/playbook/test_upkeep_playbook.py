@@ -182,6 +182,17 @@ def test_a_peer_that_comes_back_with_less_keeps_what_was_about_to_go():
     assert content.bases == {}
 
 
+def test_what_lies_before_a_base_goes_whoever_lacks_it():
+    world, (ada, bob) = world_of(2)
+    world.offline(bob)
+    for n in range(3):
+        world.put(ada, "notes/one", n=n)
+    pipeline, upkeep = ada.device.pipeline, ada.device._upkeep
+    assert dict(upkeep._upto())[pipeline.author] == 0, "bob lacks all of it"
+    pipeline.durable = replace(pipeline.durable, bases={pipeline.author: 2})
+    assert dict(upkeep._upto())[pipeline.author] == 2
+
+
 def test_free_pages_are_given_back_but_for_some():
     world, ada = alone()
     upkeep = ada.device._upkeep

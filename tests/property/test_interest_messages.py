@@ -141,6 +141,7 @@ def test_a_header_stands_for_its_entry() -> None:
     written = entry(1, 2, 1)
     header = decode_entry(header_of(written.data, ["notes", "contacts", "notes"]), VAULT)
     assert (header.head, header.author) == (written.head, written.author)
+    assert (header.body.vault, header.body.device) == (VAULT, written.body.device)
     assert (header.outside, header.body.changes) == (("contacts", "notes"), ())
     assert header.follows(None)
     header.verify(KEYS.public.signing)

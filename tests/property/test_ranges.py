@@ -7,7 +7,12 @@ from hypothesis import strategies as st
 from harness.memory_store import MemoryStore
 from p2pvault.core.inquiries import LoadRanges
 from p2pvault.errors import LimitExceeded, MalformedMessage, RemoteProtocolError
-from p2pvault.limits import MESSAGE_BYTES_MAX, RANGE_ITEMS_MAX, RANGES_PER_MESSAGE_MAX
+from p2pvault.limits import (
+    MESSAGE_BYTES_MAX,
+    RANGE_ITEMS_MAX,
+    RANGES_MESSAGE_BYTES_MAX,
+    RANGES_PER_MESSAGE_MAX,
+)
 from p2pvault.node.inquiring import inquire
 from p2pvault.protocol.ranges import (
     FIRST,
@@ -174,6 +179,14 @@ def test_numbers_of_ranges_and_items_are_bounded():
         decode_ranges(encode_ranges([*many, *lists]))
     with pytest.raises(LimitExceeded):
         decode_ranges(encode_ranges([part(0, None, tuple(range(RANGE_ITEMS_MAX + 1)))]))
+
+
+def test_a_message_carries_as_many_lists_as_fit():
+    items = tuple((record(n), bytes(16)) for n in range(RANGE_ITEMS_MAX))
+    search = Search(backlog=[RangeList(FIRST, None, items, asks=False)] * 64)
+    one = len(encode_ranges(search.backlog[:1]))
+    body = search.proceed()
+    assert RANGES_MESSAGE_BYTES_MAX < len(body) < RANGES_MESSAGE_BYTES_MAX * 9 / 8 + one
 
 
 def test_a_peer_that_always_differs_meets_a_bound(monkeypatch: pytest.MonkeyPatch):
