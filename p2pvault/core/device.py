@@ -2,7 +2,8 @@
 
 It composes the parts and decides nothing that one of them can decide: links carry conversations,
 replication and introductions read and write them, the pipeline changes the vault, members know
-who belongs to it, the dialer and the beacon find peers, pairing admits new ones.
+who belongs to it, learning tells what becomes known of that, the dialer and the beacon find peers,
+pairing admits new ones.
 
 Whatever a peer does wrong ends its link here, in one place. Whatever the person asks that cannot
 be done becomes a `Refuse`. Everything else is a bug and is not caught.

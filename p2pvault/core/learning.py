@@ -57,7 +57,7 @@ class Learning:
         effects += self.errands.settle(now, self.members, self.entropy)
         effects += self.alarms.news(self.members)
         if answer is None:
-            # Its author has it durable; what we wrote ourselves waits until we have.
+            # Its author has it durable, or it is an admission of ours, which removes nobody.
             effects += self._part(now, learned)
         return effects + self.recognise(now) + self.beacon.refresh(now)
 
