@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from p2pvault.limits.units import KIB
+from p2pvault.limits.units import KIB, MIB
 
 RETRY_S: Final = 5.0
 """Before membership operations that could not be written are tried again."""
@@ -11,13 +11,22 @@ DEVICES_MAX: Final = 64
 """Members of one vault, removed ones not counted: one person's devices, generously."""
 
 OPERATIONS_MAX: Final = 10_000
-"""Operations in the membership log, for ever."""
+"""Operations in the membership log, for ever. The last OPERATIONS_PER_AUTHOR_MAX are the recovery
+key's: it has to be of use when a stolen admin device has filled the rest."""
+
+OPERATIONS_BYTES_MAX: Final = 30 * MIB
+"""Their bytes, so that a log with all epoch secrets fits into PAIRING_PACKAGE_BYTES_MAX. The last
+OPERATIONS_PER_AUTHOR_BYTES_MAX are the recovery key's."""
 
 OPERATION_BYTES_MAX: Final = 128 * KIB
 """One operation; an epoch with 64 sealed boxes of 1.2 KB is 75 KB."""
 
 OPERATIONS_PER_AUTHOR_MAX: Final = 1_024
 """Operations by one device, forks included: one stolen device cannot fill the log with noise."""
+
+OPERATIONS_PER_AUTHOR_BYTES_MAX: Final = 6 * MIB
+"""Their bytes: 80 epochs of the largest vault, 500 of one with ten devices. Read, they take
+about seven times as much memory at worst, which is what a bad peer may cost."""
 
 OPERATIONS_RESERVED: Final = 2_000
 """The last part of the log is for removals: everything else is refused to the local writer

@@ -7,6 +7,8 @@ from harness.members import (
     BOB,
     CAROL,
     DAVE,
+    ERIN,
+    KEEPER,
     NOW_MS,
     Actor,
     add,
@@ -21,12 +23,15 @@ from harness.members import (
 )
 from p2pvault import limits
 from p2pvault.errors import LimitExceeded, MalformedMessage, UnexpectedMessage
+from p2pvault.limits.membership import OPERATIONS_BYTES_MAX, OPERATIONS_PER_AUTHOR_BYTES_MAX
+from p2pvault.limits.units import MIB
 from p2pvault.protocol.membership import MembershipLog, evaluate
 from p2pvault.protocol.membership.operation import (
     Accepted,
     Content,
     Genesis,
     Header,
+    JournalBound,
     NewEpoch,
     Recovery,
     RecoveryKeys,
@@ -36,7 +41,7 @@ from p2pvault.protocol.membership.operation import (
     sign_genesis,
     sign_operation,
 )
-from p2pvault.types import EMPTY_HASH, OperationHash, Role, VaultId
+from p2pvault.types import EMPTY_HASH, AuthorId, OperationHash, Role, VaultId
 
 
 def forged(log: MembershipLog, actor: Actor, content: Content, **changes: object) -> bytes:
@@ -230,6 +235,35 @@ def test_a32_one_device_cannot_fill_the_log() -> None:
         full.add(forks[-1:])
     assert len(full.heads) == limits.OPERATIONS_PER_AUTHOR_MAX
     assert len(ALICE.write(full, remove(BOB))) == len(full) + 1
+
+
+def test_a32_who_may_not_admit_cannot_fill_the_log_in_the_names_of_others() -> None:
+    """Each of these others could write as much as a device may."""
+    log = CAROL.write(ALICE.write(founded(ALICE, BOB), add(CAROL, Role.MEMBER)), add(DAVE))
+    for content in (Rename(DAVE.id, "dave"), add(ERIN)):
+        with pytest.raises(MalformedMessage, match="nobody could admit"):
+            DAVE.write(log, content)
+
+
+def test_who_was_let_in_without_right_may_write_once_somebody_does_who_has_it() -> None:
+    void = CAROL.write(ALICE.write(founded(ALICE, BOB), add(CAROL, Role.MEMBER)), add(DAVE))
+    for right in (ALICE.write(void, add(DAVE)), KEEPER.write(void, SetRole(DAVE.id, Role.ADMIN))):
+        named = DAVE.write(right, Rename(DAVE.id, "david"))
+        assert evaluate(named).members[DAVE.id].name == "david"
+        assert len(DAVE.write(named, Rename(DAVE.id, "dave"))) == len(named) + 1
+
+
+def test_a32_the_bytes_that_one_device_may_write_are_bounded() -> None:
+    """What all may write together is handed to a new device in one package."""
+    log = founded(ALICE, BOB)
+    wide = tuple(JournalBound(AuthorId(n.to_bytes(16)), n) for n in range(limits.JOURNALS_MAX))
+    fits = OPERATIONS_PER_AUTHOR_BYTES_MAX // len(forged(log, BOB, Remove(ALICE.id, wide, "00")))
+    removals = [forged(log, BOB, Remove(ALICE.id, wide, f"{n:02}")) for n in range(fits + 1)]
+    with pytest.raises(LimitExceeded, match="of this device"):
+        log.add(removals)
+    log = log.add(removals[:fits]).log
+    assert OPERATIONS_BYTES_MAX + MIB <= limits.PAIRING_PACKAGE_BYTES_MAX
+    assert not evaluate(ALICE.write(log, remove(BOB))).is_member(BOB.id)
 
 
 def test_a32_what_follows_many_heads_names_few_and_keeps_the_authors_count() -> None:

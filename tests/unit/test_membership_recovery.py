@@ -1,5 +1,8 @@
 """The recovery key (R4) and equivocation (R7), rule by rule (docs/protocol/membership.md)."""
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import pytest
 
 from harness.members import (
@@ -23,7 +26,8 @@ from harness.members import (
     numbered_epoch,
     remove,
 )
-from p2pvault.errors import MembershipError, NoSuchDevice
+from p2pvault.errors import LimitExceeded, MembershipError, NoSuchDevice
+from p2pvault.limits import OPERATIONS_MAX, OPERATIONS_PER_AUTHOR_MAX
 from p2pvault.protocol.membership import (
     Decision,
     MembershipLog,
@@ -35,6 +39,7 @@ from p2pvault.protocol.membership import (
     reinstate,
     revoke,
 )
+from p2pvault.protocol.membership.decode import decode
 from p2pvault.protocol.membership.operation import (
     Accepted,
     DeviceCard,
@@ -44,6 +49,7 @@ from p2pvault.protocol.membership.operation import (
     Rename,
     SetRole,
     sign_genesis,
+    sign_operation,
 )
 from p2pvault.types import Role
 
@@ -270,6 +276,41 @@ def test_a_use_of_the_key_names_everybody_who_stays_and_starts_an_epoch() -> Non
     opened = open_epochs(written.log, membership, KEEPER.id, KEEPER.key.box, {})
     assert opened == written.secrets
     assert written.added == written.log.operations[len(log) :]
+
+
+def test_a32_the_key_is_of_use_after_an_admin_has_filled_the_log() -> None:
+    full = filled(founded(ALICE, BOB), BOB)
+    with pytest.raises(LimitExceeded):
+        revoke(full, ALICE.author, BOB.id, {})
+    log = recover(full, ALICE.author, KEEPER.key, Decision({BOB.id: {}})).log
+    assert not evaluate(log).is_member(BOB.id)
+    assert not evaluate(log).needs_epoch
+    current = evaluate(log).current
+    assert current.id in open_epochs(log, evaluate(log), ALICE.id, ALICE.keys.box, {})
+    admitted = admit_by_key(log, KEEPER.key, NOW_MS, CAROL.card, {})
+    assert evaluate(admitted.log).is_admin(CAROL.id)
+
+
+def filled(log: MembershipLog, thief: Actor) -> MembershipLog:
+    """Fill a log, as far as devices may, in the names of others whom an admin made up."""
+    puppets = [Actor(f"puppet {number}") for number in range(9)]
+    for puppet in puppets:
+        log = thief.write(log, add(puppet))
+    noise = [data for puppet in puppets for data in chatter(log, puppet)]
+    room = OPERATIONS_MAX - OPERATIONS_PER_AUTHOR_MAX - len(log)
+    full = log.add(noise[:room]).log
+    with pytest.raises(LimitExceeded):
+        full.add(noise[room:])
+    return full
+
+
+def chatter(log: MembershipLog, actor: Actor) -> Iterator[bytes]:
+    """Write as much as a device may, each operation on top of the one before."""
+    header = log.header(actor.id, NOW_MS)
+    for n in range(1, OPERATIONS_PER_AUTHOR_MAX + 1):
+        header = replace(header, n=n)
+        yield (data := sign_operation(header, Rename(actor.id, f"{n}"), actor.keys.signing))
+        header = replace(header, prev=(decode(data).operation.hash,))
 
 
 def test_a_use_of_the_key_holds_against_whatever_a_puppet_of_the_thief_backdates() -> None:

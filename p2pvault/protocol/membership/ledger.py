@@ -3,11 +3,12 @@
 `record` is the only way in, and it trusts its argument: what may enter is decided in `log`.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Self
 
 from p2pvault.protocol.membership.authority import Authority
-from p2pvault.protocol.membership.history import EMPTY, History, Mask
+from p2pvault.protocol.membership.history import EMPTY, History, Mask, positions
 from p2pvault.protocol.membership.operation import (
     Accepted,
     Add,
@@ -34,8 +35,10 @@ class Ledger:
         introduced: For each of these, the operations that did so.
         recovery_keys: Every recovery key ever introduced.
         written: For each author, its operations.
+        written_bytes: For each author, their size.
         epochs: For each epoch, the operations that start it.
         statements: The statements on removals that count.
+        rightful: Of some operations that set a role, whether their author had the right to.
         latest: The authority that was computed last; the next one asked for is often the same.
     """
 
@@ -45,8 +48,10 @@ class Ledger:
     introduced: dict[DeviceId, Mask] = field(default_factory=dict)
     recovery_keys: dict[DeviceId, RecoveryKeys] = field(default_factory=dict)
     written: dict[DeviceId, Mask] = field(default_factory=dict)
+    written_bytes: Counter[DeviceId] = field(default_factory=Counter)
     epochs: dict[EpochId, Mask] = field(default_factory=dict)
     statements: Mask = EMPTY
+    rightful: dict[int, bool] = field(default_factory=dict)
     latest: tuple[Mask, Authority] | None = None
 
     def copy(self) -> Self:
@@ -58,8 +63,10 @@ class Ledger:
             self.introduced.copy(),
             self.recovery_keys.copy(),
             self.written.copy(),
+            self.written_bytes.copy(),
             self.epochs.copy(),
             self.statements,
+            self.rightful.copy(),
         )
 
     def authority(self, scope: Mask) -> Authority:
@@ -97,6 +104,7 @@ class Ledger:
     def _note_author(self, operation: Operation, number: int) -> None:
         author = operation.author
         self.written[author] = self.written.get(author, EMPTY) | 1 << number
+        self.written_bytes[author] += len(operation.data)
         if author in self.recovery_keys:
             # Whoever has the words counts anew on each device: two uses are no fork of a device.
             self.rulings.add_recovered(number)
@@ -115,6 +123,25 @@ class Ledger:
     def _introduce(self, signer: DeviceId, signing: bytes, number: int) -> None:
         self.signers[signer] = signing
         self.introduced[signer] = self.introduced.get(signer, EMPTY) | 1 << number
+
+    def is_entitled(self, author: DeviceId, past: Mask) -> bool:
+        """Tell whether somebody who had the right to let an author in: an admin, or the key.
+
+        Judged by the past of whoever did, so it is settled for ever. A device that has no right
+        to admit others could otherwise introduce as many as it takes to fill the log.
+        """
+        if author in self.recovery_keys:
+            return True
+        settings = self.rulings.settings.get(author, EMPTY) & past
+        return any(self._is_rightful(number) for number in positions(settings))
+
+    def _is_rightful(self, number: int) -> bool:
+        operation = self.history[number]
+        if isinstance(operation.content, Genesis) or operation.author in self.recovery_keys:
+            return True
+        if number not in self.rightful:
+            self.rightful[number] = self._stood(operation, number) is Role.ADMIN
+        return self.rightful[number]
 
     def _removes(self, operation: Operation, device: DeviceId, number: int) -> bool:
         """Return whether a removal applies in its own past.

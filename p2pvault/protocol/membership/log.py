@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from p2pvault.errors import LimitExceeded, MalformedMessage, UnexpectedMessage
 from p2pvault.limits import MEMBERSHIP_HEADS_MAX, OPERATIONS_MAX, OPERATIONS_PER_AUTHOR_MAX
+from p2pvault.limits.membership import OPERATIONS_BYTES_MAX, OPERATIONS_PER_AUTHOR_BYTES_MAX
 from p2pvault.protocol.membership.decode import decode
 from p2pvault.protocol.membership.history import EMPTY, Mask, positions
 from p2pvault.protocol.membership.ledger import Ledger
@@ -206,8 +207,16 @@ def _take(ledger: Ledger, data: bytes) -> None:
 
 
 def _check_room(ledger: Ledger, operation: Operation) -> None:
-    written = ledger.written.get(operation.author, EMPTY).bit_count()
-    if len(ledger.history) >= OPERATIONS_MAX or written >= OPERATIONS_PER_AUTHOR_MAX:
+    author, size = operation.author, len(operation.data)
+    written = ledger.written.get(author, EMPTY).bit_count()
+    written_bytes = ledger.written_bytes[author] + size
+    if written >= OPERATIONS_PER_AUTHOR_MAX or written_bytes > OPERATIONS_PER_AUTHOR_BYTES_MAX:
+        raise LimitExceeded("the membership log has no room for another operation of this device")
+    # The last part is for the recovery key, as much of it as one author may write.
+    is_key = author in ledger.recovery_keys
+    most = OPERATIONS_MAX - (0 if is_key else OPERATIONS_PER_AUTHOR_MAX)
+    most_bytes = OPERATIONS_BYTES_MAX - (0 if is_key else OPERATIONS_PER_AUTHOR_BYTES_MAX)
+    if len(ledger.history) >= most or ledger.written_bytes.total() + size > most_bytes:
         raise LimitExceeded("the membership log has no room for another operation")
 
 
@@ -226,9 +235,11 @@ def _past(ledger: Ledger, operation: Operation) -> Mask:
 
 
 def _check_author(ledger: Ledger, operation: Operation, past: Mask) -> None:
-    """The author was introduced, and counts its operations without gap or repetition."""
+    """The author was introduced, rightly, and counts its operations without gap or repetition."""
     if not ledger.introduced.get(operation.author, EMPTY) & past:
         raise MalformedMessage("a membership operation by a device that its past does not know")
+    if not ledger.is_entitled(operation.author, past):
+        raise MalformedMessage("a membership operation by a device that nobody could admit")
     written = (ledger.written.get(operation.author, EMPTY) & past).bit_count()
     if operation.n != written + 1:
         raise MalformedMessage(f"operation {operation.n} of a device that has written {written}")

@@ -15,7 +15,7 @@ from p2pvault.crypto.entropy import Entropy, draw
 from p2pvault.crypto.hashing import digest
 from p2pvault.crypto.keys import signing_public
 from p2pvault.crypto.seal import box_public
-from p2pvault.errors import MembershipError, NoSuchDevice
+from p2pvault.errors import LimitExceeded, MembershipError, NoSuchDevice
 from p2pvault.protocol.membership.evaluate import evaluate
 from p2pvault.protocol.membership.log import MembershipLog
 from p2pvault.protocol.membership.operation import (
@@ -32,6 +32,7 @@ from p2pvault.protocol.membership.write import (
     Written,
     admission,
     journal_bounds,
+    new_epoch,
     with_epoch,
 )
 from p2pvault.types import AuthorId, DeviceId, EpochId, Role, StoredOperation
@@ -129,7 +130,7 @@ def recover(log: MembershipLog, author: Author, key: RecoveryKey, decision: Deci
     contents = _removals(decision)
     contents += [SetRole(device, role) for device, role in sorted(named.items())]
     after, added = _sign(log, key, author.wall_ms, contents)
-    epoch = with_epoch(after, author)
+    epoch = _with_epoch(after, author, key)
     return Written(epoch.log, added + epoch.added, epoch.secrets)
 
 
@@ -169,7 +170,7 @@ def recover_anew(
     contents: list[Content] = [added]
     contents += [SetRole(device, Role.MEMBER) for device in sorted(decision.restored)]
     after, named = _sign(after, key, author.wall_ms, contents)
-    epoch = with_epoch(after, author)
+    epoch = _with_epoch(after, author, key)
     return Written(epoch.log, removed + named + epoch.added, epoch.secrets)
 
 
@@ -232,6 +233,15 @@ def _removals(decision: Decision) -> list[Content]:
     return [
         Remove(device, journal_bounds(seen), "") for device, seen in sorted(decision.lost.items())
     ]
+
+
+def _with_epoch(log: MembershipLog, author: Author, key: RecoveryKey) -> Written:
+    """Start an epoch; in the key's own name where the log has no room left for devices."""
+    try:
+        return with_epoch(log, author)
+    except LimitExceeded:
+        content, secret = new_epoch(log, author.entropy)
+        return Written(*_sign(log, key, author.wall_ms, [content]), {content.id: secret})
 
 
 def _sign(

@@ -125,7 +125,9 @@ def admit(
         BadValue: A name or a kind that cannot be used.
         CryptoError: The device's box key is unusable.
     """
-    return append(log, author, admission(log, _as_admin(log, author), card, role, secrets))
+    membership = _as_admin(log, author)
+    _check_room(log)
+    return append(log, author, admission(log, membership, card, role, secrets))
 
 
 def admission(
@@ -135,8 +137,10 @@ def admission(
     role: Role,
     secrets: Mapping[EpochId, bytes],
 ) -> Add:
-    """Return the operation that admits a device, whoever is going to sign it; raises as `admit`."""
-    _check_room(log)
+    """Return the operation that admits a device, whoever is going to sign it; raises as `admit`.
+
+    Whether the log has room for it depends on who that is, and is not checked here.
+    """
     device = card.id
     if device in membership.removed:
         raise MembershipError(
@@ -303,13 +307,18 @@ def journal_bounds(bounds: Mapping[AuthorId, int]) -> tuple[JournalBound, ...]:
 
 def with_epoch(log: MembershipLog, author: Author) -> Written:
     """Start an epoch with boxes for the members as they are in `log`, and for the recovery key."""
-    membership = evaluate(log)
-    secret = draw(author.entropy, EPOCH_SECRET_BYTES)
-    epoch = epoch_id(log.vault, secret)
-    parents = tuple(sorted(membership.tips[:MEMBERSHIP_HEADS_MAX]))
-    content = NewEpoch(epoch, parents, _boxes(membership, secret))
+    content, secret = new_epoch(log, author.entropy)
     written = append(log, author, content)
-    return Written(written.log, written.added, {epoch: secret})
+    return Written(written.log, written.added, {content.id: secret})
+
+
+def new_epoch(log: MembershipLog, entropy: Entropy) -> tuple[NewEpoch, bytes]:
+    """Return the operation that starts an epoch, whoever is going to sign it, and its secret."""
+    membership = evaluate(log)
+    secret = draw(entropy, EPOCH_SECRET_BYTES)
+    parents = tuple(sorted(membership.tips[:MEMBERSHIP_HEADS_MAX]))
+    boxes = _boxes(membership, secret)
+    return NewEpoch(epoch_id(log.vault, secret), parents, boxes), secret
 
 
 def _boxes(membership: Membership, secret: bytes) -> tuple[MemberBox, ...]:
