@@ -20,6 +20,10 @@ def show_words(session: Session, words: str, *, no_qr: bool = False) -> None:
 def read_words(session: Session) -> str:
     """Read the words as one line from the terminal or from stdin.
 
+    They show while they are typed, on purpose: nobody copies 24 words from paper blindly without a
+    mistake, and what is wrong would have to be found among all of them. Whoever types them is
+    where `recovery show` would show them, too.
+
     Raises:
         UsageError: There are none.
     """
