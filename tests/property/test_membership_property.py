@@ -29,6 +29,7 @@ from harness.members import (
 from harness.membership_model import Model
 from p2pvault.errors import MembershipError
 from p2pvault.protocol.membership import MembershipLog, evaluate, start_epoch
+from p2pvault.protocol.membership.authority import Authority
 from p2pvault.protocol.membership.operation import Add, Genesis, Operation, Rename, SetRole
 from p2pvault.types import DeviceId, OperationHash, Role
 
@@ -52,6 +53,20 @@ def shuffled(log: MembershipLog, random: Random) -> list[Operation]:
         order += [ready] * random.randint(1, 2)
         known.add(ready.hash)
     return order
+
+
+@thorough
+@given(pasts(), st.randoms(use_true_random=False))
+def test_what_is_taken_over_from_one_scope_to_the_next_is_what_each_has_alone(
+    past: Past, random: Random
+) -> None:
+    ledger = past.whole.ledger.copy()
+    history, rulings = ledger.history, ledger.rulings
+    for _ in range(20):
+        number = random.randrange(len(history))
+        scope = history.past(number) | 1 << number
+        alone = Authority(history, rulings, scope & rulings.all)
+        assert ledger.authority(scope).valid == alone.valid
 
 
 @thorough

@@ -1,5 +1,7 @@
 """What the membership log takes, what it refuses, and what it can be asked."""
 
+from cProfile import Profile
+
 import pytest
 
 from harness.members import (
@@ -26,6 +28,7 @@ from p2pvault.errors import LimitExceeded, MalformedMessage, UnexpectedMessage
 from p2pvault.limits.membership import OPERATIONS_BYTES_MAX, OPERATIONS_PER_AUTHOR_BYTES_MAX
 from p2pvault.limits.units import MIB
 from p2pvault.protocol.membership import MembershipLog, evaluate
+from p2pvault.protocol.membership.authority import Authority
 from p2pvault.protocol.membership.operation import (
     Accepted,
     Content,
@@ -264,6 +267,18 @@ def test_a32_the_bytes_that_one_device_may_write_are_bounded() -> None:
     log = log.add(removals[:fits]).log
     assert OPERATIONS_BYTES_MAX + MIB <= limits.PAIRING_PACKAGE_BYTES_MAX
     assert not evaluate(ALICE.write(log, remove(BOB))).is_member(BOB.id)
+
+
+def test_a32_what_a_device_claims_again_and_again_is_judged_once_each() -> None:
+    """Each removal is judged by all before it, so what those mean is not worked out anew."""
+    log = before = ALICE.write(founded(ALICE, BOB), add(CAROL, Role.MEMBER))
+    for _ in range(50):
+        log = CAROL.write(CAROL.write(log, SetRole(CAROL.id, Role.ADMIN)), remove(ALICE))
+    claims = [operation.data for operation in log.operations[len(before) :]]
+    profile = Profile()
+    profile.runcall(before.add, claims)
+    calls = {entry.code: entry.callcount for entry in profile.getstats()}
+    assert calls[Authority.permits.__code__] <= len(claims)
 
 
 def test_a32_what_follows_many_heads_names_few_and_keeps_the_authors_count() -> None:

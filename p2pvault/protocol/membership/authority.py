@@ -41,21 +41,49 @@ class Authority:
     """The standing of devices and operations, as one set of operations has it.
 
     Attributes:
+        scope: The set: what of it makes or ends authority.
         reign: What the recovery key has to say in it.
         valid: The valid operations that set a role.
     """
 
-    __slots__ = ("_history", "_rulings", "_scope", "reign", "valid")
+    __slots__ = ("_history", "_rulings", "reign", "scope", "valid")
 
-    def __init__(self, history: History, rulings: Rulings, scope: Mask) -> None:
+    def __init__(
+        self, history: History, rulings: Rulings, scope: Mask, before: "Authority | None" = None
+    ) -> None:
+        """Judge a scope.
+
+        Args:
+            history: All operations.
+            rulings: Those that authority comes from or ends with.
+            scope: A causally closed set of them.
+            before: What was judged before; taken over where it still holds, so that a chain of
+                operations, each of which is judged by its past, costs no square of its length.
+        """
         self._history = history
         self._rulings = rulings
-        self._scope = scope
-        self.valid = EMPTY
+        self.scope = scope
         self.reign: Reign = reign_of(history, rulings, scope)
-        for number in positions(scope & rulings.all):
+        self.valid, judged = EMPTY, EMPTY
+        if before is not None and before.holds_in(scope):
+            self.valid, judged = before.valid, before.scope
+        for number in positions(scope & rulings.all & ~judged):
             if isinstance(history[number].content, Genesis | Add | SetRole):
                 self.valid |= self.permits(number) << number
+
+    def holds_in(self, scope: Mask) -> bool:
+        """Tell whether what is valid here stays so in another scope.
+
+        It does in a larger one where devices set roles only: of what one operation says of
+        another, that alone never looks beyond the past.
+        """
+        added = scope & self._rulings.all & ~self.scope
+        setting = (
+            isinstance(self._history[number].content, Add | SetRole)
+            and not self._rulings.recovered >> number & 1
+            for number in positions(added)
+        )
+        return not self.scope & ~scope and all(setting)
 
     def role(self, device: DeviceId, past: Mask) -> Role | None:
         """Return what a device is in a past, or None where it is not a member or is suspended.
@@ -139,9 +167,9 @@ class Authority:
 
     def _overruled(self, author: DeviceId, number: int) -> bool:
         """R2: something that is concurrent with a removal of its author."""
-        removals = self._rulings.removals.get(author, EMPTY) & self._scope
+        removals = self._rulings.removals.get(author, EMPTY) & self.scope
         return any(
-            self._concurrent(removal, number) and not self._is_void(removal, self._scope)
+            self._concurrent(removal, number) and not self._is_void(removal, self.scope)
             for removal in positions(removals)
         )
 

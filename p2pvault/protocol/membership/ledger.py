@@ -73,7 +73,8 @@ class Ledger:
         """Return the authority in a causally closed scope; only rulings make a difference."""
         key = scope & self.rulings.all
         if self.latest is None or self.latest[0] != key:
-            self.latest = key, Authority(self.history, self.rulings, key)
+            before = self.latest[1] if self.latest is not None else None
+            self.latest = key, Authority(self.history, self.rulings, key, before)
         return self.latest[1]
 
     def record(self, operation: Operation) -> None:
