@@ -7,6 +7,8 @@ them does know the other, it has to find it; nothing shows it a name of an epoch
 
 from typing import TYPE_CHECKING
 
+from p2pvault.core.members import Members
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -33,7 +35,20 @@ def _finds(one: "SimParty", other: "SimParty") -> bool:
     standing, newest = one.device.book[other.id], other.device.members.newest
     assert newest is not None, "a device that is in a vault has an epoch"
     is_named = newest.id in one.device.members.discovery_keys()
-    return _knows(one, other) and (bool(standing.given or standing.seen) or is_named)
+    can_dial = is_named or bool(standing.given or standing.seen)
+    return _knows(one, other) and can_dial and _opens(one.device.members, other)
+
+
+def are_acquainted(members: Members, parties: "Sequence[SimParty]") -> bool:
+    """Tell whether a new device that begins with a backup can meet devices, if there are any."""
+    known = [each for each in parties if each.id in members.membership.members]
+    can_meet = any(_opens(members, each) for each in known)
+    return not parties or (can_meet and know_each_other(parties))
+
+
+def _opens(members: Members, other: "SimParty") -> bool:
+    """Tell whether a gate of a device is open to whoever knows the epochs of some members."""
+    return not members.secrets.keys().isdisjoint(other.device.members.discovery_keys())
 
 
 def _knows(one: "SimParty", other: "SimParty") -> bool:

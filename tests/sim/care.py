@@ -81,8 +81,13 @@ class Care:
     def _knows_all(self, party: "SimParty") -> bool:
         """Tell whether a device knows what was written with the recovery key, if that may be."""
         known = party.device.members.log
-        others = (other for other in self._sim.parties if other.counts and self._sim.plan.recover)
+        others = (other for other in self._sim.parties if other.counts and self._is_key_used)
         return all(each.hash in known for p in others for each in p.device.members.log.operations)
+
+    @property
+    def _is_key_used(self) -> bool:
+        plan = self._sim.plan
+        return bool(plan.recover or plan.succeed or plan.pair_by_key)
 
     def _recover(self, members: list["SimParty"], suspended: list["SimParty"]) -> bool:
         """Use the recovery key where no admin is left that could let anybody in."""

@@ -11,8 +11,10 @@ from p2pvault.types import Address
 from sim.acquainted import know_each_other
 from sim.asunder import is_asunder, judge_asunder
 from sim.care import Care
+from sim.heirs import Heirs
 from sim.interests import Interests
 from sim.judgement import is_settled, judge
+from sim.key_uses import uses_known
 from sim.liar import lie_to
 from sim.oracles import SECRET_WORD, Violation
 from sim.plan import MOVES
@@ -61,6 +63,7 @@ class Fate:
         self._removals = Removals(sim, self._random, self._setbacks, _SETTLE_S)
         self._interests = Interests(sim, self._setbacks, self._expect)
         self._wishes = Wishes(sim, self._setbacks, self._expect)
+        self._heirs = Heirs(sim, self._setbacks, self._removals, self.acknowledged)
         self._care = Care(sim)
         self._asunder = False
         self._verify_at = 0.0
@@ -94,7 +97,8 @@ class Fate:
             judge(self._sim, self.acknowledged(), self._interests.homes)
 
     def _move(self, name: str) -> Callable[[SimParty], None]:
-        owners = (self, self._setbacks, self._removals, self._interests, self._wishes)
+        its = self._setbacks, self._removals, self._interests, self._wishes, self._heirs
+        owners = (self, *its)
         owner = next(owner for owner in owners if hasattr(owner, name))
         move: Callable[[SimParty], None] = getattr(owner, name)
         return move
@@ -149,6 +153,7 @@ class Fate:
         """Let time pass, and people do what they are told; return whether they did anything."""
         self._sim.pass_time(_LOOK_S)
         self._removals.see_feud()
+        self._heirs.tell_addresses()
         if self._sim.now.monotonic > self._verify_at:
             self._verify_at = self._sim.now.monotonic + _VERIFY_S
             self._setbacks.find_damage()
@@ -192,6 +197,8 @@ class Fate:
             answer = party.answers.get(request)
             if answer is not None and not isinstance(answer, VaultError):
                 found.setdefault(name, set()).update(fields)
+        for name, fields in self._heirs.owed.items():
+            found.setdefault(name, set()).update(fields)
         for name, fields in self._setbacks.excused.items():
             found[name] = found.get(name, set()) - fields
         for answered in found.values():
@@ -270,7 +277,7 @@ class Fate:
             return
         if self._removals.has_twin(party) or self._setbacks.holds_the_last(party):
             return
-        if not know_each_other(others):
+        if not know_each_other(others) or self._is_needed(party, others):
             return
         self._sim.note(party, "is wiped")
         self._sim.lose(party, power=True)
@@ -278,6 +285,12 @@ class Fate:
         self._sim.upheavals += 1
         self._setbacks.lose()
         self.admit(self._random.choice(admins))
+
+    def _is_needed(self, party: SimParty, others: list[SimParty]) -> bool:
+        """Tell whether nobody else knows what was done with the recovery key: it cannot go."""
+        if not (self._plan.succeed or self._plan.pair_by_key):
+            return False
+        return not uses_known(self._sim, party) <= uses_known(self._sim, *others)
 
     # What goes wrong ---------------------------------------------------------------------
 

@@ -43,6 +43,7 @@ class Guest:
         sponsor: Who shows it a code.
         request: What the sponsor was asked under.
         stored: Whether the vault is on its disk.
+        by_key: Whether the recovery key admits it.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class Guest:
         self.switched_off = False
         self.asleep_until = 0.0
         self.stored = False
+        self.by_key = False
         self._sim = sim
         self.sponsor = sponsor
         self.request = request

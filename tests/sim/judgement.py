@@ -102,7 +102,9 @@ def _check_equal(sim: "Simulation", members: list["SimParty"]) -> None:
 def _check_members(sim: "Simulation", party: "SimParty", ids: set[DeviceId]) -> None:
     """All who count belong, and nobody else but those who were wiped, or never came to be."""
     known = set(party.device.members.membership.members)
-    ghosts = {each.id for each in sim.parties if each.wiped}
+    if not sim.lost <= party.device.members.membership.removed.keys():
+        raise Violation(f"{party.name} does not know that lost devices were removed")
+    ghosts = {each.id for each in sim.parties if each.wiped} - sim.lost
     ghosts |= {guest.id for guest in sim.guests if not guest.stored}
     if not ids <= known <= ids | ghosts:
         raise Violation(f"{party.name} does not know who belongs to the vault")

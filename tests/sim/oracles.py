@@ -77,6 +77,12 @@ class Watch:
         party.truth, party.forgotten = party.disk.truth, party.disk.interest.forgotten
         self._sim.left_behind.see(party)
 
+    def settled_in(self, party: "SimParty") -> None:
+        """A device begins with what the store of another one held, and may speak of it."""
+        for head in party.disk.state().journals:
+            self._held[party.id, head.author] = head.n
+        self.see(party)
+
     def look(self, party: "SimParty") -> None:
         """Check what a device holds and claims after a transition."""
         if party.device.clones.told_by is not None:
@@ -237,9 +243,11 @@ class Watch:
 
         But for what happened to others since its person has asked for it.
         """
-        if INTEREST not in batch.meta:
+        party = next((party for party in self._sim.parties if party.disk is disk), None)
+        if INTEREST not in batch.meta or party is None:
+            # What a new device does not keep that begins with the store of another one, that one
+            # has forgotten.
             return
-        (party,) = (party for party in self._sim.parties if party.disk is disk)
         for collection in interest_of(batch.meta).forgotten - disk.interest.forgotten:
             self._sim.forgotten.add(collection)
             asked = party.forgetting(collection)

@@ -30,7 +30,7 @@ class Plan:
         edit, edit_many, edit_bulky, delete, rename, restart, crash, sleep, cut, part, mend,
         fill_disk, free_disk, jump_clock, readdress, stranger, lie, remove, admit, wipe, split,
             feud, backup, restore, clone, flip, forget, keep, settle_quarantine, point, forget_key,
-            cancel, verify, clash, unwatch, recover: Weights of the moves.
+            cancel, verify, clash, unwatch, recover, succeed, pair_by_key: Weights of the moves.
         quiet_healing: Whether devices are left to find out by themselves that all is well again.
         witness_share: Chance that a device notices by itself that its store was put back or copied.
         slow_mending: Whether barriers fall one by one in the end, in any order.
@@ -95,6 +95,8 @@ class Plan:
     recover: int = 0
     collections: int = 1
     keep_all: bool = False
+    succeed: int = 0
+    pair_by_key: int = 0
 
     def __str__(self) -> str:
         """Return what was drawn, and what is off."""
@@ -146,6 +148,8 @@ MOVES = (
     "forget",
     "keep",
     *WISHES,
+    "succeed",
+    "pair_by_key",
 )
 """The fields of a plan that are weights of moves; each is the name of a method of `Fate` or of a
 part of it."""
@@ -155,8 +159,21 @@ _INTERESTS = ((0, 0), (2, 1), (3, 3), (6, 3))
 """Weights of forgetting and keeping, where they are drawn at all."""
 
 
+_HEIRS = ((0, 0), (0, 0), (0, 0), (1, 1), (3, 0), (2, 2))
+"""Weights of taking over from a backup, and of pairing with the recovery key."""
+
+
 def draw_plan(seed: int) -> Plan:
-    """Return the mixture of a seed."""
+    """Return the mixture of a seed.
+
+    What new devices the recovery key lets in is drawn apart: the rest stays as it was without it.
+    """
+    random = Random(f"heirs of a plan/{seed}")
+    succeed, pair_by_key = random.choice(_HEIRS)
+    return replace(_draw_without_heirs(seed), succeed=succeed, pair_by_key=pair_by_key)
+
+
+def _draw_without_heirs(seed: int) -> Plan:
     random = Random(f"plan/{seed}")
 
     def rate(*choices: float) -> float:

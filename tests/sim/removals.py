@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from p2pvault.core import asks
 from p2pvault.errors import VaultError
+from sim.key_uses import uses_known
 from sim.oracles import Violation
 from sim.setbacks import Setbacks
 
@@ -62,6 +63,8 @@ class Removals:
         plan = self._sim.plan
         if self._key_is_used or plan.restore or plan.clone or not party.counts or party.leaving:
             return
+        if self._is_key_elsewhere(party):
+            return
         if (gone := self._choose(party)) is None:
             return
         self._key_is_used = True
@@ -70,6 +73,17 @@ class Removals:
         request, seed = next(self._sim._requests), self._sim.recovery_seed
         self._sim.give(party, asks.RecoveryRequested(request, seed, lost=(gone.id.hex(),)))
         self._removal = party, party.life, request
+
+    def _is_key_elsewhere(self, party: "SimParty") -> bool:
+        """Tell whether the key was used, or may be in use, in a way that a device does not know."""
+        known = {operation.hash for operation in party.device.members.log.operations}
+        pairing = any(guest.by_key and guest.is_at(guest.sponsor) for guest in self._sim.guests)
+        return pairing or not uses_known(self._sim) <= known
+
+    def is_under_way(self) -> bool:
+        """Tell whether devices are being removed, and not everybody knows."""
+        self.see()
+        return self._leaving is not None or bool(self._feud)
 
     def _choose(self, party: "SimParty") -> "SimParty | None":
         """Return who goes, if anybody may go now."""

@@ -79,6 +79,11 @@ class Setbacks:
         """Copy a store as it is at this moment."""
         self._copies[party.name] = party.disk.copy()
 
+    def copy_of(self, party: "SimParty") -> Disk | None:
+        """Return what the last backup of a device holds, if there is one."""
+        copy = self._copies.get(party.name)
+        return copy.copy() if copy is not None else None
+
     def restore(self, party: "SimParty") -> None:
         """Put the last copy in the place of a store, and switch the device on again."""
         copy = self._copies.get(party.name)
@@ -152,7 +157,7 @@ class Setbacks:
         for twin in [party for party in self._sim.parties if party.twin and not party.wiped]:
             (first,) = (p for p in self._sim.parties if p.counts and p.id == twin.id)
             end = self._sim.now.monotonic + wait_s
-            while self._has_other(first) and not self._are_told(first, twin):
+            while self._has_other(first, twin) and not self._are_told(first, twin):
                 if self._sim.now.monotonic > end:
                     raise Violation(f"nobody tells {first.name} and {twin.name} that both run")
                 look()
@@ -162,8 +167,13 @@ class Setbacks:
             self._sim.upheavals += 1
             self.lose()
 
-    def _has_other(self, first: "SimParty") -> bool:
-        return any(p.counts and not p.leaving and p.id != first.id for p in self._sim.parties)
+    def _has_other(self, first: "SimParty", twin: "SimParty") -> bool:
+        """Tell whether anybody is left that both know, and so may meet both.
+
+        Of a new device that came for all others that a copy knows, only the original hears.
+        """
+        staying = [p for p in self._sim.parties if p.counts and not p.leaving and p is not first]
+        return any(_know(first, twin, other) for other in staying)
 
     def _are_told(self, first: "SimParty", twin: "SimParty") -> bool:
         watch = self._sim.watch
@@ -258,6 +268,10 @@ class Setbacks:
             asked = RepairRequested(request, tuple(sorted(there)), wrong, corrections)
             self._sim.give(party, asked)
         return bool(findings)
+
+
+def _know(first: "SimParty", twin: "SimParty", other: "SimParty") -> bool:
+    return all(other.id in each.device.members.membership.members for each in (first, twin))
 
 
 def operations_of(disk: Disk, device: DeviceId) -> int:

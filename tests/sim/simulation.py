@@ -27,7 +27,7 @@ from sim.oracles import Violation, Watch
 from sim.plan import Plan
 from sim.sown import Field
 from sim.trace import Trace
-from sim.truth import Truth
+from sim.truth import Past, Truth
 
 _START_MS = 1_790_000_000_000
 _SAME_LIFE = -1
@@ -142,6 +142,8 @@ class Simulation(World):
         forgotten: Collections that some device has forgotten at some time.
         given_up: Fields that only one device held when it forgot them: its person insisted, or
             others lost them after it was asked to.
+        lost: Devices that a new one removed when it took the vault over.
+        key_was_used: Whether a new one ever did.
         left_behind: What only removed devices had any more.
         recovery_seed: The recovery key of the vault, as its person has it on paper.
     """
@@ -158,6 +160,8 @@ class Simulation(World):
         self.upheavals = 0
         self.forgotten: set[str] = set()
         self.given_up: set[str] = set()
+        self.lost: set[DeviceId] = set()
+        self.key_was_used = False
         self.left_behind = LeftBehind(self)
         self.recovery_seed = b""
         self.guests: list[Guest] = []
@@ -177,13 +181,23 @@ class Simulation(World):
     def _party(self, name: str, vault: NewVault) -> SimParty:
         disk = Disk(self.watch.writes)
         disk.persist(vault.batch)
+        if vault.recovery is not None:
+            self.recovery_seed = vault.recovery.seed
+        return self._seated(name, disk)
+
+    def _seated(self, name: str, disk: Disk) -> SimParty:
         address = Address(f"10.0.{len(self.parties)}.1", 4_000)
         device = device_of(disk.state(), self._entropy(name, 0))
         party = SimParty(name, address, disk, device, disk=disk)
         self.parties.append(party)
-        if vault.recovery is not None:
-            self.recovery_seed = vault.recovery.seed
         self._begin(party)
+        return party
+
+    def settle_in(self, name: str, disk: Disk) -> SimParty:
+        """Start a device whose store was made from that of another one."""
+        disk.past = Past((disk.truth,), disk.past.forgotten)
+        party = self._seated(name, disk)
+        self.watch.settled_in(party)
         return party
 
     def copy_of(self, first: SimParty) -> SimParty:
@@ -245,14 +259,24 @@ class Simulation(World):
         """Return a device by its id."""
         return next((party for party in self.parties if party.id == device), None)
 
-    def invite(self, sponsor: SimParty, name: str, *, admin: bool) -> None:
-        """Let a device show a code, and another one that has no vault try to join with it."""
+    def invite(
+        self, sponsor: SimParty, name: str, *, admin: bool, seed: bytes | None = None
+    ) -> None:
+        """Let a device show a code, and another one that has no vault try to join with it.
+
+        Args:
+            sponsor: Who shows it.
+            name: Of the new device.
+            admin: Whether it becomes one.
+            seed: Of the recovery key, where that admits it.
+        """
         request = next(self._requests)
         guest = Guest(self, name, sponsor, request, self._entropy(name, "guest"))
+        guest.by_key = seed is not None
         self.guests.append(guest)
         self._invited[sponsor.name, request] = guest
         listening = (Address(sponsor.address.host, 4_001),)
-        self.give(sponsor, asks.PairingRequested(request, admin, listening))
+        self.give(sponsor, asks.PairingRequested(request, admin, listening, seed))
 
     def move_in(self, name: str, vault: NewVault) -> None:
         """Start a device that has joined."""

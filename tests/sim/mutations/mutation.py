@@ -12,6 +12,7 @@ Replacement = tuple[object, str, Any]
 
 _CALM = {
     **dict.fromkeys(("edit_bulky", "restore", "clone", "flip", "feud", "forget", "keep"), 0),
+    **dict.fromkeys(("succeed", "pair_by_key"), 0),
     **dict.fromkeys(WISHES, 0),
     "collections": 1,
     "keep_all": False,

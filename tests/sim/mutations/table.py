@@ -11,6 +11,7 @@ from sim.mutations.mutation import Mutation
 from sim.mutations.outside import OUTSIDE
 from sim.mutations.proof import PROOF
 from sim.mutations.streams import STREAMS
+from sim.mutations.succession import SUCCESSION
 
 MUTATIONS: tuple[Mutation, ...] = (
     *EARLY,
@@ -19,4 +20,5 @@ MUTATIONS: tuple[Mutation, ...] = (
     *FETCHING,
     *OUTSIDE,
     *BRANCHES,
+    *SUCCESSION,
 )
