@@ -217,10 +217,16 @@ class Removals:
         leaving.removed = True
         leaving.leaving = False
 
+    def _are_durable(self) -> bool:
+        return all(_is_durable(party) for party in self._sim.parties if party.counts)
+
     def _await_durable(self) -> None:
-        """Let devices write down what they believe, or forget it where they are being restarted."""
+        """Let devices write down what they believe, or forget it where they are being restarted.
+
+        Also what somebody was asked for just before all was well, and has not come to yet.
+        """
         end = self._sim.now.monotonic + self._settle_s
-        while not all(_is_durable(party) for party in self._sim.parties if party.counts):
+        while self._is_asked() or not self._are_durable():
             if self._sim.now.monotonic > end:
                 raise Violation("what a device knows of members never becomes durable")
             self._sim.pass_time(_AGAIN_S)

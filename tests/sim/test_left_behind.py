@@ -113,3 +113,9 @@ def test_what_others_got_before_the_removal_did_is_owed_again(scene: Scene) -> N
     scene.fate.play()
     assert field in scene.owed
     assert field in fields_of(scene.cyd.disk)
+
+
+def test_a_removal_that_was_asked_for_at_the_last_moment_is_waited_for(scene: Scene) -> None:
+    scene.fate._removals.let_go(scene.cyd, scene.ada)
+    scene.fate.play()
+    assert scene.ada.removed
