@@ -25,8 +25,7 @@ from harness.members import (
 )
 from p2pvault import limits
 from p2pvault.errors import LimitExceeded, MalformedMessage, UnexpectedMessage
-from p2pvault.limits.membership import OPERATIONS_BYTES_MAX, OPERATIONS_PER_AUTHOR_BYTES_MAX
-from p2pvault.limits.units import MIB
+from p2pvault.limits import MIB, OPERATIONS_BYTES_MAX, OPERATIONS_PER_AUTHOR_BYTES_MAX
 from p2pvault.protocol.membership import MembershipLog, evaluate
 from p2pvault.protocol.membership.authority import Authority
 from p2pvault.protocol.membership.operation import (

@@ -14,8 +14,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from p2pvault.errors import LimitExceeded, MalformedMessage, UnexpectedMessage
-from p2pvault.limits import MEMBERSHIP_HEADS_MAX, OPERATIONS_MAX, OPERATIONS_PER_AUTHOR_MAX
-from p2pvault.limits.membership import OPERATIONS_BYTES_MAX, OPERATIONS_PER_AUTHOR_BYTES_MAX
+from p2pvault.limits import (
+    MEMBERSHIP_HEADS_MAX,
+    OPERATIONS_BYTES_MAX,
+    OPERATIONS_MAX,
+    OPERATIONS_PER_AUTHOR_BYTES_MAX,
+    OPERATIONS_PER_AUTHOR_MAX,
+)
 from p2pvault.protocol.membership.decode import decode
 from p2pvault.protocol.membership.history import EMPTY, Mask, positions
 from p2pvault.protocol.membership.ledger import Ledger
