@@ -10,13 +10,13 @@ import sys
 import structlog
 import trio
 
+from p2pvault.control.hardening import harden
 from p2pvault.control.home import find_home, private_directory
 from p2pvault.errors import VaultError
 from p2pvault.limits import THREAD_SWITCH_S
 from p2pvaultd.app import Daemon
 from p2pvaultd.complaint import complain
 from p2pvaultd.config import Overrides, load_settings
-from p2pvaultd.hardening import harden
 from p2pvaultd.logging import configure_logging, install_crash_hooks
 from p2pvaultd.notify import Notifier
 from p2pvaultd.options import Options, parse_options

@@ -136,6 +136,11 @@ class Root(VaultGroup):
 @click.version_option(__version__, message="p2pvault %(version)s")
 def root() -> None:
     """One encrypted vault of records, the same on all of your devices, with no server."""
+    # Records, recovery words and, where no daemon runs, keys are in this process. What the system
+    # refuses of it is no reason to do nothing.
+    from p2pvault.control.hardening import harden  # noqa: PLC0415  # `--help` needs none of it
+
+    harden()
 
 
 def run(arguments: Sequence[str]) -> int:

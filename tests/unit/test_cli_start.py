@@ -148,7 +148,7 @@ def test_common_options_stand_before_or_after_the_command(tmp_path: Path, place:
 def test_a_person_without_a_home_directory_is_told_what_to_do() -> None:
     program = (
         "import os, sys, platformdirs.unix\nfrom p2pvault.cli.root import run\n"
-        "from p2pvault.cli import failure\nfrom p2pvault.control import caller, home\n"
+        "from p2pvault.cli import failure\nfrom p2pvault.control import caller, hardening, home\n"
         "os.setuid(54321)\ndel os.environ['HOME']\nsys.exit(run(['status']))\n"
     )
     done = subprocess.run(
