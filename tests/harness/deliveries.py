@@ -105,6 +105,7 @@ class Renumbering:
             self._turned(ledger.introduced),
             ledger.recovery_keys.copy(),
             self._turned(ledger.written),
+            ledger.written_bytes.copy(),
             self._turned(ledger.epochs),
             masks[ledger.statements],
         )
