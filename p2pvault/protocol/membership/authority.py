@@ -65,25 +65,25 @@ class Authority:
         self.scope = scope
         self.reign: Reign = reign_of(history, rulings, scope)
         self.valid, judged = EMPTY, EMPTY
-        if before is not None and before.holds_in(scope):
+        if before is not None and self._is_continued(before.scope):
             self.valid, judged = before.valid, before.scope
         for number in positions(scope & rulings.all & ~judged):
             if isinstance(history[number].content, Genesis | Add | SetRole):
                 self.valid |= self.permits(number) << number
 
-    def holds_in(self, scope: Mask) -> bool:
-        """Tell whether what is valid here stays so in another scope.
+    def _is_continued(self, before: Mask) -> bool:
+        """Tell whether what is valid in another scope is so here.
 
-        It does in a larger one where devices set roles only: of what one operation says of
-        another, that alone never looks beyond the past.
+        It is where this one has more, and all of that are roles set by devices: of what one
+        operation says of another, that alone never looks beyond the past.
         """
-        added = scope & self._rulings.all & ~self.scope
+        added = self.scope & self._rulings.all & ~before
         setting = (
             isinstance(self._history[number].content, Add | SetRole)
             and not self._rulings.recovered >> number & 1
             for number in positions(added)
         )
-        return not self.scope & ~scope and all(setting)
+        return not before & ~self.scope and all(setting)
 
     def role(self, device: DeviceId, past: Mask) -> Role | None:
         """Return what a device is in a past, or None where it is not a member or is suspended.
