@@ -7,8 +7,10 @@ same number of rows. This module must not import the engine.
 """
 
 import math
+import re
 import struct
 from collections.abc import Callable
+from functools import cache
 from typing import Final, TypeAlias
 
 from p2pvault.crdt.chunk import signed, unsigned
@@ -35,6 +37,9 @@ from p2pvault.limits import (
     TIMESTAMP_MS_MIN,
     WORK_COLUMN_BYTES,
 )
+
+_SIGNED_BYTES_MAX: Final = 10
+"""A number of 64 bits in groups of seven."""
 
 _PREDECESSOR_COUNT: Final = 0x70
 _PREDECESSOR_ACTOR: Final = 0x71
@@ -305,6 +310,10 @@ def check_values_alike(kind: int, raw: bytes, length: int) -> None:
     if check is _check_utf8:
         _check_strings(raw, length)
         return
+    if check is _check_signed and 0 < length <= _SIGNED_BYTES_MAX:
+        if _numbers(length).fullmatch(raw) is None:
+            raise ChangeRefused(f"integers of {length} bytes, not each in its shortest form")
+        return
     for start in range(0, len(raw), length) if length else (0,):
         check(raw[start : start + length])
 
@@ -323,6 +332,21 @@ def _check_unsigned(data: bytes) -> None:
 def _check_signed(data: bytes) -> None:
     if signed(data, 0)[1] != len(data):
         raise ChangeRefused("bytes behind an integer")
+
+
+@cache
+def _numbers(length: int) -> re.Pattern[bytes]:
+    """Return what integers of 1 to 10 bytes match, one after the other.
+
+    They are those that `chunk.signed` reads; a list of numbers has thousands.
+    """
+    if length == 1:
+        return re.compile(rb"[\x00-\x7f]*")
+    # A last byte that only repeats the sign of the one before is not the shortest form.
+    last = rb"[\x80-\xbf][\x01-\x7f]|[\xc0-\xff][\x00-\x7e]"
+    if length == _SIGNED_BYTES_MAX:
+        last = rb"[\x80-\xbf]\x7f|[\xc0-\xff]\x00"  # one bit is left, and it is the sign
+    return re.compile(rb"(?:[\x80-\xff]{%d}(?:%s))*" % (length - 2, last))
 
 
 def _check_float(data: bytes) -> None:
