@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from sim.simulation import SimParty, Simulation
 
 _MEMBERS_MAX = 7
+"""Nobody is let in beyond these, so that a seed stays short."""
 
 _ALIVE_SHARE = 0.2
 """So often the device of the backup lives on."""
