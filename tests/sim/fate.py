@@ -11,7 +11,7 @@ from p2pvault.types import Address
 from sim.acquainted import know_each_other
 from sim.asunder import is_asunder, judge_asunder
 from sim.care import Care
-from sim.heirs import Heirs
+from sim.heirs import MEMBERS_MAX, Heirs
 from sim.interests import Interests
 from sim.judgement import is_settled, judge
 from sim.key_uses import uses_known
@@ -45,8 +45,6 @@ _VERIFY_S = 300.0
 """How often people verify stores while devices do not become equal."""
 
 _RESTART_S = 1.0
-
-_MEMBERS_MAX = 7
 
 
 class Fate:
@@ -263,7 +261,7 @@ class Fate:
     def admit(self, party: SimParty) -> None:
         """Pair a new device, with all the ceremony."""
         members = [each for each in self._sim.parties if each.counts]
-        if party.counts and not party.leaving and len(members) < _MEMBERS_MAX:
+        if party.counts and not party.leaving and len(members) < MEMBERS_MAX:
             name = f"new{len(self._sim.guests)}"
             self._sim.note(party, f"invites {name}")
             self._sim.invite(party, name, admin=self._random.random() < 0.5)

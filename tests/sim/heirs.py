@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from sim.simulation import SimParty, Simulation
 
-_MEMBERS_MAX = 7
+MEMBERS_MAX = 7
 """Nobody is let in beyond these, so that a seed stays short."""
 
 _ALIVE_SHARE = 0.2
@@ -114,7 +114,7 @@ class Heirs:
 
     @property
     def _is_full(self) -> bool:
-        return len([each for each in self._sim.parties if each.counts]) >= _MEMBERS_MAX
+        return len([each for each in self._sim.parties if each.counts]) >= MEMBERS_MAX
 
     def _is_key_in_hand(self) -> bool:
         """Tell whether something was begun, with the key or without, that may yet be decided."""
