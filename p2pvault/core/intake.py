@@ -19,7 +19,7 @@ from p2pvault.core.lookup import Lookup
 from p2pvault.core.quarantine import counts, is_vouched_for
 from p2pvault.core.replica import Replica
 from p2pvault.core.staging import Staging
-from p2pvault.crdt.prefilter import Change, inspect, weigh
+from p2pvault.crdt.prefilter import Change, inspect
 from p2pvault.crdt.record import Record
 from p2pvault.errors import (
     CrdtError,
@@ -202,7 +202,7 @@ class Intake:
     # Taking in ---------------------------------------------------------------------------
 
     def _refuse(self, entry: Entry, changes: Inspected, now_ms: int) -> None:
-        work = sum(weigh(change.chunk) for _, change in changes)
+        work = sum(change.work for _, change in changes)
         head = self._staging.head(entry.author)
         self._staging.holding.refuse(entry, head, work, now_ms)
 

@@ -225,7 +225,7 @@ def paced_entries(job: EntriesJob) -> list[EntriesJob]:
     for entry in job.entries:
         work = _weight(entry)
         if work > ENTRY_WORK_MAX:
-            raise LimitExceeded(f"an entry of {work} units of work, {ENTRY_WORK_MAX} are allowed")
+            raise LimitExceeded(f"an entry of more than {ENTRY_WORK_MAX} units of work")
         if parts and parts[-1].work + work <= ENTRY_WORK_MAX:
             whole, work = (*parts[-1].entries, entry), parts[-1].work + work
             parts[-1] = replace(parts[-1], entries=whole, work=work)
@@ -237,4 +237,10 @@ def paced_entries(job: EntriesJob) -> list[EntriesJob]:
 def _weight(entry: Entry) -> int:
     if entry.outside:
         return WORK_PER_CHANGE
-    return sum(weigh(change) for _, change in entry.body.changes)
+    work = 0
+    for _, change in entry.body.changes:
+        work += weigh(change)
+        # To be weighed, a change is inflated: no more of them than need be.
+        if work > ENTRY_WORK_MAX:
+            break
+    return work

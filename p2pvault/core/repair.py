@@ -116,9 +116,9 @@ class Repair:
 
     def heard(self, link: Link, message: Message, content: Content) -> list[Effect] | SnapshotsJob:
         """Take one of the messages of repair."""
-        link.mending.messages += 1
-        if link.mending.messages > REPAIR_MESSAGES_MAX:
-            raise LimitExceeded("more messages of a repair than one link may carry")
+        if message.kind != Kind.RECORDS:
+            # Those bring what was asked for, and no more messages of them than that takes.
+            self._count(link)
         match message.kind:
             case Kind.RANGES:
                 return self._heard_ranges(link, message.body)
@@ -126,6 +126,11 @@ class Repair:
                 return self._heard_wanted(link, message.body)
             case _:
                 return self._heard_records(link, message.body, content)
+
+    def _count(self, link: Link) -> None:
+        link.mending.messages += 1
+        if link.mending.messages > REPAIR_MESSAGES_MAX:
+            raise LimitExceeded("more questions of a repair than one link may carry")
 
     def _heard_ranges(self, link: Link, body: bytes) -> list[Effect]:
         """Compare what the peer holds in some ranges with what we hold there."""
@@ -171,6 +176,8 @@ class Repair:
         if not mending.awaiting:
             raise UnexpectedMessage("records that nobody asked for")
         message = decode_records(body)
+        if not message.pieces and not message.is_last:
+            raise MalformedMessage("records that bring nothing, with more to come")
         wholes = mending.assembly.take(message.pieces) if message.pieces else []
         taken = [self._accept(link, whole) for whole in wholes]
         if message.is_last:

@@ -44,7 +44,7 @@ class SnapshotsJob:
     @property
     def work(self) -> int:
         """How much work they are."""
-        return sum(snapshot.operations for _, snapshot in self.records)
+        return sum(snapshot.work for _, snapshot in self.records)
 
 
 class Restore:
@@ -120,10 +120,10 @@ def paced_snapshots(job: SnapshotsJob) -> list[SnapshotsJob]:
     parts: list[list[tuple[RecordId, Snapshot]]] = []
     work = 0
     for record, snapshot in job.records:
-        work += snapshot.operations
+        work += snapshot.work
         if not parts or work > ENTRY_WORK_MAX or len(parts[-1]) == ENTRY_CHANGES_MAX:
             parts.append([])
-            work = snapshot.operations
+            work = snapshot.work
         parts[-1].append((record, snapshot))
     jobs: list[SnapshotsJob] = []
     begins = job.begins

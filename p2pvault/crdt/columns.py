@@ -36,6 +36,7 @@ from p2pvault.limits import (
     TIMESTAMP_MS_MAX,
     TIMESTAMP_MS_MIN,
     WORK_COLUMN_BYTES,
+    WORK_VALUE_BYTES,
 )
 
 _SIGNED_BYTES_MAX: Final = 10
@@ -105,7 +106,7 @@ def check_columns(body: bytes, at: int, *, actors: int, may_write_root: bool) ->
 def weigh_columns(body: bytes, at: int) -> int:
     """Return how much work the operations are, without a look at their content.
 
-    The engine pays for each operation, and the pre-filter for each byte; not for those of values,
+    The engine pays for each operation, and the pre-filter for each byte; less for those of values,
     of which a text has many and looks at none by itself.
 
     Raises:
@@ -113,8 +114,9 @@ def weigh_columns(body: bytes, at: int) -> int:
         IndexError: The body ends too early.
     """
     columns = _cut(body, at)
-    size = len(body) - at - len(columns[VALUE])
-    return _count_actions(columns[ACTION]) + size // WORK_COLUMN_BYTES
+    values = len(columns[VALUE])
+    described = (len(body) - at - values) // WORK_COLUMN_BYTES
+    return _count_actions(columns[ACTION]) + described + values // WORK_VALUE_BYTES
 
 
 def _cut(body: bytes, at: int) -> dict[int, bytes]:
@@ -161,9 +163,10 @@ def _runs(column: bytes, read: Read = unsigned) -> Runs:
 def _literal(column: bytes, at: int, rows: int, read: Read) -> tuple[Runs, int]:
     """Return a literal run as runs of one, and the position behind it."""
     stop = at + rows
-    if read is unsigned and stop <= len(column) and column[at:stop].isascii():
+    if stop <= len(column) and column[at:stop].isascii():
         # Each byte below 0x80 is a whole number, and most columns hold no others.
-        return [(1, value) for value in column[at:stop]], stop
+        sign = 0x40 if read is signed else 0x80
+        return [(1, value if value < sign else value - 0x80) for value in column[at:stop]], stop
     runs: Runs = []
     for _ in range(rows):
         value, at = read(column, at)
@@ -218,7 +221,54 @@ def _check_keys(columns: dict[int, bytes], rows: int, actors: int) -> None:
     counters = _runs(columns[KEY_COUNTER], signed)
     _check_rows(counters, rows)
     _check_deltas(counters)
-    _check_rows(_runs(columns[KEY_STRING], skip_key), rows)
+    strings = columns[KEY_STRING]
+    if strings and count_keys(strings) != rows:
+        raise ChangeRefused("a change whose columns differ in length")
+
+
+def count_keys(column: bytes) -> int:
+    """Check a column of keys.
+
+    Returns:
+        How many rows they are for.
+
+    Raises:
+        ChangeRefused: One that is empty, too long, or not UTF-8; or a malformed column.
+        IndexError: The column ends too early.
+    """
+    at = rows = 0
+    while at < len(column):
+        count, at = signed(column, at)
+        if count > 0:
+            _, at = skip_key(column, at)
+        elif count:
+            count = -count
+            at = _skip_keys(column, at, count)
+        else:
+            count, at = unsigned(column, at)
+        rows += count
+    return rows
+
+
+def _skip_keys(column: bytes, at: int, count: int) -> int:
+    """Read past keys that follow each other, and return the position behind them.
+
+    Their lengths are checked as text with them: one below 0x80 is an ASCII character, and what
+    stands between two of those is UTF-8 just where the whole is.
+    """
+    start = at
+    for _ in range(count):
+        length = column[at]
+        if 0 < length < 0x80:
+            at += 1 + length
+        else:
+            _check_utf8(column[start:at])
+            _, at = skip_key(column, at)
+            start = at
+    if at > len(column):
+        raise ChangeRefused("a key that ends too early")
+    _check_utf8(column[start:at])
+    return at
 
 
 def _check_deltas(runs: Runs) -> None:
@@ -279,15 +329,19 @@ def _check_values(meta: bytes, raw: bytes, rows: int) -> None:
     if sum([count for count, _ in runs]) != rows:
         raise ChangeRefused("a change whose columns differ in length")
     at = 0
+    alike: dict[int, list[bytes]] = {}
     for count, tag in runs:
         length = 0 if tag is None else tag >> 4
         stop = at + count * length
         if tag is None or length > SCALAR_BYTES_MAX or stop > len(raw):
             raise ChangeRefused(f"a value with the tag {tag}, or fewer bytes than it says")
-        check_values_alike(tag & 15, raw[at:stop], length)
+        alike.setdefault(tag, []).append(raw[at:stop])
         at = stop
     if at != len(raw):
         raise ChangeRefused("a change with bytes behind its values")
+    # Maps in a list have two kinds in turn; one look at each kind takes a tenth of the time.
+    for tag, parts in alike.items():
+        check_values_alike(tag & 15, b"".join(parts), tag >> 4)
 
 
 def check_values_alike(kind: int, raw: bytes, length: int) -> None:

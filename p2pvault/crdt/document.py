@@ -40,6 +40,8 @@ from p2pvault.limits import (
     SNAPSHOT_DEPENDENCIES_MAX,
     SNAPSHOT_INFLATED_BYTES_MAX,
     SNAPSHOT_OPERATIONS_MAX,
+    WORK_COLUMN_BYTES,
+    WORK_VALUE_BYTES,
 )
 from p2pvault.types import AuthorId, ChangeHash, Heads
 
@@ -96,13 +98,15 @@ class DocumentHead:
     Attributes:
         heads: The changes that nothing in it follows, sorted.
         changes: How many changes it holds.
-        operations: How much work they are: their operations, and what each of these overwrote.
+        operations: Their operations, and what each of these overwrote.
+        work: How much work they are, in the unit of `prefilter.weigh`.
         authors: Everybody whom it names.
     """
 
     heads: Heads
     changes: int
     operations: int
+    work: int
     authors: tuple[AuthorId, ...]
 
 
@@ -151,7 +155,15 @@ def _inspect(body: bytes) -> DocumentHead:
             raise ChangeRefused(f"a head at change {index} of {changes}")
     if at != len(body):
         raise ChangeRefused("bytes behind the columns of a document")
-    return DocumentHead(heads, changes, operations, authors)
+    work = operations + _weigh(change_columns) + _weigh(operation_columns)
+    return DocumentHead(heads, changes, operations, work, authors)
+
+
+def _weigh(columns: Columns) -> int:
+    """Return how much work columns are beside the operations in them."""
+    values = len(columns.get(VALUE, b""))
+    described = sum(map(len, columns.values())) - values
+    return described // WORK_COLUMN_BYTES + values // WORK_VALUE_BYTES
 
 
 def _read_actors(body: bytes) -> tuple[tuple[AuthorId, ...], int]:

@@ -40,6 +40,7 @@ class Change:
         sequence: Its number among that author's changes to the record, from 1.
         start_op: The number of its first operation in the record's history, from 1.
         operations: How many operations it has.
+        work: How much work it is; see `weigh`.
         deps: The changes that it follows, sorted; none for the one that creates a record.
         time: What the writer says, in milliseconds since 1970; ours is always 0.
         chunk: The change as it travels.
@@ -50,6 +51,7 @@ class Change:
     sequence: int
     start_op: int
     operations: int
+    work: int
     deps: tuple[ChangeHash, ...]
     time: int
     chunk: bytes = field(repr=False)
@@ -77,8 +79,8 @@ def inspect(chunk: bytes) -> Change:
 def weigh(chunk: bytes) -> int:
     """Return how much work a change is, for a third of the cost of `inspect`.
 
-    The unit is about a microsecond of a slow core: an operation is one, and so are
-    WORK_COLUMN_BYTES of the columns that describe them.
+    The unit is what one operation of a text costs, about two microseconds of a slow core. So are
+    WORK_COLUMN_BYTES of the columns that describe operations, and WORK_VALUE_BYTES of values.
 
     Raises:
         ChangeRefused: Malformed, or more than CHANGE_OPERATIONS_MAX.
@@ -107,9 +109,10 @@ def _inspect(chunk: bytes, body: bytes, digest: ChangeHash) -> Change:
         raise ChangeRefused("a change with a message, which ours never have")
     actors, at = _read_other_actors(body, at + 1, actor)
     operations = check_columns(body, at, actors=actors, may_write_root=not deps)
+    work = WORK_PER_CHANGE + weigh_columns(body, at)
     if not 1 <= start_op <= OPERATION_COUNTER_MAX - operations:
         raise ChangeRefused(f"a change whose operations begin at {start_op}")
-    return Change(digest, actor, sequence, start_op, operations, deps, time, chunk)
+    return Change(digest, actor, sequence, start_op, operations, work, deps, time, chunk)
 
 
 def _read_deps(body: bytes) -> tuple[tuple[ChangeHash, ...], int]:

@@ -13,7 +13,7 @@ from p2pvault.crdt.document import inspect_document
 from p2pvault.crdt.prefilter import Change, inspect
 from p2pvault.crdt.record import Record
 from p2pvault.errors import ChangeRefused, CrdtError
-from p2pvault.limits import SNAPSHOT_BYTES_MAX, SNAPSHOT_OPERATIONS_MAX
+from p2pvault.limits import SNAPSHOT_BYTES_MAX, SNAPSHOT_OPERATIONS_MAX, WORK_PER_CHANGE
 from p2pvault.types import AuthorId, Heads
 
 
@@ -27,6 +27,7 @@ class Snapshot:
         document: That chunk, or nothing.
         changes: The changes behind it.
         operations: How many operations all of it has.
+        work: How much work it is, in the unit of `prefilter.weigh`.
         authors: Who wrote them, as far as it says.
     """
 
@@ -35,6 +36,7 @@ class Snapshot:
     document: bytes = field(repr=False)
     changes: tuple[Change, ...]
     operations: int
+    work: int
     authors: frozenset[AuthorId]
 
     @property
@@ -56,22 +58,24 @@ def inspect_snapshot(data: bytes, heads: Heads) -> Snapshot:
     if len(data) > SNAPSHOT_BYTES_MAX:
         raise ChangeRefused(f"a snapshot of {len(data)} bytes")
     chunks = split(data)
-    document, operations = b"", 0
+    document, operations, work = b"", 0, WORK_PER_CHANGE
     base: Heads = ()
     authors: set[AuthorId] = set()
     if chunks and frame(chunks[0]).kind == DOCUMENT:
         document = chunks.pop(0)
         head = inspect_document(document)
         base, operations = head.heads, head.operations
+        work += head.work
         authors.update(head.authors)
     changes = []
     for chunk in chunks:
         changes.append(inspect(chunk))
         authors.add(changes[-1].actor)
         operations += changes[-1].operations
+        work += changes[-1].work
         if operations > SNAPSHOT_OPERATIONS_MAX:
             raise ChangeRefused(f"a snapshot of more than {SNAPSHOT_OPERATIONS_MAX} operations")
-    return Snapshot(heads, base, document, tuple(changes), operations, frozenset(authors))
+    return Snapshot(heads, base, document, tuple(changes), operations, work, frozenset(authors))
 
 
 def restore(actor: AuthorId, snapshot: Snapshot) -> Record:

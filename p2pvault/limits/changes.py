@@ -31,17 +31,25 @@ OPERATION_COUNTER_MAX: Final = 2**32 - 1
 ENTRY_CHANGES_MAX: Final = 1_000
 """Changes in one entry; bulk writes of 10 000 records become ten entries."""
 
-ENTRY_WORK_MAX: Final = 80_000
-"""Work of one entry, and of one batch from a peer, in the unit of `crdt.prefilter.weigh`: 0.05 to
-0.13 s by content, so that one message keeps below 0.25 s with the rest of what it costs. Without
-it an entry of 178 KB with 1 000 run-length changes passes every other bound and takes 82 s."""
+ENTRY_WORK_MAX: Final = 72_000
+"""Work of one entry, and of one batch from a peer, in the unit of `crdt.prefilter.weigh`: 0.12 to
+0.2 s by content on a machine at half its speed, so that one message keeps below 0.25 s with the
+rest of what it costs (tests/e2e/test_hostile_weight.py). Without it an entry of 178 KB with 1 000
+run-length changes passes every other bound and takes 82 s."""
 
-WORK_PER_CHANGE: Final = 40
-"""What a change costs beside its operations and columns: 35 us, a document of the engine's."""
+WORK_PER_CHANGE: Final = 100
+"""What a change costs beside its operations and columns: a document of the engine's, which is made,
+asked for its history and its layout, and put into the store: as much as 100 to 130 operations of a
+text. A record of few fields is little else."""
 
-WORK_COLUMN_BYTES: Final = 5
+WORK_COLUMN_BYTES: Final = 4
 """Bytes of inflated columns, those of values left out, that cost as much as one operation: the
-engine takes 1 us an operation, and the pre-filter 0.2 us a byte."""
+engine takes 1 us an operation, and the pre-filter 0.2 us a byte. A text has next to none, and
+other content several for each operation."""
+
+WORK_VALUE_BYTES: Final = 64
+"""Bytes of inflated values that cost as much as one operation: 20 ns each to inflate, hash, load
+and save, on a machine at half its speed. 4 KB inflate to the 4 MiB that a change may have."""
 
 ENTRY_BYTES_MAX: Final = 1 * MIB
 """One entry with its signature; the same as one control message, less its envelope."""

@@ -16,7 +16,7 @@ QUARANTINE_CHANGES_MAX: Final = 8_192
 stay in memory, 16 bytes a change, and are copied with each batch."""
 
 QUARANTINE_WORK_MAX: Final = 4 * ENTRY_WORK_MAX
-"""Work in them, for the same reason: 0.5 s."""
+"""Work in them, for the same reason: 0.7 s."""
 
 QUARANTINE_KEPT_MS: Final = 90 * 86_400_000
 """90 days, after which an entry in quarantine gives way to a new one where there is no room."""

@@ -25,8 +25,8 @@ RANGES_BACKLOG_MAX: Final = 65_536
 levels of one side at 10^9 records."""
 
 REPAIR_MESSAGES_MAX: Final = 4_096
-"""Messages of a repair that a peer may send on one link; each may cost a walk over the index. What
-is not repaired by then goes on with the next link."""
+"""Ranges and wishes that a peer may send on one link; each may cost a walk over the index. What is
+not repaired by then goes on with the next link."""
 
 REPAIR_INBOX_MAX: Final = 4
 """Messages of ranges that wait to be compared: one answers another, so one is usual."""

@@ -51,8 +51,12 @@ ENTRIES_MESSAGE_BYTES_MAX: Final = 256 * KIB
 SNAPSHOT_PIECE_BYTES_MAX: Final = 512 * KIB
 """One piece of a record snapshot; with 256 heads of 32 bytes it fits a message several times."""
 
-SNAPSHOTS_PER_MESSAGE_MAX: Final = 1_000
-"""Pieces of record snapshots in one message: small records, 256 bytes each, fill one."""
+SNAPSHOTS_TOGETHER_BYTES_MAX: Final = 8 * KIB
+"""A message of several pieces of snapshots; a larger piece has one of its own. Deflate inflates to
+1 032 times at most, so a message is never more than two snapshots of the largest size."""
+
+SNAPSHOTS_PER_MESSAGE_MAX: Final = 128
+"""Pieces of record snapshots in one message: none has less than 64 bytes."""
 
 CUTS_PER_LINK_MAX: Final = 16
 """How often a peer may say on one link what it does not keep: once, and again when it cannot go on

@@ -15,18 +15,25 @@ from dataclasses import dataclass, field
 from p2pvault.errors import LimitExceeded, MalformedMessage, UnexpectedMessage
 from p2pvault.limits import (
     CHANGE_DEPENDENCIES_MAX,
-    ENTRIES_MESSAGE_BYTES_MAX,
     MESSAGE_BYTES_MAX,
     RECORDS_WANTED_MAX,
     SNAPSHOT_BYTES_MAX,
     SNAPSHOT_PIECE_BYTES_MAX,
     SNAPSHOTS_PER_MESSAGE_MAX,
+    SNAPSHOTS_TOGETHER_BYTES_MAX,
 )
 from p2pvault.types import ChangeHash, Heads, RecordId
 from p2pvault.wire.codec import Tree, pack, unpack
 from p2pvault.wire.shape import binary, boolean, exactly, sequence, structure, unsigned
 
 _HASH_BYTES = 32
+
+_HEAD_BYTES = 2 + _HASH_BYTES
+"""One head of a piece, packed."""
+
+_PIECE_BYTES = 40
+"""A piece without heads and data, packed, at most, and the list around it: 2 array heads of 3
+bytes, 18 of the id, 5 of the size, 5 before the data, 1 of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +80,14 @@ def encode_snapshots(snapshots: Iterable[RecordSnapshot]) -> Iterator[bytes]:
         snapshots: None larger than SNAPSHOT_BYTES_MAX.
     """
     message: list[Tree] = []
-    size = 0
+    room = SNAPSHOTS_TOGETHER_BYTES_MAX
     for piece in (piece for snapshot in snapshots for piece in _pieces(snapshot)):
-        if message and (
-            size + len(piece.data) > ENTRIES_MESSAGE_BYTES_MAX
-            or len(message) == SNAPSHOTS_PER_MESSAGE_MAX
-        ):
+        size = _PIECE_BYTES + _HEAD_BYTES * len(piece.heads) + len(piece.data)
+        if message and size > room:
             yield pack(message)
-            message, size = [], 0
+            message, room = [], SNAPSHOTS_TOGETHER_BYTES_MAX
         message.append([piece.record, list(piece.heads), piece.size, piece.data])
-        size += len(piece.data) + _HASH_BYTES * len(piece.heads)
+        room -= size
     if message:
         yield pack(message)
 
@@ -149,12 +154,14 @@ class Assembly:
 
         Raises:
             MalformedMessage, LimitExceeded: No such message, above a bound, or in smaller pieces
-                than a snapshot has.
+                than a snapshot has. Many short ones could inflate to any size.
             UnexpectedMessage: Another record before one was whole.
         """
         pieces = _read_pieces(unpack(body))
         if not pieces:
             raise MalformedMessage("a message of no snapshots")
+        if len(pieces) > 1 and len(body) > SNAPSHOTS_TOGETHER_BYTES_MAX:
+            raise LimitExceeded("more than one piece in a message that has room for one")
         return [whole for piece in pieces if (whole := self._add(piece)) is not None]
 
     def _add(self, piece: _Piece) -> RecordSnapshot | None:

@@ -8,9 +8,16 @@ from p2pvault.core import asks
 from p2pvault.core.jobs import EntriesJob, paced
 from p2pvault.crdt.prefilter import inspect, weigh
 from p2pvault.crdt.record import Record
+from p2pvault.crdt.values import Value
 from p2pvault.crypto.keys import DeviceKeys, device_id
 from p2pvault.errors import BadValue, ChangeRefused, LimitExceeded
-from p2pvault.limits import ENTRY_WORK_MAX, TEXT_CHARACTERS_MAX
+from p2pvault.limits import (
+    ENTRY_WORK_MAX,
+    KIB,
+    TEXT_CHARACTERS_MAX,
+    WORK_PER_CHANGE,
+    WORK_VALUE_BYTES,
+)
 from p2pvault.protocol.journal import Entry, Journal, Writer, write_entry
 from p2pvault.types import JournalHead, JournalId, LinkId, RecordId, VaultId
 
@@ -23,6 +30,12 @@ def change(text: str) -> bytes:
     return Record.create(WRITER.journal.author, "notes", "one", {"body": text})[1]
 
 
+def inflating() -> bytes:
+    """Return a short change of long values."""
+    fields: dict[str, Value] = {f"{n}": b"ab" * 30_000 for n in range(60)}
+    return Record.create(WRITER.journal.author, "notes", "one", fields)[1]
+
+
 def entry(*changes: bytes, after: JournalHead | None = None) -> Entry:
     numbered = [(RecordId(bytes([n]) * 16), each) for n, each in enumerate(changes)]
     return write_entry(WRITER, after, (), 0, numbered)
@@ -31,7 +44,8 @@ def entry(*changes: bytes, after: JournalHead | None = None) -> Entry:
 @pytest.mark.parametrize("text", ["", "short", "two words", LONG, "日本語" * 9_000])
 def test_a_text_weighs_little_more_than_its_operations(text: str) -> None:
     chunk = change(text)
-    assert 40 < weigh(chunk) - inspect(chunk).operations < 100
+    beside = weigh(chunk) - inspect(chunk).operations - len(text.encode()) // WORK_VALUE_BYTES
+    assert WORK_PER_CHANGE < beside < WORK_PER_CHANGE + 60
 
 
 def test_what_is_described_at_length_weighs_more_than_its_operations() -> None:
@@ -39,6 +53,21 @@ def test_what_is_described_at_length_weighs_more_than_its_operations() -> None:
         WRITER.journal.author, "notes", "one", {f"field {n}": [{"a": n}] for n in range(1_000)}
     )
     assert weigh(chunk) > 2 * inspect(chunk).operations
+
+
+def test_values_that_a_few_bytes_inflate_to_are_work():
+    """An entry of 1 MiB has room for 250 of these, which inflate to 1 GiB."""
+    chunk = inflating()
+    assert len(chunk) < 4 * KIB
+    assert weigh(chunk) > ENTRY_WORK_MAX // 2
+    with pytest.raises(LimitExceeded, match="work"):
+        paced(EntriesJob(LinkId(1), (entry(chunk, chunk),)))
+
+
+def test_behind_too_much_work_nothing_is_looked_at():
+    """What follows would be inflated to be weighed."""
+    with pytest.raises(LimitExceeded, match="work"):
+        paced(EntriesJob(LinkId(1), (entry(inflating(), inflating(), b"no change"),)))
 
 
 def test_an_edit_that_would_be_too_much_work_is_refused_where_it_is_made() -> None:

@@ -37,7 +37,7 @@ def test_headers_are_work_as_well():
     job = EntriesJob(LinkId(1), headers)
     assert size_of(job) == len(headers)
     parts = paced(job)
-    assert [len(part.entries) for part in parts] == [2_000, 1_000]
+    assert [len(part.entries) for part in parts] == [720, 720, 720, 720, 120]
     pipeline = bob.device.pipeline
     (load,) = pipeline.submit(EntriesJob(LinkId(1), headers[:1])).effects
     for entry in headers[1:]:

@@ -19,7 +19,7 @@ from p2pvault.errors import (
     UnknownDevice,
     VaultError,
 )
-from p2pvault.limits import JOURNALS_PER_DEVICE_MAX, QUARANTINE_KEPT_MS
+from p2pvault.limits import JOURNALS_PER_DEVICE_MAX, QUARANTINE_KEPT_MS, WORK_PER_CHANGE
 from p2pvault.protocol.journal import Journal, Writer, decode_entry, write_entry
 from p2pvault.types import DeviceId, Instant, JournalId, RecordId
 
@@ -421,7 +421,7 @@ def test_a_row_that_is_gone_meanwhile_is_settled_by_nobody() -> None:
     [
         ("QUARANTINE_BYTES_MAX", 900),
         ("QUARANTINE_CHANGES_MAX", 2),
-        ("QUARANTINE_WORK_MAX", 110),
+        ("QUARANTINE_WORK_MAX", 5 * WORK_PER_CHANGE // 2),
         ("QUARANTINE_JOURNAL_ENTRIES_MAX", 2),
     ],
 )

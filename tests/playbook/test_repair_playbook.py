@@ -301,6 +301,7 @@ def test_a15_what_nobody_asked_for_or_makes_no_sense_is_refused(
             UnexpectedMessage,
         ),
         (encode_records(b"\xc0", is_last=True), MalformedMessage),
+        (encode_records(b"", is_last=False), MalformedMessage),
         (
             encode_records(
                 next(encode_snapshots([RecordSnapshot(record(1), HEADS, bytes(1 << 20))])),
@@ -336,6 +337,15 @@ def test_a_repair_that_never_ends_meets_a_bound():
         side.hear(Kind.RANGES, empty)
     with pytest.raises(LimitExceeded):
         side.hear(Kind.RANGES, empty)
+
+
+def test_answers_are_bounded_by_what_was_asked_for_alone():
+    side = Side()
+    side.asking(1)
+    side.link.mending.messages = REPAIR_MESSAGES_MAX
+    side.hear(Kind.RECORDS, encode_records(b"", is_last=True))
+    with pytest.raises(UnexpectedMessage):
+        side.hear(Kind.RECORDS, encode_records(b"", is_last=True))
 
 
 def test_equality_ends_a_repair_with_a_report():

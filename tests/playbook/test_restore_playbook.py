@@ -151,7 +151,7 @@ def test_a_snapshot_that_lies_fails_its_job_and_no_other():
     there.written(put("notes/one", n=1), put("notes/two", n=2))
     record, good = whole(there, "notes/one")
     _, other = whole(there, "notes/two")
-    lie = Snapshot(good.heads, other.base, other.document, other.changes, 2, other.authors)
+    lie = Snapshot(good.heads, other.base, other.document, other.changes, 2, 2, other.authors)
     here.pipeline.submit(job(whole(there, "notes/two")))
     steps = here.run(here.pipeline.submit(job((record, lie), received=5)))
     assert steps == [Step()], "it waits behind the first"
@@ -188,9 +188,9 @@ def test_a_batch_that_was_refused_leaves_the_store_as_it_was():
 
 
 def test_much_work_is_cut_into_parts_and_the_last_gives_the_bytes_back():
-    def piece(number: int, operations: int) -> tuple[RecordId, Snapshot]:
+    def piece(number: int, work: int) -> tuple[RecordId, Snapshot]:
         record = RecordId(number.to_bytes(16, "big"))
-        return record, Snapshot((), (), b"", (), operations, frozenset())
+        return record, Snapshot((), (), b"", (), 1, work, frozenset())
 
     half = ENTRY_WORK_MAX // 2
     parts = paced_snapshots(
@@ -264,7 +264,7 @@ def test_a_portion_of_another_cut_counts_from_its_beginning_only():
 
 def test_parts_of_a_portion_follow_one_another():
     one_, two = two_records()
-    heavy = [(r, replace(s, operations=ENTRY_WORK_MAX)) for r, s in (one_, two)]
+    heavy = [(r, replace(s, work=ENTRY_WORK_MAX)) for r, s in (one_, two)]
     parts = paced_snapshots(portion(None, *heavy))
     assert [part.begins for part in parts] == [Fetching(CUT, None), Fetching(CUT, one_[0])]
 

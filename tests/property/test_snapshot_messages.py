@@ -1,5 +1,8 @@
 """Record snapshots on the wire: in pieces and back, and nothing above the bounds."""
 
+from dataclasses import replace
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,15 +10,16 @@ from hypothesis import strategies as st
 from p2pvault.errors import LimitExceeded, MalformedMessage, RemoteProtocolError, UnexpectedMessage
 from p2pvault.limits import (
     CHANGE_DEPENDENCIES_MAX,
-    ENTRIES_MESSAGE_BYTES_MAX,
     KIB,
     MESSAGE_BYTES_MAX,
     SNAPSHOT_BYTES_MAX,
     SNAPSHOT_PIECE_BYTES_MAX,
+    SNAPSHOTS_PER_MESSAGE_MAX,
+    SNAPSHOTS_TOGETHER_BYTES_MAX,
 )
 from p2pvault.protocol.snapshot import Assembly, RecordSnapshot, encode_snapshots
 from p2pvault.types import ChangeHash, RecordId
-from p2pvault.wire.codec import pack
+from p2pvault.wire.codec import Tree, pack
 
 HEADS = (ChangeHash(bytes(32)),)
 snapshots = st.builds(
@@ -50,14 +54,29 @@ def test_the_largest_snapshot_travels_and_small_ones_share_messages():
     whole = snapshot(1, SNAPSHOT_BYTES_MAX)
     assembly = Assembly()
     assert [s for body in encode_snapshots([whole]) for s in assembly.take(body)] == [whole]
-    assert len(list(encode_snapshots([snapshot(n, 100) for n in range(3_000)]))) < 6
+    assert len(list(encode_snapshots([snapshot(n, 100) for n in range(1_000)]))) < 24
 
 
-def test_no_message_carries_more_than_its_size_but_for_one_piece():
-    sizes = [40 * KIB] * 50
-    bodies = list(encode_snapshots([snapshot(n, size) for n, size in enumerate(sizes)]))
-    assert len(bodies) > 1
-    assert max(map(len, bodies)) <= ENTRIES_MESSAGE_BYTES_MAX + 4 * KIB
+@given(st.lists(st.integers(1, 9 * KIB), max_size=20), st.integers(1, 3))
+def test_no_message_carries_more_than_its_size_but_for_one_piece(sizes: list[int], heads: int):
+    named = tuple(ChangeHash(bytes([n]) * 32) for n in range(heads))
+    sent = [replace(snapshot(n, size), heads=named) for n, size in enumerate(sizes)]
+    bodies = list(encode_snapshots(sent))
+    for body in bodies:
+        assert len(body) <= SNAPSHOTS_TOGETHER_BYTES_MAX or len(Assembly().take(body)) == 1
+    for first, second in pairwise(bodies):
+        assert len(first) + len(second) > SNAPSHOTS_TOGETHER_BYTES_MAX // 2, "none is for little"
+
+
+def test_snapshots_that_together_could_inflate_to_any_size_are_refused():
+    half = SNAPSHOTS_TOGETHER_BYTES_MAX // 2
+    together = [piece_of(snapshot(n, half - 64)) for n in range(2)]
+    assert len(pack(together)) <= SNAPSHOTS_TOGETHER_BYTES_MAX
+    assert len(Assembly().take(pack(together))) == 2
+    together.append(piece_of(snapshot(3, 1)))
+    with pytest.raises(LimitExceeded, match="room for one"):
+        Assembly().take(pack(together))
+    assert len(Assembly().take(pack([piece_of(snapshot(1, 3 * half))]))) == 1
 
 
 def test_many_heads_fit_a_message():
@@ -66,6 +85,10 @@ def test_many_heads_fit_a_message():
     bodies = list(encode_snapshots(many))
     assert max(map(len, bodies)) < MESSAGE_BYTES_MAX
     assert [s for body in bodies for s in Assembly().take(body)] == many
+
+
+def piece_of(whole: RecordSnapshot) -> Tree:
+    return [whole.record, list(whole.heads), len(whole.data), whole.data]
 
 
 def piece(
@@ -90,7 +113,10 @@ def piece(
         (piece(size=5), MalformedMessage),
         (piece(data=bytes(SNAPSHOT_PIECE_BYTES_MAX - 1), size=1 << 20), MalformedMessage),
         (piece(heads=HEADS * (CHANGE_DEPENDENCIES_MAX + 1)), LimitExceeded),
-        (pack([[bytes(16), list(HEADS), 1, b"x"]] * 1_001), LimitExceeded),
+        (
+            pack([[bytes(16), list(HEADS), 1, b"x"]] * (SNAPSHOTS_PER_MESSAGE_MAX + 1)),
+            LimitExceeded,
+        ),
     ],
 )
 def test_what_breaks_a_bound_is_refused(body: bytes, error: type[RemoteProtocolError]):

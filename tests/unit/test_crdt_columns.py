@@ -1,13 +1,14 @@
-"""Values in a row of one kind and length are checked all together, as one by one."""
+"""Values of one kind and length, and keys in a row, are checked all together, as one by one."""
 
+from collections.abc import Callable
 from itertools import product
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from p2pvault.crdt.chunk import signed
-from p2pvault.crdt.columns import check_values_alike
+from p2pvault.crdt.chunk import encode_unsigned, signed, unsigned
+from p2pvault.crdt.columns import check_values_alike, count_keys, skip_key
 from p2pvault.errors import ChangeRefused
 
 INTEGER = 4
@@ -74,3 +75,59 @@ def test_strings_in_a_row_are_each_whole() -> None:
 def test_a_value_of_a_kind_that_no_record_holds_is_refused() -> None:
     with pytest.raises(ChangeRefused, match="kind 15"):
         check_values_alike(15, b"", 0)
+
+
+def keys_one_by_one(column: bytes) -> int:
+    """Return for how many rows keys are, each read by itself."""
+    at = rows = 0
+    while at < len(column):
+        count, at = signed(column, at)
+        if not count:
+            count, at = unsigned(column, at)
+        else:
+            for _ in range(1 if count > 0 else -count):
+                _, at = skip_key(column, at)
+        rows += abs(count)
+    return rows
+
+
+def rows_of(count: Callable[[bytes], int], column: bytes) -> int | None:
+    try:
+        return count(column)
+    except (ChangeRefused, IndexError):
+        return None
+
+
+KEY = st.one_of(
+    st.text(min_size=1, max_size=4).map(str.encode),
+    st.binary(max_size=3),
+    st.sampled_from([126, 127, 128, 129, 1_024, 1_025]).map(lambda size: b"k" * size),
+    st.sampled_from(["ä", "€", "😀"]).flatmap(
+        lambda letter: st.integers(40, 70).map(lambda size: letter.encode() * size)
+    ),
+)
+
+
+def column_of(keys: list[bytes]) -> bytes:
+    """Return a column of one literal run."""
+    written = b"".join(encode_unsigned(len(key)) + key for key in keys)
+    return bytes([0x80 - len(keys)]) + written if keys else b""
+
+
+@given(st.lists(KEY, max_size=12), st.binary(max_size=2), st.integers(0, 3))
+def test_keys_in_a_row_are_taken_as_one_by_one(keys: list[bytes], more: bytes, less: int) -> None:
+    column = column_of(keys) + more
+    for cut in (column, column[: len(column) - less]):
+        assert rows_of(count_keys, cut) == rows_of(keys_one_by_one, cut)
+
+
+@given(st.binary(max_size=12))
+def test_any_column_of_keys_is_taken_as_one_by_one(column: bytes) -> None:
+    assert rows_of(count_keys, column) == rows_of(keys_one_by_one, column)
+
+
+@pytest.mark.parametrize("split", [b"\xe2", b"\xe2\x82", b"\x82\xac", b"\xac"])
+def test_a_character_cannot_lie_across_two_keys(split: bytes) -> None:
+    rest = "€".encode().removeprefix(split).removesuffix(split)
+    for keys in ([split, rest], [b"a", split, rest], [b"k" * 200, split, b"k" * 200, rest]):
+        assert rows_of(count_keys, column_of(keys)) is None
