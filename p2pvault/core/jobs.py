@@ -11,7 +11,7 @@ from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
 from p2pvault.core.restore import SnapshotsJob, paced_snapshots
 from p2pvault.crdt.prefilter import weigh
 from p2pvault.errors import LimitExceeded
-from p2pvault.limits import ENTRY_WORK_MAX, WORK_PER_CHANGE
+from p2pvault.limits import MESSAGE_WORK_MAX, WORK_PER_ENTRY
 from p2pvault.protocol.journal import Entry
 from p2pvault.types import AuthorId, LinkId, QuarantinedRow, RecordId
 
@@ -33,7 +33,7 @@ class EntriesJob:
         link: Which.
         entries: In the order of their arrival there.
         alone: Keeps them out of other jobs' batches.
-        work: How much they are; see `paced`.
+        work: How much they are; see `weigh_entry`.
         contested: The link's contested journals, of which nothing is taken; grows.
         whole: What they build on has to be here: what is missing may be on another branch.
     """
@@ -213,34 +213,32 @@ def paced(job: EntriesJob | SnapshotsJob) -> Sequence[EntriesJob | SnapshotsJob]
     """Cut a job into parts that are little enough work to be done in one go.
 
     Raises:
-        LimitExceeded: One entry is more work than an entry may be.
+        LimitExceeded: Entries that are more work than those of a message may be.
         ChangeRefused: A change does not say how much it is, or has too many operations.
     """
-    return paced_entries(job) if isinstance(job, EntriesJob) else paced_snapshots(job)
+    return [weighed(job)] if isinstance(job, EntriesJob) else paced_snapshots(job)
 
 
-def paced_entries(job: EntriesJob) -> list[EntriesJob]:
-    """Cut entries; see `paced`."""
-    parts: list[EntriesJob] = []
-    for entry in job.entries:
-        work = _weight(entry)
-        if work > ENTRY_WORK_MAX:
-            raise LimitExceeded(f"an entry of more than {ENTRY_WORK_MAX} units of work")
-        if parts and parts[-1].work + work <= ENTRY_WORK_MAX:
-            whole, work = (*parts[-1].entries, entry), parts[-1].work + work
-            parts[-1] = replace(parts[-1], entries=whole, work=work)
-        else:
-            parts.append(replace(job, entries=(entry,), work=work))
-    return parts
-
-
-def _weight(entry: Entry) -> int:
-    if entry.outside:
-        return WORK_PER_CHANGE
+def weighed(job: EntriesJob) -> EntriesJob:
+    """Return the entries of a message with their work; raises as `paced`."""
     work = 0
+    for entry in job.entries:
+        work += weigh_entry(entry)
+        if work > MESSAGE_WORK_MAX:
+            raise LimitExceeded(f"entries of more than {MESSAGE_WORK_MAX} units of work")
+    return replace(job, work=work)
+
+
+def weigh_entry(entry: Entry) -> int:
+    """Return how much work an entry or a header is, or more than MESSAGE_WORK_MAX.
+
+    Raises:
+        ChangeRefused: As for `paced`.
+    """
+    work = WORK_PER_ENTRY
     for _, change in entry.body.changes:
         work += weigh(change)
         # To be weighed, a change is inflated: no more of them than need be.
-        if work > ENTRY_WORK_MAX:
+        if work > MESSAGE_WORK_MAX:
             break
     return work

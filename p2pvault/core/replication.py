@@ -5,24 +5,23 @@ before it is durable. A peer that does not keep up is fed from the store at its 
 its window; one that does gets new entries the moment they are durable.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from p2pvault.core.book import Book, Standing
 from p2pvault.core.content import Content
 from p2pvault.core.errands import Errands
 from p2pvault.core.io import Effect, EntriesLoaded, LoadEntries, Report, StatusChanged, Write
-from p2pvault.core.jobs import EntriesJob
+from p2pvault.core.jobs import EntriesJob, weigh_entry
 from p2pvault.core.kinds import Kind
 from p2pvault.core.link import Link
 from p2pvault.core.repair import Repair
 from p2pvault.core.supply import offer
 from p2pvault.limits import (
-    ENTRIES_MESSAGE_BYTES_MAX,
     FEED_BYTES_MAX,
     HEADERS_PATIENCE_S,
     MEMBERSHIP_PATIENCE_S,
 )
-from p2pvault.protocol.entries import decode_entries, encode_entries
+from p2pvault.protocol.entries import decode_entries, encode_entries, share_messages
 from p2pvault.protocol.interest import Statement
 from p2pvault.protocol.journal import decode_entry, outside_of
 from p2pvault.protocol.reconcile import (
@@ -164,13 +163,13 @@ class Replication:
         free = lacking if feed.open else _free_of_headers(link, lacking)
         if len(free) < len(lacking):
             feed.cursor, feed.barred = lacking[len(free)].arrival - 1, True
-            return _send(link, free)
+            return self._send(link, free)
         feed.cursor = answer.entries[-1].arrival if answer.entries else feed.until
         # The store may have shown more than we were told is durable; that comes as an announcement.
         feed.at_tail = feed.cursor >= content.last_arrival
         if feed.at_tail:
             feed.open, feed.barred_since = False, None
-        return _send(link, lacking) + self.feed(link, content)
+        return self._send(link, lacking) + self.feed(link, content)
 
     def restate(self, now: Instant, link: Link, content: Content) -> list[Effect]:
         """Say anew all that we hold, and find anew what the peer lacks of it."""
@@ -192,7 +191,18 @@ class Replication:
             link.feed.at_tail = False
             link.feed.cursor = entries[0].arrival - 1
             return self.feed(link, content)
-        return _send(link, lacking)
+        return self._send(link, lacking)
+
+    def _send(self, link: Link, entries: Sequence[StoredEntry]) -> list[Effect]:
+        for entry in entries:
+            link.peer.sent(entry)
+        messages = share_messages((entry.data for entry in entries), self._weigh)
+        sealed = [link.seal(Kind.ENTRIES, encode_entries(message)) for message in messages]
+        link.feed.untaken_bytes += sum(len(each) for each in sealed)
+        return [Write(link.id, each) for each in sealed]
+
+    def _weigh(self, stored: bytes) -> int:
+        return weigh_entry(decode_entry(stored, self._vault))
 
     def _compare(self, now: Instant, link: Link, content: Content) -> list[Effect]:
         assert link.device is not None, "only members are compared with"
@@ -278,19 +288,3 @@ def _lift_bar(now: Instant, link: Link) -> None:
         feed.barred_since = now.monotonic
     feed.open = now.monotonic - feed.barred_since >= HEADERS_PATIENCE_S
     feed.barred = False
-
-
-def _send(link: Link, entries: Iterable[StoredEntry]) -> list[Effect]:
-    """Seal entries into messages of a handy size; a large entry travels alone."""
-    messages: list[list[bytes]] = []
-    room_bytes = 0
-    for entry in entries:
-        link.peer.sent(entry)
-        if len(entry.data) > room_bytes:
-            messages.append([])
-            room_bytes = ENTRIES_MESSAGE_BYTES_MAX
-        messages[-1].append(entry.data)
-        room_bytes -= len(entry.data)
-    sealed = [link.seal(Kind.ENTRIES, encode_entries(message)) for message in messages]
-    link.feed.untaken_bytes += sum(len(each) for each in sealed)
-    return [Write(link.id, each) for each in sealed]

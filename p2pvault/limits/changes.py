@@ -37,6 +37,14 @@ ENTRY_WORK_MAX: Final = 72_000
 rest of what it costs (tests/e2e/test_hostile_weight.py). Without it an entry of 178 KB with 1 000
 run-length changes passes every other bound and takes 82 s."""
 
+WORK_PER_ENTRY: Final = 100
+"""What an entry costs beside its changes, and a header as well: it is read, its signature is
+checked (70 us), and it is put into the store."""
+
+MESSAGE_WORK_MAX: Final = ENTRY_WORK_MAX + WORK_PER_ENTRY
+"""Work of the entries of one message: the heaviest one, or several that are no more together. 1 000
+texts of 50 000 characters fit the 1 MiB of a message otherwise, and take 100 s."""
+
 WORK_PER_CHANGE: Final = 100
 """What a change costs beside its operations and columns: a document of the engine's, which is made,
 asked for its history and its layout, and put into the store: as much as 100 to 130 operations of a

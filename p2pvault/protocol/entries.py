@@ -15,13 +15,19 @@ specification.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Final
 
 from p2pvault.crypto.keys import entry_hash
 from p2pvault.errors import LimitExceeded, MalformedMessage
-from p2pvault.limits import ENTRY_BYTES_MAX, ENTRY_CHANGES_MAX, JOURNAL_ENTRIES_MAX
+from p2pvault.limits import (
+    ENTRIES_MESSAGE_BYTES_MAX,
+    ENTRY_BYTES_MAX,
+    ENTRY_CHANGES_MAX,
+    JOURNAL_ENTRIES_MAX,
+    MESSAGE_WORK_MAX,
+)
 from p2pvault.wire.codec import Tree, pack, unpack
 from p2pvault.wire.shape import binary, exactly, pair, sequence
 
@@ -39,6 +45,27 @@ _BODY_BEGINS: Final = re.compile(
 _Sequel = tuple[bytes, bytes]
 _read_entry = binary(ENTRY_BYTES_MAX)
 _read_sequel = pair(binary(ENTRY_BYTES_MAX), exactly(_SIGNATURE_BYTES))
+
+
+def share_messages(entries: Iterable[bytes], weigh: Callable[[bytes], int]) -> list[list[bytes]]:
+    """Put entries into messages of a handy size, in order; a large one travels alone.
+
+    Args:
+        entries: Entries and headers, as they are stored.
+        weigh: Returns how much work an entry is; not asked about a large one.
+    """
+    messages: list[list[bytes]] = []
+    room_bytes = room_work = 0
+    for data in entries:
+        is_large = len(data) > ENTRIES_MESSAGE_BYTES_MAX // 2
+        work = MESSAGE_WORK_MAX if is_large else weigh(data)
+        if len(data) > room_bytes or work > room_work:
+            messages.append([])
+            room_bytes, room_work = ENTRIES_MESSAGE_BYTES_MAX, MESSAGE_WORK_MAX
+        messages[-1].append(data)
+        room_bytes -= len(data)
+        room_work -= work
+    return messages
 
 
 def encode_entries(entries: Iterable[bytes]) -> bytes:

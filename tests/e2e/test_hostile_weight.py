@@ -80,3 +80,19 @@ def test_a13_a14_more_work_than_an_entry_may_be_is_not_begun(
         with one_message(laptop):
             line.say_entries(entry)
             assert not line.wait_cut()
+
+
+def test_a13_entries_that_are_too_much_work_together_are_not_begun(
+    scene: tuple[Device, Intruder],
+) -> None:
+    laptop, eve = scene
+    writer, entries = eve.another_journal(), []
+    _, chunk = new_record(writer.journal.author, "heavy", TEXT)
+    for _ in range(200):
+        change = RecordId(os.urandom(16)), chunk
+        entries.append(entry_of(writer, change, after=entries[-1].head if entries else None))
+    with eve.dial(laptop.listening()) as line:
+        line.hear(Kind.HAVE)
+        with one_message(laptop):
+            line.say_entries(*entries)
+            assert not line.wait_cut()

@@ -5,7 +5,7 @@ import pytest
 from harness.records import body_of, sealed
 from harness.world import World
 from p2pvault.core import asks
-from p2pvault.core.jobs import EntriesJob, paced
+from p2pvault.core.jobs import EntriesJob, paced, weigh_entry
 from p2pvault.crdt.prefilter import inspect, weigh
 from p2pvault.crdt.record import Record
 from p2pvault.crdt.values import Value
@@ -14,6 +14,7 @@ from p2pvault.errors import BadValue, ChangeRefused, LimitExceeded
 from p2pvault.limits import (
     ENTRY_WORK_MAX,
     KIB,
+    MESSAGE_WORK_MAX,
     TEXT_CHARACTERS_MAX,
     WORK_PER_CHANGE,
     WORK_VALUE_BYTES,
@@ -104,12 +105,25 @@ def test_an_entry_of_too_much_work_is_refused() -> None:
         paced(EntriesJob(LinkId(1), (entry(*[change(LONG)] * 2),)))
 
 
-def test_much_work_is_taken_in_parts_and_little_work_in_one() -> None:
+def test_entries_of_too_much_work_in_one_message_are_refused() -> None:
     first = entry(change(LONG))
     second = entry(change(LONG), after=first.head)
-    parts = paced(EntriesJob(LinkId(1), (first, second)))
-    assert [part.entries for part in parts] == [(first,), (second,)]
-    small = entry(change("a"))
-    both = (small, entry(change("b"), after=small.head))
-    (whole,) = paced(EntriesJob(LinkId(1), both))
-    assert whole.entries == both
+    with pytest.raises(LimitExceeded, match="work"):
+        paced(EntriesJob(LinkId(1), (first, second)))
+    for entries in ((first,), (first, entry(change("b"), after=first.head))):
+        (whole,) = paced(EntriesJob(LinkId(1), entries))
+        assert whole.entries == entries
+        assert whole.work == sum(map(weigh_entry, entries)) <= MESSAGE_WORK_MAX
+
+
+def test_heavy_entries_that_wait_for_a_peer_travel_in_messages_that_it_takes() -> None:
+    world = World()
+    ada = world.found("ada")
+    bob = world.join("bob", ada)
+    world.run()
+    world.part(ada, bob)
+    for n in range(3):
+        world.put(ada, f"notes/{n}", body=LONG)
+    world.mend()
+    world.pass_time(60)
+    assert world.value(bob, "notes/2") == {"body": LONG}

@@ -1,11 +1,16 @@
 """What is forgotten, and what else is under way at that moment."""
 
+from dataclasses import replace
+
+import pytest
+
 from harness.headers import forged
 from harness.pairs import world_of
 from p2pvault.core import asks, io
 from p2pvault.core.folding import FoldJob
 from p2pvault.core.jobs import EntriesJob, paced, size_of
-from p2pvault.limits import ENTRY_CHANGES_MAX
+from p2pvault.errors import LimitExceeded
+from p2pvault.limits import ENTRY_CHANGES_MAX, MESSAGE_WORK_MAX, WORK_PER_ENTRY
 from p2pvault.node.reading import load_records
 from p2pvault.protocol.journal import decode_entry
 from p2pvault.types import LinkId
@@ -27,7 +32,7 @@ def test_nothing_reads_the_store_while_what_is_forgotten_is_erased():
 
 
 def test_headers_are_work_as_well():
-    """Else all that fits into what may be received at once would be one step of the device."""
+    """Else all that fits into a message would be one step of the device."""
     world, (ada, bob) = world_of(2)
     world.put(ada, "notes/one", text="a")
     world.run()
@@ -36,8 +41,10 @@ def test_headers_are_work_as_well():
     headers = tuple(decode_entry(data, vault) for data in made)
     job = EntriesJob(LinkId(1), headers)
     assert size_of(job) == len(headers)
-    parts = paced(job)
-    assert [len(part.entries) for part in parts] == [720, 720, 720, 720, 120]
+    with pytest.raises(LimitExceeded):
+        paced(job)
+    most = MESSAGE_WORK_MAX // WORK_PER_ENTRY
+    assert paced(replace(job, entries=headers[:most]))[0].work == most * WORK_PER_ENTRY
     pipeline = bob.device.pipeline
     (load,) = pipeline.submit(EntriesJob(LinkId(1), headers[:1])).effects
     for entry in headers[1:]:

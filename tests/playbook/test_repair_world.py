@@ -209,7 +209,7 @@ def test_what_is_sound_of_a_damaged_record_is_kept_though_the_other_copy_lacks_i
 
 
 def test_what_no_sound_part_has_of_a_damaged_record_is_reported_as_lost():
-    world, _, bob = damaged_here_and_older_there(at=1)
+    world, _, bob = damaged_here_and_older_there(at=-1)
     assert "mine" not in world.value(bob, "notes/0")
     (lost,) = bob.reported("record_diminished")
     assert lost.fields == {"record": held(bob.store, "notes/0").row.id.hex()}

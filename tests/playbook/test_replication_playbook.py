@@ -1,13 +1,15 @@
 """Replication on one link: what is said, loaded and sent, and when nothing is."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 
 from harness.batches import author, digest
+from harness.entropy import seeded
 from harness.linkpairs import ADA_ID, BOB_ID, START, heard, up
 from harness.pairs import only, world_of
-from harness.pipelines import VAULT, Bench, bob
+from harness.pipelines import BOB, VAULT, Bench, bob
 from harness.proofs import assert_proved
 from harness.world import put
 from p2pvault.core import asks, io
@@ -18,24 +20,40 @@ from p2pvault.core.io import EntriesLoaded, LoadEntries, Report, StatusChanged, 
 from p2pvault.core.kinds import Kind
 from p2pvault.core.repair import Repair
 from p2pvault.core.replication import Replication
+from p2pvault.crdt.record import Record
+from p2pvault.crdt.values import Value
 from p2pvault.errors import LimitExceeded
 from p2pvault.limits import (
     ENTRIES_MESSAGE_BYTES_MAX,
     FEED_BYTES_MAX,
     INBOUND_BYTES_MAX,
     KIB,
+    SCALAR_BYTES_MAX,
     UNACKNOWLEDGED_BYTES_MAX,
 )
 from p2pvault.protocol.bootstrap import CutHead, Fetching, decode_cut
 from p2pvault.protocol.entries import decode_entries, encode_entries
+from p2pvault.protocol.journal import Writer, write_entry
 from p2pvault.protocol.reconcile import Have, Verdict, decode_have, encode_have
-from p2pvault.types import EntryHash, Fingerprint, JournalHead, StoredEntry
+from p2pvault.types import EntryHash, Fingerprint, JournalHead, RecordId, StoredEntry
 
 EMPTY = Content({}, {}, {}, 0)
 
 
-def entry(arrival: int, by: int = 1, size: int = 100) -> StoredEntry:
-    return StoredEntry(arrival, author(by), arrival, EntryHash(digest(arrival)), bytes(size))
+def entry(arrival: int, by: int = 1, size: int = 0) -> StoredEntry:
+    return StoredEntry(arrival, author(by), arrival, EntryHash(digest(arrival)), made(size))
+
+
+@cache
+def made(size: int) -> bytes:
+    """Return an entry of the least size, or of a few bytes more than this."""
+    writer = Writer(Bench().journal, BOB)
+    parts: dict[str, Value] = {
+        f"{at}": seeded(f"{at}")(min(SCALAR_BYTES_MAX, size - at))
+        for at in range(0, size, SCALAR_BYTES_MAX)
+    }
+    _, chunk = Record.create(writer.journal.author, "notes", "one", parts)
+    return write_entry(writer, None, (), 0, [(RecordId(bytes(16)), chunk)]).data
 
 
 def holding(entries: list[StoredEntry]) -> Content:

@@ -7,8 +7,14 @@ from hypothesis import strategies as st
 from harness.entropy import seeded
 from p2pvault.crypto.keys import DeviceKeys, device_id, entry_hash, sign
 from p2pvault.errors import LimitExceeded, MalformedMessage
-from p2pvault.limits import ENTRY_BYTES_MAX, ENTRY_CHANGES_MAX, JOURNAL_ENTRIES_MAX
-from p2pvault.protocol.entries import decode_entries, encode_entries
+from p2pvault.limits import (
+    ENTRIES_MESSAGE_BYTES_MAX,
+    ENTRY_BYTES_MAX,
+    ENTRY_CHANGES_MAX,
+    JOURNAL_ENTRIES_MAX,
+    MESSAGE_WORK_MAX,
+)
+from p2pvault.protocol.entries import decode_entries, encode_entries, share_messages
 from p2pvault.protocol.journal import Journal, Writer, header_of, write_entry
 from p2pvault.types import EntryHash, JournalHead, JournalId, RecordId, VaultId
 from p2pvault.wire.codec import Tree, pack, unpack
@@ -155,3 +161,34 @@ def test_a_message_of_entries_has_some_but_not_too_many() -> None:
         decode_entries(encode_entries([]))
     with pytest.raises(LimitExceeded):
         decode_entries(encode_entries([b""] * (ENTRY_CHANGES_MAX + 1)))
+
+
+LARGE = ENTRIES_MESSAGE_BYTES_MAX // 2
+weights = st.sampled_from([1, 100, MESSAGE_WORK_MAX // 2, MESSAGE_WORK_MAX, MESSAGE_WORK_MAX + 1])
+sizes = st.sampled_from([10, 1_000, LARGE // 2, LARGE, LARGE + 1, 3 * LARGE])
+
+
+@given(st.lists(st.tuples(sizes, weights), max_size=20))
+def test_messages_are_shared_as_far_as_size_and_work_allow(drawn: list[tuple[int, int]]) -> None:
+    entries = {n.to_bytes(4, "big").ljust(size, b"."): work for n, (size, work) in enumerate(drawn)}
+    messages = share_messages(entries, entries.__getitem__)
+    assert [data for message in messages for data in message] == list(entries)
+    loads = [
+        (sum(map(len, message)), sum(entries[data] for data in message)) for message in messages
+    ]
+    for message, (size, work) in zip(messages, loads, strict=True):
+        is_handy = size <= ENTRIES_MESSAGE_BYTES_MAX and work <= MESSAGE_WORK_MAX
+        assert is_handy or len(message) == 1
+    for (size, work), message in zip(loads, messages[1:], strict=False):
+        first = message[0]
+        assert (
+            size + len(first) > ENTRIES_MESSAGE_BYTES_MAX
+            or work + entries[first] > MESSAGE_WORK_MAX
+            or max(size, len(first)) > LARGE
+        ), "it had room for one more"
+
+
+def test_a_large_entry_is_not_weighed() -> None:
+    """It has a message of its own, and would be inflated for nothing."""
+    entries = [bytes(LARGE + 1)] * 2
+    assert share_messages(entries, lambda _: pytest.fail("weighed")) == [[each] for each in entries]
