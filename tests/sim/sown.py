@@ -36,14 +36,15 @@ COMPLAINTS: Mapping[str, Sown] = {
     "device_runs_twice": Sown.CLONE,
     "repair_begun": Sown.FORK | Sown.DAMAGE | Sown.GIVEN_UP | Sown.CLAIM | Sown.MISSED,
     "fingerprints_corrected": Sown.MISCOUNT,
-    "record_damaged": Sown.FORK | Sown.DAMAGE | Sown.CLAIM,
+    "record_damaged": Sown.FORK | Sown.DAMAGE | Sown.CLAIM | Sown.MISSED,
     "recovery_contested": Sown.NOTHING,
 }
 """Lines in the log that no device has a reason to write unless one of these was done before.
 
 Whoever claims to hold what it lacks is not sent it, and finds that something is missing under what
 it is sent: to itself its records look damaged. A device that runs twice may have held more of a
-collection than the one of the two that all others were equal to (`MISSED`).
+collection than the one of the two that all others were equal to (`MISSED`): where the collection
+is called whole, its record is missing, which is what damage looks like too.
 """
 
 
