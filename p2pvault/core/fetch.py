@@ -207,7 +207,7 @@ class Fetch:
             if request.link.phase is Phase.UP:
                 effects += self._taken(request, done.fetched_bytes)
             effects += self._adopt_if_complete()
-        elif unsettled:
+        if unsettled:
             effects += self._adopt_if_reached()
         return effects
 

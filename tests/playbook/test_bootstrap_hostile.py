@@ -406,3 +406,20 @@ def test_a_number_that_no_entry_can_have_ends_the_link() -> None:
         world.run()
         assert is_gone(link)
         assert [r.fields["reason"] for r in ada.reported("link_failed")] == ["limit"]
+
+
+def test_records_of_a_cut_that_entries_have_reached_leave_no_fetch_behind() -> None:
+    """Whoever sent them hears that they are not needed any more, and sends no end."""
+    world, ada, bob, cyd = three()
+    world.part(ada, cyd)
+    world.put(ada, "notes/late", n=1)
+    link = say(world, bob, cyd, *offer(*ada.device.pipeline.durable.cut))
+    world.run()
+    assert link.source
+    world.mend()
+    world.pass_time(60)
+    assert world.value(cyd, "notes/late") == {"n": 1}
+    say(world, bob, cyd, snapshots(held(ada, "notes/late")))
+    world.pass_time(20)
+    assert cyd.device.pipeline.durable.fetching is None
+    assert cyd.verdict(ada) is Verdict.EQUAL
