@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from p2pvault.core import asks
 from p2pvault.errors import VaultError
+from sim.acquainted import know_each_other
 from sim.key_uses import uses_known
 from sim.oracles import Violation
 from sim.setbacks import Setbacks
@@ -108,8 +109,11 @@ class Removals:
         """Tell whether nothing that a device decided would fall with it, or might yet be decided.
 
         What somebody admitted while it was being removed elsewhere is void, and who is left is then
-        a question of the rules again.
+        a question of the rules again. Those whom only it knows both are strangers without it.
         """
+        others = [each for each in self._parties if each.counts and each is not gone]
+        if not know_each_other(others):
+            return False
         known = party.device.members.log
         told = all(operation.hash in known for operation in gone.device.members.log.operations)
         needed = self.has_twin(gone) or self._setbacks.holds_the_last(gone)
