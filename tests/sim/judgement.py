@@ -14,10 +14,12 @@ from p2pvault.crypto.hashing import fingerprint_item
 from p2pvault.crypto.schedule import fingerprint_key
 from p2pvault.errors import CrdtError
 from p2pvault.protocol.journal import decode_entry
-from p2pvault.protocol.membership.history import History, positions
+from p2pvault.protocol.membership import MembershipLog
+from p2pvault.protocol.membership.history import History, Mask, positions
 from p2pvault.protocol.membership.operation import NewEpoch, Remove
 from p2pvault.protocol.reconcile import Verdict
 from p2pvault.types import DeviceId, RecordId
+from sim.key_uses import returns_from
 from sim.oracles import Violation
 from sim.truth import truth_without
 
@@ -193,7 +195,11 @@ def _fields(party: "SimParty") -> set[str]:
 
 
 def _check_removed(sim: "Simulation", members: list["SimParty"]) -> None:
-    """A removed device holds no later secret, nothing that was written in knowledge of that."""
+    """A removed device gets nothing new, and nothing new of it counts.
+
+    If the recovery key has let it in again it is a member like any other (`_check_members`); then
+    it is still shut out of epochs whose authors had heard of the removal alone.
+    """
     log = members[0].device.members.log
     history = log.ledger.history
     for number in positions(history.everything):
@@ -203,26 +209,39 @@ def _check_removed(sim: "Simulation", members: list["SimParty"]) -> None:
         gone = sim.party_of(operation.content.device)
         if gone is None or gone.wiped:
             continue
-        for party in members:
-            _check_bound(party, gone)
-        _check_epochs(gone, history, number)
-        for stored in gone.disk.all_entries():
-            body = decode_entry(stored.data, log.vault).body
-            if body.device != gone.id and log.covers(body.heads, operation.hash):
-                raise Violation(f"{gone.name} was removed and holds a later entry")
+        returns = returns_from(sim, history, number)
+        _check_epochs(gone, history, number, returns)
+        if not returns:
+            _check_out(gone, log, number, members)
 
 
-def _check_epochs(gone: "SimParty", history: History, removal: int) -> None:
-    """No epoch that was started in knowledge of a removal is open to who was removed."""
+def _check_epochs(gone: "SimParty", history: History, removal: int, returns: Mask) -> None:
+    """No epoch that was started in knowledge of a removal, and no more, is open to who it is of."""
+    for later in positions(history.everything):
+        epoch, past = history[later].content, history.past(later)
+        knows = past >> removal & 1 and not past & returns
+        if knows and isinstance(epoch, NewEpoch) and gone.id in {b.device for b in epoch.boxes}:
+            raise Violation(f"{gone.name} was removed and a later epoch has a box for it")
+
+
+def _check_out(
+    gone: "SimParty", log: MembershipLog, removal: int, members: list["SimParty"]
+) -> None:
+    """Who is out holds no later secret and nothing written in knowledge of that."""
+    history = log.ledger.history
+    for party in members:
+        _check_bound(party, gone)
     secrets = {name for name in gone.disk.state().meta if name.startswith(EPOCH_SECRET)}
     for later in positions(history.everything):
         epoch = history[later].content
         if not (history.past(later) >> removal & 1 and isinstance(epoch, NewEpoch)):
             continue
-        if any(box.device == gone.id for box in epoch.boxes):
-            raise Violation(f"{gone.name} was removed and a later epoch has a box for it")
         if EPOCH_SECRET + epoch.id.hex() in secrets:
             raise Violation(f"{gone.name} was removed and holds the secret of a later epoch")
+    for stored in gone.disk.all_entries():
+        body = decode_entry(stored.data, log.vault).body
+        if body.device != gone.id and log.covers(body.heads, history[removal].hash):
+            raise Violation(f"{gone.name} was removed and holds a later entry")
 
 
 def _check_bound(party: "SimParty", gone: "SimParty") -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from p2pvault.protocol.membership import RecoveryKey
 from p2pvault.protocol.membership.decode import decode
+from p2pvault.protocol.membership.history import EMPTY, History, Mask, positions
 from p2pvault.protocol.membership.operation import Add, Operation, Remove, SetRole
 from p2pvault.types import DeviceId
 
@@ -29,6 +30,31 @@ def ruled_by(sim: "Simulation", devices: Collection[DeviceId] | None) -> set[byt
         return {each.hash for each in known if isinstance(each.content, Remove)}
     rulings = (each for each in known if isinstance(each.content, Add | Remove | SetRole))
     return {each.hash for each in rulings if each.author in devices}
+
+
+def returns_from(sim: "Simulation", history: History, removal: int) -> Mask:
+    """Return the words of the recovery key that let in again whom a removal keeps out.
+
+    They name its device, and the removal does not follow them.
+    """
+    key, content = RecoveryKey(sim.recovery_seed).id, history[removal].content
+    assert isinstance(content, Remove), "it is the number of a removal"
+    found = EMPTY
+    for number in positions(history.everything & ~history.past(removal)):
+        operation = history[number]
+        if operation.author == key and _named(operation) == content.device:
+            found |= 1 << number
+    return found
+
+
+def _named(operation: Operation) -> DeviceId | None:
+    match operation.content:
+        case Add(device=card):
+            return card.id
+        case SetRole(device=device):
+            return device
+        case _:
+            return None
 
 
 def _known(sim: "Simulation", parties: "tuple[SimParty, ...]") -> Iterator[Operation]:

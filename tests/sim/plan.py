@@ -256,3 +256,10 @@ def draw_short_plan(seed: int) -> Plan:
         edit_bulky=0,
         dribble_rate=plan.dribble_rate / 10,
     )
+
+
+def quiet_plan(seed: int) -> Plan:
+    """Return a plan of three devices to which nothing happens by itself."""
+    rates = [field.name for field in fields(Plan) if field.name.endswith(("_rate", "_loss"))]
+    still = dict.fromkeys([*MOVES, *rates, "moves", "witness_share"], 0)
+    return replace(draw_short_plan(seed), devices=3, **still)  # type: ignore[arg-type]  # by name

@@ -150,14 +150,21 @@ class Removals:
         self._sim.left_behind.note(self._setbacks.forgotten)
 
     def see_feud(self) -> None:
-        """Take note of who is out: for all others, or not yet for anybody."""
+        """Take note of who is out: for all others, or not yet for anybody.
+
+        Not while these may yet hear that the recovery key has let it in again.
+        """
         members = [each for each in self._parties if each.counts and not each.leaving]
         if any(party.switched_off or not _is_durable(party) for party in members):
             return
         for _, gone in self._feud.values():
             views = [party.device.members.membership for party in members]
-            if all(gone.id in view.removed for view in views):
+            if all(gone.id in view.removed for view in views) and self._know_all_uses(members):
                 gone.removed, gone.leaving = True, False
+
+    def _know_all_uses(self, members: "list[SimParty]") -> bool:
+        uses = uses_known(self._sim)
+        return all(uses <= uses_known(self._sim, party) for party in members)
 
     def check_feud(self) -> None:
         """Who was removed is out, unless the one who removed it is out and could tell nobody."""

@@ -1,14 +1,13 @@
 """What is owed of an edit that its author forgot, and that a device holds which is removed."""
 
 from collections.abc import Iterator
-from dataclasses import fields, replace
 
 import pytest
 
 from sim import fakes
 from sim.fate import Fate
 from sim.holdings import fields_of
-from sim.plan import MOVES, Plan, draw_short_plan
+from sim.plan import quiet_plan
 from sim.simulation import SimParty, Simulation, setting
 from sim.standins import StandIns
 from sim.trace import Trace
@@ -17,18 +16,11 @@ ALL_ADMINS = 2
 """A seed in which all three devices may remove others."""
 
 
-def quiet_plan() -> Plan:
-    """Return a plan in which nothing happens by itself."""
-    rates = [field.name for field in fields(Plan) if field.name.endswith(("_rate", "_loss"))]
-    still = dict.fromkeys([*MOVES, *rates, "moves", "witness_share"], 0)
-    return replace(draw_short_plan(ALL_ADMINS), devices=3, **still)  # type: ignore[arg-type]  # by name
-
-
 class Scene:
     """Three devices, and what befalls the third one."""
 
     def __init__(self) -> None:
-        self.sim: Simulation = setting(quiet_plan(), Trace(whole=False))
+        self.sim: Simulation = setting(quiet_plan(ALL_ADMINS), Trace(whole=False))
         self.fate = Fate(self.sim)
         self.ada, self.bob, self.cyd = self.sim.parties
         membership = self.cyd.device.members.membership
