@@ -7,6 +7,7 @@ surrogates, no unknown members, bounded size and depth. Nothing here reads or wr
 
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NoReturn, cast
@@ -30,6 +31,9 @@ BAD_PARAMS: Final = -32602
 
 _ID_MAX: Final = 2**53 - 1
 """The largest integer that every JSON reader keeps exactly (RFC 8259 section 6)."""
+
+_NO_TEXT: Final = re.compile("[\ud800-\udfff]")
+"""What stands in a path for a byte of it that is no UTF-8 (PEP 383)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +97,19 @@ def encode(message: Request | Reply) -> bytes:
 
     Raises:
         LimitExceeded: Longer than `CONTROL_LINE_BYTES_MAX`.
-        BadValue: A text in it has no UTF-8, as an argument of a command line may.
+        BadValue: A text of a request has no UTF-8, as an argument of a command line may.
     """
     tree = {"jsonrpc": "2.0", **_members(message)}
     text = json.dumps(tree, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     try:
         line = text.encode()
     except UnicodeEncodeError as error:
-        raise BadValue(
-            "a text is not UTF-8", hint="Only `set` takes bytes, as FIELD=@FILE."
-        ) from error
+        if isinstance(message, Request):
+            raise BadValue(
+                "a text is not UTF-8", hint="Only `set` takes bytes, as FIELD=@FILE."
+            ) from error
+        # A reply names files of this device, and has to be said whatever these are called.
+        line = _NO_TEXT.sub(_spelled_out, text).encode()
     if len(line) >= CONTROL_LINE_BYTES_MAX:
         raise LimitExceeded(
             f"{len(line)} bytes are more than one control message holds",
@@ -215,6 +222,11 @@ def read_fault_members(members: JsonObject, number: int = VAULT_ERROR) -> Fault:
         hint=hint if isinstance(hint, str) else "",
         exit_code=exit_code if type(exit_code) is int and 0 < exit_code < 126 else 1,
     )
+
+
+def _spelled_out(found: re.Match[str]) -> str:
+    # Two backslashes in JSON are one in the text: what is read is plain text, not the half again.
+    return f"\\\\u{ord(found[0]):04x}"
 
 
 def _members(message: Request | Reply) -> JsonObject:

@@ -1,6 +1,7 @@
 """One caller on memory streams, under a clock that jumps."""
 
 import json
+import os
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 
@@ -9,10 +10,13 @@ import trio
 import trio.testing
 
 from p2pvault.control.messages import JsonObject
-from p2pvault.errors import NoSuchRecord, Refused
+from p2pvault.errors import NoSuchRecord, Refused, StoreFull
 from p2pvault.limits import CONTROL_IDLE_S, CONTROL_LINE_BYTES_MAX, CONTROL_STREAMS_MAX
 from p2pvaultd.conversation import converse
 from p2pvaultd.methods import Events, Methods
+
+ODD_HOME = os.fsdecode(b"/home/caf\xe9")
+"""The name of a directory need not be text."""
 
 
 class Caller:
@@ -55,6 +59,10 @@ class Daemon:
         await trio.lowlevel.checkpoint()
         if params["path"] == "big/one":
             return {"value": "x" * CONTROL_LINE_BYTES_MAX}
+        if params["path"] == "full/disk":
+            raise StoreFull(f"{ODD_HOME}/vault.db: the disk is full")
+        if params["path"] == "odd/home":
+            return {"value": ODD_HOME}
         raise NoSuchRecord("there is no such record")
 
     async def wait(self, params: JsonObject) -> JsonObject:
@@ -81,6 +89,8 @@ class Daemon:
         yield {"event": "change", "n": 1}
         if params.get("path") == "breaks/down":
             raise Refused("no more")
+        if params.get("path") == "odd/home":
+            yield {"event": "finding", "what": ODD_HOME}
         await self.released.wait()
         yield {"event": "change", "n": 2}
 
@@ -102,6 +112,22 @@ async def caller(daemon: Daemon, nursery: trio.Nursery) -> Caller:
 
 
 CHANGE = {"event": "change"}
+
+
+async def test_a_path_that_is_no_text_is_spelled_out_and_the_conversation_goes_on(
+    caller: Caller,
+) -> None:
+    await caller.ask("get", {"path": "full/disk"}, 1)
+    refused = await caller.hear()
+    assert refused is not None
+    assert "/home/caf\\udce9/vault.db: the disk is full" in str(refused["error"]["message"])
+    await caller.ask("get", {"path": "odd/home"}, 2)
+    assert await caller.hear() == {"id": 2, "result": {"value": "/home/caf\\udce9"}}
+    await caller.ask("watch", {"path": "odd/home"}, 3)
+    assert [await caller.hear() for _ in range(3)][2] == {
+        "method": "event",
+        "params": {"stream": 1, "event": {"event": "finding", "what": "/home/caf\\udce9"}},
+    }
 
 
 async def test_requests_are_answered_in_order(caller: Caller) -> None:
