@@ -31,6 +31,9 @@ async def watch_signals(
         stop: Begins the orderly end; must return at once.
         task_status: Started once the signals are caught.
     """
+    # What nobody received any more is raised once more as it was before: one that comes right
+    # behind the first signal to end (`SendSIGHUP=`, systemd.kill(5)) may not end us at once.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     with trio.open_signal_receiver(*LISTENED) as received:
         task_status.started()
         async with trio.open_nursery() as reloads:
@@ -54,5 +57,4 @@ async def _first_to_stop(
 def _arm_defaults() -> None:
     for number in STOPPING:
         signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.setitimer(signal.ITIMER_REAL, STOP_S)

@@ -25,18 +25,19 @@ PROGRAM = """
 
             await nursery.start(watch_signals, reload, stop)
             print("ready", flush=True)
+            AFTER
 
     trio.run(main)
 """
 
 
 @contextmanager
-def process(stop: str, reload: str = "pass") -> Iterator["subprocess.Popen[str]"]:
-    arguments = [
-        sys.executable,
-        "-c",
-        textwrap.dedent(PROGRAM).replace("STOP", stop).replace("RELOAD", reload),
-    ]
+def process(
+    stop: str, reload: str = "pass", after: str = "pass"
+) -> Iterator["subprocess.Popen[str]"]:
+    program = textwrap.dedent(PROGRAM).replace("STOP", stop)
+    program = program.replace("RELOAD", reload).replace("AFTER", after)
+    arguments = [sys.executable, "-c", program]
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         assert running.stdout.readline() == "ready\n"
@@ -73,6 +74,14 @@ def test_a_reload_that_hangs_does_not_keep_the_end_from_coming() -> None:
         running.send_signal(signal.SIGHUP)
         assert heard(running) == "reload"
         running.send_signal(signal.SIGTERM)
+        assert heard(running) == "SIGTERM"
+        assert running.wait(10) == 0
+
+
+def test_a_hang_up_right_behind_the_first_signal_changes_nothing() -> None:
+    # As where a service manager ends a session (`SendSIGHUP=`, systemd.kill(5)).
+    both = "import signal; list(map(signal.raise_signal, (signal.SIGTERM, signal.SIGHUP)))"
+    with process("nursery.cancel_scope.cancel()", after=both) as running:
         assert heard(running) == "SIGTERM"
         assert running.wait(10) == 0
 
