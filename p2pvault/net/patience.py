@@ -7,7 +7,6 @@ or memory, streams stay in the kernel's queue and are accepted once there is roo
 """
 
 import errno
-import os
 import socket
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -38,7 +37,7 @@ class PatientListener(trio.abc.Listener[trio.SocketStream]):
     """Accepts what may begin, and waits shortages out.
 
     Args:
-        listener: Whose socket to accept from; closed with this.
+        listener: Whose socket to accept from; this takes it, and the listener is closed then.
         report: Is told of a shortage, again and again while it lasts.
         may_begin: Is asked about each stream.
     """
@@ -46,9 +45,9 @@ class PatientListener(trio.abc.Listener[trio.SocketStream]):
     def __init__(
         self, listener: trio.SocketListener, report: Report, may_begin: MayBegin = anybody
     ) -> None:
-        self._listener = listener
         # trio's own socket accepts one stream a task switch, too dear for those that are refused.
-        self._listening = socket.socket(fileno=os.dup(listener.socket.fileno()))
+        # Taken and not copied: where descriptors are short, there is none for a copy.
+        self._listening = socket.socket(fileno=listener.socket.detach())
         self._report = report
         self._may_begin = may_begin
 
@@ -69,8 +68,9 @@ class PatientListener(trio.abc.Listener[trio.SocketStream]):
 
     async def aclose(self) -> None:
         """Close the listener."""
+        trio.lowlevel.notify_closing(self._listening)
         self._listening.close()
-        await self._listener.aclose()
+        await trio.lowlevel.checkpoint()
 
     def _take(self) -> trio.SocketStream | None:
         """Return the first waiting stream that may begin, None where none of them may.
@@ -103,5 +103,5 @@ class PatientListener(trio.abc.Listener[trio.SocketStream]):
 def patient(
     listeners: Sequence[trio.SocketListener], report: Report, may_begin: MayBegin = anybody
 ) -> list[PatientListener]:
-    """Return listeners that accept from the same sockets."""
+    """Return listeners that accept from the sockets of these, which are closed then."""
     return [PatientListener(listener, report, may_begin) for listener in listeners]

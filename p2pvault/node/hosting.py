@@ -79,12 +79,12 @@ class Hosting:
             ConfigError: Nothing can listen where this node does.
         """
         listeners = await self.network.open_for_pairing()
+        addresses = self.network.reachable_at(port_of(listeners[0]))
         request = self._requests.number()
         session = self._sessions[request] = HostedPairing(request, self._shell.feed)
         try:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._shell.serve_pairing, listeners)
-                addresses = self.network.reachable_at(port_of(listeners[0]))
                 self._beaconing.pair_on(addresses)
                 self._shell.feed(asks.PairingRequested(request, admin, addresses, seed))
                 yield session

@@ -1,8 +1,10 @@
 """How streams, pairings and nodes end when somebody leaves in the middle."""
 
+import os
+import resource
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,44 @@ async def test_a_window_that_cannot_listen_leaves_the_next_one_alone(tmp_path):
                 pass
         assert node._hosting._sessions == {}
         node._hosting.network = network
+        async with node.pair(admin=False) as session:
+            await wait_for(session.events, CodeShown)
+
+
+def descriptors() -> list[int]:
+    """Return those of this process."""
+    return [int(each.name) for each in Path("/proc/self/fd").iterdir()]
+
+
+@contextmanager
+def descriptors_left(spare: int) -> Iterator[None]:
+    """Leave this process only so many descriptors inside the block."""
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(descriptors())
+    with ExitStack() as restored:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + spare + 1, usual[1]))
+        restored.callback(resource.setrlimit, resource.RLIMIT_NOFILE, usual)
+        taken: list[int] = []
+        with suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        for descriptor in taken[spare:]:
+            restored.callback(os.close, descriptor)
+        for descriptor in taken[:spare]:
+            os.close(descriptor)
+        yield
+
+
+@pytest.mark.parametrize("spare", range(5))
+async def test_a_window_without_descriptors_is_refused_or_opens(tmp_path, spare):
+    async with founded(tmp_path) as node:
+        async with node.pair(admin=False) as session:
+            await wait_for(session.events, CodeShown)
+        before = len(descriptors())
+        with descriptors_left(spare), suppress(ConfigError):
+            async with node.pair(admin=False) as session:
+                await wait_for(session.events, CodeShown)
+        assert len(descriptors()) == before
         async with node.pair(admin=False) as session:
             await wait_for(session.events, CodeShown)
 
