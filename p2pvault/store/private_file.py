@@ -5,6 +5,7 @@ For keys, of a few hundred bytes. Nothing here knows what is in them.
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from p2pvault.errors import KeyUnavailable
@@ -66,6 +67,8 @@ def write_private(path: Path, data: bytes) -> None:
         beside.replace(path)
         flush_directory(path.parent)
     except OSError as error:
+        with suppress(OSError):  # half a file would keep the room that a full disk has left
+            beside.unlink(missing_ok=True)
         raise os_fault(f"cannot write {path}", error) from error
 
 

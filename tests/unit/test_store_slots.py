@@ -284,6 +284,12 @@ class TestPrivateFiles:
         write_private(tmp_path / "secret", b"whole")
         assert read_private(tmp_path / "secret", 100) == b"whole"
 
+    def test_what_cannot_be_put_in_place_leaves_nothing_behind(self, tmp_path: Path) -> None:
+        (tmp_path / "secret").mkdir()
+        with pytest.raises(StoreUnwritable):
+            write_private(tmp_path / "secret", b"a key, or what filled the disk")
+        assert list(tmp_path.iterdir()) == [tmp_path / "secret"]
+
     def test_a_directory_that_is_not_there_is_unwritable(self, tmp_path: Path) -> None:
         with pytest.raises(StoreUnwritable):
             write_private(tmp_path / "missing" / "secret", b"")
