@@ -46,7 +46,9 @@ def open_endpoint(path: Path) -> Iterator[trio.SocketListener]:
             try:
                 yield trio.SocketListener(trio.socket.from_stdlib_socket(listening))
             finally:
-                path.unlink(missing_ok=True)
+                # The next daemon replaces what cannot be removed, on a disk that fails by then.
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
     finally:
         lock.release()
 

@@ -65,6 +65,14 @@ async def test_the_socket_goes_with_its_daemon(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_a_socket_that_cannot_be_removed_does_not_spoil_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "run" / "control.sock"
+    with open_endpoint(path):
+        path.rename(path.with_name("elsewhere"))
+        path.mkdir()
+    assert path.is_dir()
+
+
 async def test_a_long_home_works(tmp_path: Path) -> None:
     path = tmp_path / ("long" * 30) / "control.sock"
     async with serving(path):
