@@ -117,6 +117,7 @@ class Keeper:
             try:
                 if self._node is None and await self._source.has_vault():
                     await self._nursery.start(self._hold_open, self._source.open(self._settings))
+                self._fault = None  # also where what was in use turned out to be no vault
             except VaultError as error:
                 # The vault is there all the same; callers are told why it does not open.
                 self._fault = error

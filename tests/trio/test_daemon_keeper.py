@@ -18,6 +18,7 @@ from p2pvault.errors import (
     NoVault,
     Refused,
     StoreCorrupt,
+    StoreInUse,
     Unreachable,
     VaultExists,
 )
@@ -275,3 +276,16 @@ async def test_a_node_that_hangs_at_its_end_is_cancelled(
     async with open_keeper(source, Settings()) as keeper:
         await keeper.run_existing()
     assert not source.closed_in_order
+
+
+async def test_a_home_that_was_in_use_and_stayed_empty_has_no_vault(
+    empty: Keeper, source: FakeSource
+) -> None:
+    # As while `p2pvault init` is at work beside this daemon, and then finds the disk full.
+    source.node, source.fault = FakeNode(), StoreInUse("another process has it open")
+    await empty.look_again()
+    assert isinstance(empty.fault, StoreInUse)
+    source.node, source.fault = None, None
+    await empty.look_again()
+    with pytest.raises(NoVault):
+        empty.node()
