@@ -4,7 +4,7 @@ Only private and link-local addresses are ever advertised or believed. Interface
 tunnels are left out: every Docker host has 172.17.0.1, and peers that see it dial themselves.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
@@ -141,7 +141,7 @@ def usable(
         return tuple(
             address
             for address in addresses
-            if (address.interface in named or parse_host(address.host) in hosts)
+            if (address.interface in named or not hosts.isdisjoint(_spellings(address)))
             and (is_local(address.host) or is_loopback(address.host))
         )
     return tuple(
@@ -171,6 +171,12 @@ def advertised(addresses: Iterable[LocalAddress], port: int) -> tuple[Address, .
 def _host(ip: str | tuple[str, int, int]) -> str:
     # ifaddr gives IPv6 addresses as (address, flow, scope).
     return ip if isinstance(ip, str) else ip[0]
+
+
+def _spellings(address: LocalAddress) -> Iterator[IPv4Address | IPv6Address | None]:
+    """Return what an address may be called: without its scope, or with it in either form."""
+    for scope in ("", f"%{address.interface}", f"%{address.index}"):
+        yield parse_host(address.host + scope)
 
 
 def _is_foreign(interface: str) -> bool:

@@ -146,3 +146,10 @@ def test_loopback_addresses_are_never_gone(host: str) -> None:
 def test_addresses_that_this_machine_has_are_not_gone_and_others_are() -> None:
     assert not any(is_gone(address.host) for address in local_addresses())
     assert is_gone("192.0.2.1")  # RFC 5737, for documentation only
+
+
+@pytest.mark.parametrize("scope", ["wlan0", "3"])
+def test_an_address_with_its_scope_is_that_of_one_interface(scope: str) -> None:
+    other = LocalAddress("eth0", 2, LINK_LOCAL.host)
+    assert usable((other, LINK_LOCAL), [f"{LINK_LOCAL.host}%{scope}"]) == (LINK_LOCAL,)
+    assert usable((other, LINK_LOCAL), [LINK_LOCAL.host]) == (other, LINK_LOCAL)
