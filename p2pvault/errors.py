@@ -136,8 +136,8 @@ class SuspendedDevice(AuthenticationError):
 
     code = "suspended_device"
     hint = (
-        "An admin device lets it in again with `p2pvault devices reinstate`, or removes it. Where "
-        "there is no other admin, use the recovery key: `p2pvault recovery use`."
+        "An admin device lets it in again with `devices reinstate`, or removes it. Where there is "
+        "no other admin, use the recovery key: `p2pvault recovery use`."
     )
 
 
@@ -159,16 +159,14 @@ class WrongCode(PairingError):
     """The code or the two words did not match."""
 
     code = "wrong_code"
-    hint = (
-        "Check the code on the other device; after three wrong ones it needs a new `p2pvault pair`."
-    )
+    hint = "Check the code on the other device; after three wrong ones it needs a new `pair`."
 
 
 class CodeExpired(PairingError):
     """The code is no longer valid."""
 
     code = "code_expired"
-    hint = "Run `p2pvault pair` again for a new code."
+    hint = "Run `pair` there again for a new code."
 
 
 class PairingRefused(PairingError):
@@ -190,8 +188,8 @@ class NoPairingDevice(PairingError):
     code = "no_pairing_device"
     exit_code = 7
     hint = (
-        "Both devices must be on the same network, and `p2pvault pair` must still be running on "
-        "the other one. Where mDNS is blocked, use the p2pvault: address that it printed."
+        "Both devices must be on the same network, and `pair` must still be running on the other "
+        "one. Where mDNS is blocked, use the p2pvault: address that it printed."
     )
 
 
@@ -326,7 +324,7 @@ class NoRecoveryWords(RequestError):
     code = "no_recovery_words"
     exit_code = 5
     hint = (
-        "Only the device that made the vault keeps them, until `p2pvault recovery forget` there. "
+        "Only the device that made the vault keeps them, until `recovery forget` there. "
         "Look for the paper."
     )
 

@@ -27,6 +27,7 @@ def report_failure(session: Session, error: click.UsageError | VaultError) -> in
         click.echo(error.format_message(), err=True)
         return error.exit_code
     fault = _usage_fault(error) if isinstance(error, click.UsageError) else fault_from(error)
+    fault = replace(fault, hint=session.here(fault.hint))
     if fault.code == "bad_params":
         # The daemon names the method for its callers; a person has typed a command.
         fault = replace(fault, message=fault.message.partition(": ")[2])

@@ -128,7 +128,7 @@ def _show_join(session: Session, event: JsonObject) -> None:
             report.show(event, "Devices can be looked for now.")
         case {"event": "search"}:
             problem, hint = one_line(str(event["problem"])), one_line(str(event["hint"]))
-            text = f"Nobody can be found: {problem}  {report.marks.arrow} {hint}"
+            text = f"Nobody can be found: {problem}  {report.marks.arrow} {session.here(hint)}"
             report.show(event, Marked("!", "red", text))
         case {"event": "words"}:
             report.show(

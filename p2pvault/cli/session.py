@@ -1,6 +1,7 @@
 """What the options that every command takes have said, and what follows from them."""
 
 import os
+import re
 import shlex
 import sys
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _ANSWER_BYTES_MAX: Final = 4_096
 """A typed line: the longest is the address that stands for a pairing code."""
+
+_COMMAND: Final = re.compile(r"`(p2pvaultd?)((?: (?!--home\b)[^ `]+)*)`")
+"""A command line of ours in a text, unless it names a home itself."""
 
 
 @dataclass(slots=True)
@@ -74,6 +78,19 @@ class Session:
         """Return a command line of ours to show, with the `--home` that this run was given."""
         home = [] if self.directory is None else ["--home", str(self.directory)]
         return f"`{shlex.join([program, *home, *words])}`"
+
+    def here(self, text: str) -> str:
+        """Return a text with the `--home` that this run was given in the commands that it shows.
+
+        The daemon, which wrote the text, does not know how a person came to it. Commands that are
+        for another device it names without the program, and they stay.
+        """
+        if self.directory is None:
+            return text
+        return _COMMAND.sub(lambda found: self._with_home(found[1], found[2]), text)
+
+    def _with_home(self, program: str, words: str) -> str:
+        return f"`{program} --home {shlex.quote(str(self.directory))}{words}`"
 
     def may_ask(self) -> bool:
         """Whether a person sits at the other end of stdin."""

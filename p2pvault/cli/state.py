@@ -39,7 +39,7 @@ def status(session: Session) -> None:
         lines = _no_vault_lines(session)
     else:
         lines = [_heading(report, answer), *_peer_lines(session, answer), *_kept_lines(answer)]
-    report.show(answer, *lines, *_problem_lines(report, answer))
+    report.show(answer, *lines, *_problem_lines(session, answer))
 
 
 def _no_vault_lines(session: Session) -> list[str | Marked]:
@@ -152,17 +152,17 @@ def _last_seen(peer: JsonObject) -> str:
     return f"{span(age_s)} ago" if age_s >= 0 else "unknown"
 
 
-def _problem_lines(report: Report, answer: JsonObject) -> list[Marked]:
+def _problem_lines(session: Session, answer: JsonObject) -> list[Marked]:
     discovery = cast("JsonObject", answer["discovery"])
     problems = list(cast("Sequence[JsonObject]", answer["problems"]))
     if discovery["problem"] is not None:
         problems.append({"message": discovery["problem"], "hint": _WITHOUT_DISCOVERY})
-    return [Marked("!", "red", _problem_text(report, problem)) for problem in problems]
+    return [Marked("!", "red", _problem_text(session, problem)) for problem in problems]
 
 
-def _problem_text(report: Report, problem: JsonObject) -> str:
+def _problem_text(session: Session, problem: JsonObject) -> str:
     message, hint = one_line(str(problem["message"])), one_line(str(problem["hint"]))
-    return f"{message}  {report.marks.arrow} {hint}" if hint else message
+    return f"{message}  {session.report.marks.arrow} {session.here(hint)}" if hint else message
 
 
 @click.command(cls=VaultCommand)

@@ -52,6 +52,9 @@ _INSTANCE_BYTES = 5
 
 _NEVER = float("inf")
 
+_ANOTHER_CODE = "Run `p2pvault pair` again for a new code."
+"""What to do here; the other device is told to do it there."""
+
 
 @dataclass(frozen=True, slots=True)
 class AdmitDevice:
@@ -237,7 +240,7 @@ class Pairing:
             return []
         if self._session is not None:
             return self._carry_out(now, self._session.machine.timeout())
-        error = CodeExpired("nobody used the pairing code in time")
+        error = CodeExpired("nobody used the pairing code in time", hint=_ANOTHER_CODE)
         return [*self._news(PairingOver(error)), *self._shut()]
 
     @property
@@ -323,5 +326,6 @@ class Pairing:
 def _last_word(failed: Failed) -> VaultError:
     """Return why a window closed with a session: its own fault, or one wrong code too many."""
     if failed.counts_as_guess and not failed.burns_code:
-        return CodeExpired("too many wrong codes were tried; this one is not valid any more")
+        why = "too many wrong codes were tried; this one is not valid any more"
+        return CodeExpired(why, hint=_ANOTHER_CODE)
     return failed.error

@@ -64,15 +64,15 @@ from p2pvault.wire.names import clean_name
 _READ_BYTES = 64 * KIB
 
 _BY_ADDRESS: Final = (
-    "Run `p2pvault join` with the p2pvault: address that `p2pvault pair` shows on the other "
-    "device: that needs no mDNS."
+    "Run `p2pvault join` with the p2pvault: address that `pair` shows on the other device: that "
+    "needs no mDNS."
 )
 
 _NOBODY_THERE: Final = "nobody answers where this p2pvault: address leads"
 
 _RUN_PAIR: Final = (
-    "`p2pvault pair` must still be running on the other device, which shows another address each "
-    "time, and both must be on the same network."
+    "`pair` must still be running on the other device, which shows another address each time, and "
+    "both must be on the same network."
 )
 
 Move = Callable[[], Sequence[SessionEffect]]

@@ -173,9 +173,9 @@ def _expected(device: Device) -> list[Problem]:
             "not_met",
             f"since it took the vault over from a backup, this device has not met {names}",
             "Switch it on in this network, or say where it is with `p2pvault address add`. If it "
-            "is lost, `p2pvault devices revoke` it. If it runs and stays away, look at `p2pvault "
-            "status` there: it has newer keys than the backup, or the key was used there too. Then "
-            "one of both has to be paired again, with another --home.",
+            "is lost, `p2pvault devices revoke` it. If it runs and stays away, look at `status` "
+            "there: it has newer keys than the backup, or the key was used there too. Then one of "
+            "both has to be paired again, with another --home.",
         )
     ]
 

@@ -110,7 +110,7 @@ def _held_still(files: HomeFiles) -> Iterator[None]:
             raise StoreInUse(
                 f"a daemon runs with {files.home}",
                 hint="That device is not lost. Stop its daemon first, or use the key there: "
-                "`p2pvault recovery use` without --from.",
+                "`recovery use` without --from.",
             ) from error
         except OSError as error:
             raise os_fault(f"cannot lock {files.lock}", error) from error

@@ -65,7 +65,7 @@ async def test_an_address_where_nobody_answers_says_what_must_be_so(tmp_path: Pa
         error = (await news(joining, PairingEnded)).error
     assert isinstance(error, Unreachable)
     assert "nobody answers" in str(error)
-    assert "`p2pvault pair` must still be running" in error.hint
+    assert "`pair` must still be running" in error.hint
 
 
 class Hindered(Discovery):
