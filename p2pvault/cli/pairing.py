@@ -15,7 +15,7 @@ from p2pvault.cli.vault import host_name
 from p2pvault.cli.wording import count, one_line, span
 from p2pvault.control.caller import Caller
 from p2pvault.control.messages import Json, JsonObject
-from p2pvault.errors import PairingRefused, VaultExists
+from p2pvault.errors import BadCode, PairingRefused, VaultExists
 from p2pvault.limits import CONTROL_JOIN_START_S
 
 _YES: Final = frozenset({"y", "yes"})
@@ -101,10 +101,24 @@ def join(session: Session, code: str | None, name: str | None, yes: bool) -> Non
     CODE is what that device shows: the short code, or the p2pvault: address. Better leave it out
     and type it when asked, because other programs of yours can read the arguments of this one.
     """
-    typed = code or _ask_code(session)
+    own = host_name() if name is None else name
+    if code is not None:
+        _join(session, code, own, yes=yes)
+        return
+    while True:
+        try:
+            _join(session, _ask_code(session), own, yes=yes)
+        except BadCode as error:
+            if not session.may_ask():
+                raise
+            session.report.note(f"{error}. {error.hint}")  # nothing has happened: ask again
+        else:
+            return
+
+
+def _join(session: Session, code: str, name: str, *, yes: bool) -> None:
     with session.connect(patience_s=CONTROL_JOIN_START_S) as caller:
-        own = host_name() if name is None else name
-        events = caller.stream("join", code=typed, name=own)
+        events = caller.stream("join", code=code, name=name)
         session.report.note("Looking for the other device.")
         for event in events:
             _show_join(session, event)
