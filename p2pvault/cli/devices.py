@@ -7,14 +7,10 @@ from typing import Final, cast
 import click
 
 from p2pvault.cli.command import VaultGroup
+from p2pvault.cli.meant import ID_CHARACTERS, inside
 from p2pvault.cli.session import Session, pass_session
 from p2pvault.cli.wording import columns, count, one_line
 from p2pvault.control.messages import Json, JsonObject
-from p2pvault.errors import AmbiguousDevice, NoSuchDevice
-from p2pvault.limits import DEVICE_PREFIX_DIGITS_MIN
-
-_ID_CHARACTERS: Final = 8
-"""Of an id in a table; `--json` has all of it, and four select a device."""
 
 _OUTSIDE: Final = {
     "removed": "Revoked",
@@ -64,7 +60,7 @@ def _outside(answer: JsonObject) -> Iterator[str]:
 def _told_apart(device: JsonObject, often: Counter[str]) -> str:
     name = one_line(str(device["name"]))
     return (
-        name if often[str(device["name"])] == 1 else f"{name} {str(device['id'])[:_ID_CHARACTERS]}"
+        name if often[str(device["name"])] == 1 else f"{name} {str(device['id'])[:ID_CHARACTERS]}"
     )
 
 
@@ -77,7 +73,7 @@ def _row(device: JsonObject) -> tuple[str, ...]:
         one_line(str(device["kind"])),
         link,
         one_line(str(added_by)) if added_by is not None else "-",
-        str(device["id"])[:_ID_CHARACTERS],
+        str(device["id"])[:ID_CHARACTERS],
     )
 
 
@@ -100,7 +96,7 @@ def rename(session: Session, device: str, name: str) -> None:
     shared = new in {str(other["name"]) for other in before.values()}
     if shared:
         report.note(f"Another device is called {report.quote(new)} too.")
-    selector = str(now["id"])[:_ID_CHARACTERS] if shared else new
+    selector = str(now["id"])[:ID_CHARACTERS] if shared else new
     report.note(f"Take it back: {session.command('devices', 'rename', selector, old)}")
 
 
@@ -133,32 +129,11 @@ def _confirmed(session: Session, selector: str) -> str:
     """
     with session.connect() as caller:
         answer = caller.call("devices")
-    device = _meant(
-        session, selector, [*_objects(answer["devices"]), *_objects(answer["suspended"])]
-    )
+    device = inside(session.report, selector, answer)
     if not device.get("this"):  # which the daemon refuses
         name = session.report.quote(str(device["name"]))
         session.confirm(f"Remove {name} from the vault for good?", "Nothing was removed.")
     return str(device["id"])
-
-
-def _meant(session: Session, selector: str, known: Sequence[JsonObject]) -> JsonObject:
-    """Return the device that is meant by a name, an id or the beginning of one, as the daemon does.
-
-    Raises:
-        NoSuchDevice: None is.
-        AmbiguousDevice: Several are.
-    """
-    found = [one for one in known if selector in (one["name"], one["id"])]
-    if not found and len(selector) >= DEVICE_PREFIX_DIGITS_MIN:
-        found = [one for one in known if str(one["id"]).startswith(selector.lower())]
-    quoted = session.report.quote(selector)
-    if not found:
-        raise NoSuchDevice(f"no device of this vault is called {quoted}")
-    if len(found) > 1:
-        ids = ", ".join(str(one["id"])[:_ID_CHARACTERS] for one in found)
-        raise AmbiguousDevice(f"{quoted} means several devices: {ids}")
-    return found[0]
 
 
 @devices.command()

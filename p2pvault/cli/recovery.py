@@ -9,9 +9,11 @@ from typing import cast
 import click
 
 from p2pvault.cli.command import VaultGroup
+from p2pvault.cli.meant import inside, outside
 from p2pvault.cli.paper import question, read_words, show_words
 from p2pvault.cli.session import Session, pass_session
 from p2pvault.cli.vault import host_name
+from p2pvault.cli.wording import one_line
 from p2pvault.control.messages import Json, JsonObject
 from p2pvault.errors import BadRecoveryWords, NoVault, Refused
 
@@ -117,17 +119,32 @@ def use(  # noqa: PLR0913, PLR0917  # click passes by name
         raise click.UsageError("--alive and --name go with --from DIR.")
     if not (lost or all_others or restore):
         raise click.UsageError("Say which devices are lost: --lost DEVICE, or --all-others.")
+    if lost and all_others:
+        raise click.UsageError("Give either --lost or --all-others.")
     _require_vault(session)
+    gone, back = _named(session, lost, restore)
     words = read_words(session)
     if not yes:
-        quote = session.report.quote
-        gone = ["every other device"] if all_others else [*map(quote, lost)]
-        session.confirm(question(gone, [*map(quote, restore)]), "Nothing was changed.")
+        gone = ["every other device"] if all_others else gone
+        session.confirm(question(gone, back), "Nothing was changed.")
     with session.connect() as caller:
         done = caller.call("recovery_use", words=words, **wanted)
     here = session.report.quote(str(cast("JsonObject", done["device"])["name"]))
     session.report.show(done, f"This device, {here}, is an admin now, and new keys are in use.")
     session.report.note(f"See who is in the vault: {session.command('devices')}")
+
+
+def _named(
+    session: Session, lost: Sequence[str], restore: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Ask nobody for 24 words for a device that is not there; return the names of all, quoted."""
+    with session.connect() as caller:
+        answer = caller.call("devices")
+    report = session.report
+    gone = [inside(report, selector, answer) for selector in lost]
+    back = [outside(report, selector, answer) for selector in restore]
+    quoted = ([report.quote(one_line(str(one["name"]))) for one in some] for some in (gone, back))
+    return next(quoted), next(quoted)
 
 
 def _require_vault(session: Session) -> None:

@@ -235,15 +235,22 @@ class Members:
         """Return the member that a person means: by name, id, or the beginning of the id.
 
         Raises:
-            NoSuchDevice: Nobody goes by that.
+            NoSuchDevice: Nobody goes by that, any more perhaps.
             AmbiguousDevice: Several do.
         """
-        return _the_one(selector, self.membership.members.values())
+        return self._the_one_inside(selector, self.membership.members.values())
 
     def find_inside(self, selector: str) -> Member | Suspension:
         """Return the member or suspended device that a person means; raises as `find`."""
         inside: list[Member | Suspension] = [*self.membership.members.values()]
-        return _the_one(selector, [*inside, *self.membership.suspended.values()])
+        return self._the_one_inside(selector, [*inside, *self.membership.suspended.values()])
+
+    def _the_one_inside(self, selector: str, inside: Iterable[Holder]) -> Holder:
+        known = list(inside)
+        gone = _matching(selector, self.membership.removed.values())
+        if gone and not _matching(selector, known):
+            raise NoSuchDevice(f"“{gone[0].name}” was removed from the vault already")
+        return _the_one(selector, known)
 
     def find_outside(self, selector: str) -> Outsider:
         """Return the device outside the vault that a person means.
@@ -395,11 +402,16 @@ def epochs_back(turn: int, known: int) -> int:
     return order[turn // 2 % oldest]
 
 
-def _the_one(selector: str, devices: Iterable[Holder]) -> Holder:
+def _matching(selector: str, devices: Iterable[Holder]) -> list[Holder]:
     known = list(devices)
     found = [one for one in known if selector in (one.name, one.device.hex())]
     if not found and len(selector) >= DEVICE_PREFIX_DIGITS_MIN:
         found = [one for one in known if one.device.hex().startswith(selector.lower())]
+    return found
+
+
+def _the_one(selector: str, devices: Iterable[Holder]) -> Holder:
+    found = _matching(selector, devices)
     if not found:
         raise NoSuchDevice(f"no device of this vault is called “{selector}”")
     if len(found) > 1:

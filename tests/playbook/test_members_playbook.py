@@ -85,6 +85,24 @@ def test_who_is_inside_is_not_looked_for_outside():
         ada.find_outside("nobody")
 
 
+def test_who_was_removed_already_is_said_to_be():
+    _, (ada, bob, _) = trio_of_devices()
+    ada.revoke(NOW, seeded(1), bob.device, NOTHING)
+    for find in (ada.find, ada.find_inside):
+        for selector in ("bob", bob.device.hex(), bob.device.hex()[:4]):
+            with pytest.raises(NoSuchDevice, match="“bob” was removed from the vault already"):
+                find(selector)
+        with pytest.raises(NoSuchDevice, match="no device"):
+            find("nobody")
+
+
+def test_a_namesake_of_one_that_was_removed_is_found():
+    _, (ada, bob, cyd) = trio_of_devices()
+    ada.rename(NOW, seeded(1), cyd.device, "bob")
+    ada.revoke(NOW, seeded(2), bob.device, NOTHING)
+    assert ada.find("bob").device == cyd.device
+
+
 def test_somebody_unknown_is_called_by_the_beginning_of_its_id():
     _, (ada, _, _) = trio_of_devices()
     assert ada.name_of(bytes(32)) == "00000000"

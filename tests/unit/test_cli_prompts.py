@@ -119,6 +119,25 @@ def test_join_looks_for_nobody_with_a_code_that_is_none(home: Path, daemon: Fake
     assert (done.code, done.messages.count("\n")) == (2, 1)
 
 
+def test_join_asks_a_person_again_for_a_code_that_was_mistyped(home: Path) -> None:
+    with served(home, FakeState()) as daemon, Terminal(home, "join", "--yes") as terminal:
+        daemon.state.fault_of["join"] = BadCode("“x” is no code", hint="Did you mean y?")
+        terminal.await_text("Code from the other device:")
+        terminal.type(b"x\n")
+        terminal.await_text("“x” is no code. Did you mean y?\r\nCode from the other device:")
+        daemon.state.fault_of.clear()
+        terminal.type(CODE.encode() + b"\n")
+        assert terminal.end() == 0
+        assert "Looking" in terminal.shown.decode()
+
+
+def test_join_reads_one_code_from_a_script(home: Path) -> None:
+    with served(home, FakeState()) as daemon:
+        daemon.state.fault_of["join"] = BadCode("that is no code")
+        done = run(home, "join", "--yes", stdin=f"x\n{CODE}\n".encode())
+        assert (done.code, daemon.state.vault) == (2, None)
+
+
 def test_ctrl_c_ends_the_line_that_it_stands_on(home: Path, daemon: FakeDaemon) -> None:
     with Terminal(home, "pair", "--no-qr") as terminal:
         terminal.await_text(QUESTION)
@@ -141,6 +160,14 @@ def test_revoke_asks_nothing_where_it_will_be_refused(
     with Terminal(home, "devices", "revoke", device) as terminal:
         assert terminal.end() == 6
         assert "[y/N]" not in terminal.shown.decode()
+
+
+def test_revoke_says_that_a_device_was_removed_already(home: Path, daemon: FakeDaemon) -> None:
+    daemon.state.removed.append({"id": fake_id("old"), "name": "old"})
+    for device in ("old", fake_id("old")[:6]):
+        with Terminal(home, "devices", "revoke", device) as terminal:
+            assert terminal.end() == 6
+            assert "“old” was removed from the vault already" in terminal.shown.decode()
 
 
 def test_rm_asks_a_person_before_a_record_is_gone_for_good(home: Path, daemon: FakeDaemon) -> None:

@@ -89,6 +89,7 @@ def test_a_person_may_take_longer_than_the_daemon_waits_for_a_caller(
 def test_the_words_are_read_from_stdin_and_the_decision_from_the_arguments(
     home: Path, daemon: FakeDaemon
 ) -> None:
+    daemon.state.removed.append({"id": fake_id("old"), "name": "old"})
     done = run(home, "recovery", "use", "--lost", "phone", "--restore", "old", stdin=TYPED)
     assert (done.code, done.text) == (
         0,
@@ -130,12 +131,44 @@ def test_a_person_is_asked_before_devices_are_removed(
 
 
 def test_who_comes_back_is_named_in_the_question(home: Path, daemon: FakeDaemon) -> None:
+    daemon.state.removed += [{"id": fake_id(name), "name": name} for name in ("old", "older")]
     words, restore = ["recovery", "use"], ["--restore", "old", "--restore", "older"]
     shown = run_on_terminal(home, *words, *restore, typed=TYPED + b"n\n")
     assert "Let “old”, “older” in again? [y/N]" in shown.out.decode()
     shown = run_on_terminal(home, *words, "--lost", "phone", *restore, typed=TYPED + b"n\n")
     asked = "Remove “phone” from the vault for good and let “old”, “older” in again? [y/N]"
     assert asked in shown.out.decode()
+
+
+@pytest.mark.parametrize(
+    ("option", "device", "why"),
+    [
+        ("--lost", "phoen", "no device of this vault is called"),
+        ("--lost", "old", "was removed from the vault already"),
+        ("--restore", "odl", "no device of this vault is called"),
+        ("--restore", "phone", "is in the vault"),
+    ],
+)
+def test_nobody_types_the_words_for_a_device_that_is_not_there(
+    home: Path, daemon: FakeDaemon, option: str, device: str, why: str
+) -> None:
+    daemon.state.removed.append({"id": fake_id("old"), "name": "old"})
+    with Terminal(home, "recovery", "use", option, device) as terminal:
+        assert terminal.end() == 6
+        assert why in terminal.shown.decode()
+        assert "24 words" not in terminal.shown.decode()
+
+
+def test_either_some_devices_are_lost_or_all_others(home: Path, daemon: FakeDaemon) -> None:
+    assert run(home, "recovery", "use", "--lost", "phone", "--all-others", stdin=TYPED).code == 2
+
+
+def test_the_question_names_a_device_that_was_named_by_its_id(
+    home: Path, daemon: FakeDaemon
+) -> None:
+    words = ["recovery", "use", "--lost", fake_id("phone")[:6]]
+    shown = run_on_terminal(home, *words, typed=TYPED + b"n\n")
+    assert "Remove “phone” from the vault for good?" in shown.out.decode()
 
 
 def test_words_are_forgotten_only_where_the_person_has_them(home: Path, daemon: FakeDaemon) -> None:
