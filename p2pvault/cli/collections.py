@@ -32,7 +32,7 @@ def collections(context: click.Context) -> None:
 def list_collections(session: Session) -> None:
     """List the collections, and which of them are kept here."""
     with session.connect() as caller:
-        found = list(_pages(caller))
+        found = list(pages(caller))
     answer: JsonObject = {"collections": [*found]}
     if not found:
         session.report.show(answer, "There are no collections yet.")
@@ -41,7 +41,8 @@ def list_collections(session: Session) -> None:
     session.report.show(answer, *table)
 
 
-def _pages(caller: Caller) -> Iterator[JsonObject]:
+def pages(caller: Caller) -> Iterator[JsonObject]:
+    """Ask for all collections, kept here or not."""
     after: dict[str, Json] = {}
     while True:
         page = caller.call("collections", **after)
@@ -110,7 +111,7 @@ def _forget(session: Session, caller: Caller, name: str, *, anyway: bool) -> Jso
 
 
 def _is_forgotten(caller: Caller, name: str) -> bool:
-    return any(one["name"] == name and one["records"] is None for one in _pages(caller))
+    return any(one["name"] == name and one["records"] is None for one in pages(caller))
 
 
 def _named(session: Session, name: str, answer: JsonObject) -> str:

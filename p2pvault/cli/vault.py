@@ -193,6 +193,8 @@ def ls(session: Session, collection: str | None, limit: int | None) -> None:
         session.report.show({"rows": rows, "more": following is not None})
     elif not rows:
         session.report.note(_nothing(session, collection))
+        if collection is not None:
+            _suggest(session, collection)
     elif following is not None:
         these = "this one" if len(rows) == 1 else f"these {number(len(rows))}"
         session.report.note(f"There are more than {these}.")
@@ -202,7 +204,7 @@ def _check_collection(session: Session, name: str | None) -> None:
     collection, slash, rest = (name or "").partition("/")
     if slash:
         hint = f"{session.command('ls', collection)} lists a collection."
-        if rest:
+        if rest and "*" not in rest:  # which nobody calls a record, and shells know as all of them
             hint = f"{session.command('get', str(name))} shows a record; {hint}"
         raise BadPath(f"{name!r} is not the name of a collection", hint=hint)
 
@@ -211,6 +213,21 @@ def _nothing(session: Session, collection: str | None) -> str:
     if collection is None:
         return "Nothing here yet."
     return f"There are no records in {session.report.quote(collection)}."
+
+
+def _suggest(session: Session, name: str) -> None:
+    """Say which collection may have been meant, if there are any."""
+    # No other listing needs them.
+    from difflib import get_close_matches  # noqa: PLC0415
+
+    from p2pvault.cli.collections import pages  # noqa: PLC0415
+
+    with session.connect() as caller:
+        names = [str(one["name"]) for one in pages(caller)]
+    if close := get_close_matches(name, names, n=1):
+        session.report.note(f"Did you mean {session.command('ls', close[0])}?")
+    elif names:
+        session.report.note(f"{session.command('collections')} lists what there is.")
 
 
 def _pages(caller: Caller, collection: str | None, limit: int | None) -> Iterator[JsonObject]:

@@ -67,6 +67,27 @@ def test_an_empty_list_says_of_what(home: Path, daemon: FakeDaemon) -> None:
     assert run(home, "ls", "contcts").messages == "There are no records in “contcts”.\n"
 
 
+def test_an_empty_list_says_which_collection_may_have_been_meant(
+    home: Path, daemon: FakeDaemon
+) -> None:
+    hold(daemon, "contacts/ada", {})
+    nothing = "There are no records in “contcts”.\n"
+    meant = run(home, "ls", "contcts")
+    assert (meant.code, meant.out) == (0, b"")
+    assert meant.messages == f"{nothing}Did you mean `p2pvault ls contacts`?\n"
+    other = run(home, "ls", "zzz").messages
+    assert other.endswith("\n`p2pvault collections` lists what there is.\n")
+    assert run(home, "ls", "contcts", "--json").err == b""
+
+
+def test_a_star_is_taken_for_a_collection(home: Path, daemon: FakeDaemon) -> None:
+    hold(daemon, "contacts/ada", {})
+    done = run(home, "ls", "contacts/*")
+    assert done.code == 2
+    assert "`p2pvault ls contacts`" in done.messages
+    assert "p2pvault get" not in done.messages
+
+
 @pytest.mark.heavy
 def test_init_works_without_a_daemon_and_says_how_to_run_one(home: Path) -> None:
     done = run(home, "init", "--name", "laptop")
