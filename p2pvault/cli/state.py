@@ -78,12 +78,24 @@ def _peer_lines(session: Session, answer: JsonObject) -> list[str | Marked]:
 
 
 def _peer_table(peers: Sequence[JsonObject]) -> list[str]:
-    """Return the rows, without the addresses where a terminal is too narrow for them."""
-    full = _table(peers, addresses=True)
+    """Return the rows, without the addresses where a terminal is too narrow for them.
+
+    Where that is not enough, the time that a device was seen goes into the cell of its link.
+    """
+    tables = [_table(peers, addresses=True), _table(peers, addresses=False), _slim_table(peers)]
+    if not sys.stdout.isatty():
+        return tables[0]
     room = shutil.get_terminal_size().columns - len("  * ")
-    if not sys.stdout.isatty() or max(map(width, full)) <= room:
-        return full
-    return _table(peers, addresses=False)
+    return next((table for table in tables if max(map(width, table)) <= room), tables[-1])
+
+
+def _slim_table(peers: Sequence[JsonObject]) -> list[str]:
+    rows = [(one_line(str(peer["name"])), _seen_link(peer), data_cell(peer)) for peer in peers]
+    return columns([("DEVICE", "LINK", "DATA"), *rows])
+
+
+def _seen_link(peer: JsonObject) -> str:
+    return "up" if peer["link"] == "up" else f"{peer['link']}, {_last_seen(peer)}"
 
 
 def _table(peers: Sequence[JsonObject], *, addresses: bool) -> list[str]:

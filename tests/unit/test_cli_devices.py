@@ -283,6 +283,17 @@ def test_status_fits_a_narrow_terminal(home: Path, daemon: FakeDaemon) -> None:
     assert "up, [fe80::1234" in run(home, "status", COLUMNS="80").text
 
 
+def test_status_fits_a_very_narrow_terminal(home: Path, daemon: FakeDaemon) -> None:
+    daemon.state.peers = [
+        peer("living-room-nas"),
+        peer("phone", link="down", in_sync=None, last_seen=None),
+    ]
+    shown = run_on_terminal(home, "status", COLUMNS="60", NO_COLOR="1").out.decode()
+    assert "● living-room-nas  up           same as here, proved 2 s ago" in shown
+    assert "○ phone            down, never  was the same as here, proved" in shown
+    assert "LAST SEEN" not in shown
+
+
 def test_status_is_readable_without_unicode_and_without_colours(
     home: Path, daemon: FakeDaemon
 ) -> None:
