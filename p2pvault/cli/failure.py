@@ -26,8 +26,7 @@ def report_failure(session: Session, error: click.UsageError | VaultError) -> in
     if isinstance(error, click.exceptions.NoArgsIsHelpError) and not session.as_json:
         click.echo(error.format_message(), err=True)
         return error.exit_code
-    fault = _usage_fault(error) if isinstance(error, click.UsageError) else fault_from(error)
-    fault = replace(fault, hint=session.here(fault.hint))
+    fault = _usage_fault(error) if isinstance(error, click.UsageError) else _fault(session, error)
     if fault.code == "bad_params":
         # The daemon names the method for its callers; a person has typed a command.
         fault = replace(fault, message=fault.message.partition(": ")[2])
@@ -48,6 +47,11 @@ def report_bug(
     what = f"internal error: {kind.__name__}: {error}"
     hint = "This is a bug. Run the command again with --debug and report what it prints."
     _print(session, Fault(0, what, "internal", hint, 1))
+
+
+def _fault(session: Session, error: VaultError) -> Fault:
+    fault = fault_from(error)
+    return replace(fault, hint=session.here(fault.hint))
 
 
 def _usage_fault(error: click.UsageError) -> Fault:

@@ -26,8 +26,8 @@ def inside(report: Report, selector: str, answer: JsonObject) -> JsonObject:
         AmbiguousDevice: Several are.
     """
     known = _listed(answer, "devices", "suspended")
-    gone = _matching(selector, _listed(answer, "removed"))
-    if gone and not _matching(selector, known):
+    gone = matching(selector, _listed(answer, "removed"))
+    if gone and not matching(selector, known):
         raise NoSuchDevice(f"{_quoted(report, gone[0])} was removed from the vault already")
     return _the_one(report, selector, known)
 
@@ -35,25 +35,26 @@ def inside(report: Report, selector: str, answer: JsonObject) -> JsonObject:
 def outside(report: Report, selector: str, answer: JsonObject) -> JsonObject:
     """Return the device outside the vault that is meant; see `inside`."""
     known = _listed(answer, "suspended", "removed", "fallen")
-    members = _matching(selector, _listed(answer, "devices"))
-    if members and not _matching(selector, known):
+    members = matching(selector, _listed(answer, "devices"))
+    if members and not matching(selector, known):
         raise NoSuchDevice(f"{_quoted(report, members[0])} is in the vault, and need not be let in")
     return _the_one(report, selector, known)
 
 
-def _listed(answer: JsonObject, *keys: str) -> list[JsonObject]:
-    return [one for key in keys for one in cast("Sequence[JsonObject]", answer[key])]
-
-
-def _matching(selector: str, known: Sequence[JsonObject]) -> list[JsonObject]:
+def matching(selector: str, known: Sequence[JsonObject]) -> list[JsonObject]:
+    """Return those of some devices that a name, an id, or the beginning of one may mean."""
     found = [one for one in known if selector in (one["name"], one["id"])]
     if not found and len(selector) >= DEVICE_PREFIX_DIGITS_MIN:
         found = [one for one in known if str(one["id"]).startswith(selector.lower())]
     return found
 
 
+def _listed(answer: JsonObject, *keys: str) -> list[JsonObject]:
+    return [one for key in keys for one in cast("Sequence[JsonObject]", answer[key])]
+
+
 def _the_one(report: Report, selector: str, known: Sequence[JsonObject]) -> JsonObject:
-    found, quoted = _matching(selector, known), report.quote(selector)
+    found, quoted = matching(selector, known), report.quote(selector)
     if not found:
         raise NoSuchDevice(f"no device of this vault is called {quoted}")
     if len(found) > 1:

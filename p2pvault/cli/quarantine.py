@@ -7,10 +7,11 @@ from typing import Final, cast
 import click
 
 from p2pvault.cli.command import VaultGroup
+from p2pvault.cli.meant import matching
 from p2pvault.cli.session import Session, pass_session
 from p2pvault.cli.wording import columns, count, one_line, span
 from p2pvault.control.messages import Json, JsonObject
-from p2pvault.errors import Refused
+from p2pvault.errors import NoSuchDevice, Refused
 
 _PATHS_SHOWN: Final = 8
 """Of the records that a device's entries touch; `--json` has more of them."""
@@ -117,10 +118,22 @@ def drop(session: Session, device: str | None, yes: bool) -> None:
 
 def _confirm_drop(session: Session, device: str | None) -> None:
     with session.connect() as caller:
-        if not caller.call("quarantine")["devices"]:
-            raise Refused("nothing is in quarantine")
-    of_whom = "everything" if device is None else f"what {session.report.quote(device)} wrote"
+        known = _objects(caller.call("quarantine")["devices"])
+    if not known:
+        raise Refused("nothing is in quarantine")
+    of_whom = "everything" if device is None else f"what {_whose(session, device, known)} wrote"
     session.confirm(f"Drop {of_whom} in quarantine for good?", "Nothing was dropped.")
+
+
+def _whose(session: Session, device: str, known: Sequence[JsonObject]) -> str:
+    """Return the name of a device for a question, and ask none about one of which nothing is."""
+    quote, found = session.report.quote, matching(device, known)
+    if not found:
+        raise NoSuchDevice(
+            f"nothing of a device called {quote(device)} is in quarantine",
+            hint=f"{session.command('quarantine')} shows of whom something is.",
+        )
+    return quote(one_line(str(found[0]["name"])))
 
 
 def _chosen(device: str | None) -> dict[str, Json]:

@@ -148,7 +148,10 @@ def find_rows(
     if not found and len(selector) >= DEVICE_PREFIX_DIGITS_MIN:
         found = [each for each in devices if each.hex().startswith(selector.lower())]
     if not found:
-        raise NoSuchDevice(f"nothing of a device called “{selector}” is in quarantine")
+        raise NoSuchDevice(
+            f"nothing of a device called “{selector}” is in quarantine",
+            hint="`p2pvault quarantine` shows of whom something is.",
+        )
     if len(found) > 1:
         ids = ", ".join(sorted(each.hex()[:8] for each in found))
         raise AmbiguousDevice(f"“{selector}” means several devices: {ids}")

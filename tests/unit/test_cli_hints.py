@@ -37,6 +37,11 @@ def test_commands_in_the_hint_of_an_error_lead_to_the_home_that_was_named(
     assert "--home" not in run(home, "get", "a/b", *options).messages  # the environment says it
 
 
+def test_the_help_is_the_same_for_every_home(home: Path) -> None:
+    done = run(None, "--home", str(home), "get")
+    assert (done.code, done.messages.endswith("See `p2pvault get --help`.\n")) == (2, True)
+
+
 def test_commands_of_problems_lead_to_the_home_that_was_named(
     home: Path, daemon: FakeDaemon
 ) -> None:

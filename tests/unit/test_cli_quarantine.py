@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.cli_fixtures import served
-from harness.command_line import run, run_on_terminal
+from harness.command_line import Terminal, run, run_on_terminal
 from harness.fake_daemon import FakeDaemon
 from harness.fake_state import fake_id, with_vault
 from p2pvault.control.messages import JsonObject
@@ -64,6 +64,23 @@ def test_drop_asks_nothing_where_nothing_is(home: Path) -> None:
         shown = run_on_terminal(home, "quarantine", "drop", typed=b"y\n")
     assert shown.code == 8
     assert b"[y/N]" not in shown.out
+
+
+def test_drop_asks_nothing_about_a_device_of_which_nothing_is(
+    home: Path, daemon: FakeDaemon
+) -> None:
+    with Terminal(home, "quarantine", "drop", "laptop") as terminal:
+        terminal.type(b"y\n")
+        assert terminal.end() == 6
+        shown = terminal.shown.decode()
+    assert "nothing of a device called “laptop” is in quarantine. `p2pvault quarantine`" in shown
+    assert "[y/N]" not in shown
+
+
+def test_drop_asks_about_a_device_by_its_name(home: Path, daemon: FakeDaemon) -> None:
+    phone = next(row for row in daemon.state.quarantined if row["name"] == "phone")
+    shown = run_on_terminal(home, "quarantine", "drop", str(phone["id"])[:6], typed=b"n\n")
+    assert "Drop what “phone” wrote in quarantine for good? [y/N]" in shown.out.decode()
 
 
 def test_accept_says_what_changed_and_how_to_change_it_back(home: Path, daemon: FakeDaemon) -> None:
