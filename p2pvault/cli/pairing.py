@@ -41,6 +41,8 @@ def pair(session: Session, admin: bool, no_qr: bool, recovery: bool) -> None:
         events = caller.stream("pair", admin=admin or recovery, **wanted)
         for event in events:
             _show_pair(session, event, no_qr=no_qr)
+            if event["event"] == "paired":
+                _note_way_back(session, event, recovery=recovery)
             if event["event"] == "confirm":
                 _confirm(session, caller)
 
@@ -57,11 +59,16 @@ def _show_pair(session: Session, event: JsonObject, *, no_qr: bool) -> None:
         case {"event": "confirm", "digits": str(digits)}:
             report.show(event, f"It must show the number {digits} beside its two words.")
         case {"event": "paired", "device": dict(device)}:
-            name = str(device["name"])
-            report.show(event, f"Paired: {report.quote(name)} has this vault now.")
-            report.note(f"Take it back: {session.command('devices', 'revoke', name)}")
+            report.show(event, f"Paired: {report.quote(str(device['name']))} has this vault now.")
         case _:
             report.show(event)
+
+
+def _note_way_back(session: Session, event: JsonObject, *, recovery: bool) -> None:
+    # A device that needed the key to let another one in needs it to remove that, too.
+    words = ("recovery", "use", "--lost") if recovery else ("devices", "revoke")
+    name = str(cast("JsonObject", event["device"])["name"])
+    session.report.note(f"Take it back: {session.command(*words, name)}")
 
 
 def _code_lines(session: Session, event: JsonObject, *, no_qr: bool) -> Iterator[str]:

@@ -202,6 +202,12 @@ def test_no_words_are_asked_for_that_are_good_for_nothing(home: Path, daemon: Fa
     assert b"recovery use --from" in shown.out
 
 
+def test_what_the_recovery_key_let_in_it_can_remove_again(home: Path, daemon: FakeDaemon) -> None:
+    done = run(home, "pair", "--recovery", stdin=TYPED + WORDS.encode() + b"\n")
+    # This device need not be an admin, and then it cannot revoke anybody.
+    assert "Take it back: `p2pvault recovery use --lost phone`" in done.messages
+
+
 def test_pair_reads_the_recovery_key_first(home: Path, daemon: FakeDaemon) -> None:
     done = run(home, "pair", "--recovery", "--json", stdin=TYPED + WORDS.encode() + b"\n")
     assert done.code == 0, done.messages
