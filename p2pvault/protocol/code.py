@@ -10,7 +10,6 @@ but for the one that is not in the list.
 import re
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -31,6 +30,11 @@ ENTROPY_BYTES: Final = 16
 
 _PREFIX_CHARACTERS: Final = 3
 """Each word of the list is known by this many letters (so says the list, and a test)."""
+
+# Read while the daemon starts: later there may be no descriptor left, or another file in its place.
+_WORD_FILE: Final = files("p2pvault.protocol") / "words" / "eff-short-2.txt"
+_LIST: Final = tuple(_WORD_FILE.read_text("ascii").split())
+_BY_PREFIX: Final = {word[:_PREFIX_CHARACTERS]: word for word in _LIST}
 
 _SEPARATORS: Final = re.compile(r"[\s\-_.,]+")
 _DIGITS_MEANT: Final = str.maketrans("oil", "011")
@@ -62,7 +66,7 @@ class Code:
 def draw_code(entropy: bytes) -> Code:
     """Make a code from 16 random bytes."""
     assert len(entropy) == ENTROPY_BYTES, "a code is drawn from 16 random bytes"
-    words = _words()
+    words = _LIST
     number = int.from_bytes(entropy, "big")
     number, slot = divmod(number, SLOT_MAX - SLOT_MIN + 1)
     number, first = divmod(number, len(words))
@@ -97,7 +101,7 @@ def parse_code(text: str) -> Code:
 def complete(prefix: str) -> tuple[str, ...]:
     """Return the words of the list that start with `prefix`, for completion while typing."""
     meant = prefix.lower().translate(_LETTERS_MEANT)
-    return tuple(word for word in _words() if word.startswith(meant))
+    return tuple(word for word in _LIST if word.startswith(meant))
 
 
 def _read_slot(part: str) -> int:
@@ -109,28 +113,16 @@ def _read_slot(part: str) -> int:
 
 def _read_word(part: str) -> str:
     meant = part.translate(_LETTERS_MEANT)
-    word = _by_prefix().get(meant[:_PREFIX_CHARACTERS])
+    word = _BY_PREFIX.get(meant[:_PREFIX_CHARACTERS])
     if word is not None and word.startswith(meant):
         return word
     raise BadCode(f"{part!a} is no word of a pairing code", hint=_suggest(meant, word))
 
 
 def _suggest(typed: str, same_start: str | None) -> str:
-    close = get_close_matches(typed, _words(), n=3, cutoff=0.6)
+    close = get_close_matches(typed, _LIST, n=3, cutoff=0.6)
     if same_start is not None and same_start not in close:
         close.insert(0, same_start)
     if not close:
         return BadCode.hint
     return f"Did you mean {' or '.join(close[:3])}?"
-
-
-@cache
-def _words() -> tuple[str, ...]:
-    """Read the word list once, when the first code is drawn or typed."""
-    listing = files("p2pvault.protocol").joinpath("words", "eff-short-2.txt")
-    return tuple(listing.read_text(encoding="ascii").split())
-
-
-@cache
-def _by_prefix() -> dict[str, str]:
-    return {word[:_PREFIX_CHARACTERS]: word for word in _words()}

@@ -31,7 +31,7 @@ _FORM: Final = re.compile(
     re.ASCII,
 )
 _ADDRESS: Final = re.compile(r"(?:\[([0-9a-f.:]+)\]|([0-9.]+)):([1-9][0-9]{0,4})", re.ASCII)
-_HINT: Final = "Scan or copy the whole address that `p2pvault pair` printed."
+_HINT: Final = "Scan or copy the whole address that `pair` printed."
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ made of them is not a wallet's, and BIP 39's key stretching is not used: the key
 """
 
 import re
-from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import Final
@@ -29,13 +28,19 @@ _CHECK_BITS: Final = 8
 _PREFIX_CHARACTERS: Final = 4
 _NUMBERING: Final = re.compile(r"\b\d+[.):]?")
 
+# Read while the daemon starts; see `code`.
+_WORD_FILE: Final = files("p2pvault.protocol") / "words" / "bip39-english.txt"
+_LIST: Final = tuple(_WORD_FILE.read_text("ascii").split())
+_BY_PREFIX: Final = {word[:_PREFIX_CHARACTERS]: place for place, word in enumerate(_LIST)}
+"""Places by the first four letters; words of three letters are their own prefix."""
+
 
 def write_words(seed: bytes) -> str:
     """Return a key of 32 bytes as 24 words with single spaces."""
     assert len(seed) == SEED_BYTES, "a recovery key has 32 bytes"
     number = int.from_bytes(seed + _check(seed), "big")
-    places = ((number >> _BITS * place) % len(_words()) for place in reversed(range(WORDS)))
-    return " ".join(_words()[place] for place in places)
+    places = ((number >> _BITS * place) % len(_LIST) for place in reversed(range(WORDS)))
+    return " ".join(_LIST[place] for place in places)
 
 
 def read_words(text: str) -> bytes:
@@ -66,23 +71,11 @@ def read_words(text: str) -> bytes:
 
 
 def _read_word(place: int, typed: str) -> int:
-    found = _by_prefix().get(typed[:_PREFIX_CHARACTERS])
-    if found is None or not _words()[found].startswith(typed):
+    found = _BY_PREFIX.get(typed[:_PREFIX_CHARACTERS])
+    if found is None or not _LIST[found].startswith(typed):
         raise BadRecoveryWords(f"word {place} is not in the list of words")
     return found
 
 
 def _check(seed: bytes) -> bytes:
     return sha256(seed).digest()[: _CHECK_BITS // 8]
-
-
-@cache
-def _by_prefix() -> dict[str, int]:
-    """Places by the first four letters; words of three letters are their own prefix."""
-    return {word[:_PREFIX_CHARACTERS]: place for place, word in enumerate(_words())}
-
-
-@cache
-def _words() -> tuple[str, ...]:
-    text = (files("p2pvault.protocol") / "words" / "bip39-english.txt").read_text("ascii")
-    return tuple(text.split())

@@ -98,7 +98,7 @@ def test_a_changed_text_is_another_invitation_or_none(invitation: Invitation, da
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(BadCode) as refusal:
         parse_invitation(text)
-    assert "p2pvault pair" in refusal.value.hint
+    assert "`pair`" in refusal.value.hint
 
 
 def test_a_representation_does_not_show_the_secret() -> None:

@@ -236,7 +236,7 @@ def reinstate(log: MembershipLog, author: Author, device: DeviceId) -> Written:
     suspended = membership.suspended.get(device)
     if suspended is None:
         raise MembershipError(
-            "this device is not suspended, so no admin lets it in again",
+            "that device is not suspended, so no admin lets it in again",
             hint="Pair it as a new device, or use `p2pvault recovery use --restore`.",
         )
     return append(log, author, SetRole(device, suspended.role))

@@ -9,7 +9,6 @@ be: whether they match is luck, once in 6 553 600 sessions.
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
 from hmac import compare_digest
 from importlib.resources import files
 from re import split as split_at
@@ -19,6 +18,12 @@ from p2pvault.errors import BadValue
 
 TYPED_CHARACTERS_MAX = 64
 """Two words of at most eleven letters, spaced generously."""
+
+# Read while the daemon starts; see `protocol.code`.
+_EVEN, _ODD = (
+    tuple((files("p2pvault.protocol") / "words" / name).read_text("ascii").split())
+    for name in ("pgp-even.txt", "pgp-odd.txt")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +67,9 @@ def short_string(binding: bytes, sponsor_seed: bytes, joiner_seed: bytes) -> Sho
         joiner_seed: 32 random bytes of the joiner.
     """
     hashed = digest(b"p2pv-sas", binding, sponsor_seed, joiner_seed)
-    even, odd = _lists()
     # 64 bits modulo 100 are uniform up to 2**-57.
     digits = int.from_bytes(hashed[2:10], "big") % 100
-    return ShortString((even[hashed[0]], odd[hashed[1]]), f"{digits:02}")
+    return ShortString((_EVEN[hashed[0]], _ODD[hashed[1]]), f"{digits:02}")
 
 
 def read_words(typed: str) -> tuple[str, str]:
@@ -77,7 +81,7 @@ def read_words(typed: str) -> tuple[str, str]:
     parts = [part for part in split_at(r"[\s\-_.,]+", typed[:TYPED_CHARACTERS_MAX].lower()) if part]
     if len(parts) != 2 or len(typed) > TYPED_CHARACTERS_MAX:
         raise BadValue("two words are needed", hint="Type the two words that the new device shows.")
-    first, second = (_listed(part, known) for part, known in zip(parts, _lists(), strict=True))
+    first, second = (_listed(part, known) for part, known in zip(parts, (_EVEN, _ODD), strict=True))
     return first, second
 
 
@@ -91,14 +95,3 @@ def _listed(part: str, known: tuple[str, ...]) -> str:
         if close
         else "Type the words in the order in which they are.",
     )
-
-
-@cache
-def _lists() -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Read the PGP lists once, when the first words are needed."""
-    folder = files("p2pvault.protocol").joinpath("words")
-    even, odd = (
-        tuple(folder.joinpath(f"pgp-{parity}.txt").read_text(encoding="ascii").split())
-        for parity in ("even", "odd")
-    )
-    return even, odd
