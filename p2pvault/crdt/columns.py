@@ -142,12 +142,18 @@ def _cut(body: bytes, at: int) -> dict[int, bytes]:
     return columns
 
 
-def _runs(column: bytes, read: Read = unsigned) -> Runs:
-    """Return the runs of a column; a literal run becomes runs of one."""
+def _runs(column: bytes, read: Read = unsigned, most: int = CHANGE_OPERATIONS_MAX) -> Runs:
+    """Return the runs of a column; a literal run becomes runs of one.
+
+    They are counted before they are made: a few KB inflate to millions, which take 64 bytes each,
+    and none is for no row.
+    """
     runs: Runs = []
     at, end = 0, len(column)
     while at < end:
         count, at = signed(column, at)
+        if len(runs) + max(-count, 1) > most:
+            raise ChangeRefused("a column of more runs than it can have rows")
         if count > 0:
             value, at = read(column, at)
             runs.append((count, value))
@@ -435,8 +441,8 @@ def _check_predecessors(columns: dict[int, bytes], rows: int, actors: int) -> No
     total = sum([count * (number or 0) for count, number in counts])
     if total > CHANGE_PREDECESSORS_MAX:
         raise ChangeRefused(f"a change that overwrites {total} operations")
-    authors = _runs(columns[_PREDECESSOR_ACTOR])
-    counters = _runs(columns[_PREDECESSOR_COUNTER], signed)
+    authors = _runs(columns[_PREDECESSOR_ACTOR], most=CHANGE_PREDECESSORS_MAX)
+    counters = _runs(columns[_PREDECESSOR_COUNTER], signed, CHANGE_PREDECESSORS_MAX)
     for runs in (authors, counters):
         if sum([count for count, _ in runs]) != total:
             raise ChangeRefused("a change whose columns differ in length")

@@ -253,30 +253,41 @@ class _Budget:
         return column
 
 
-def _runs(column: bytes, read: Read = unsigned) -> Iterator[tuple[int, int | None]]:
-    """Walk the runs of a column; its bytes bound their number, and nothing is expanded."""
-    at, end = 0, len(column)
+def _runs(
+    column: bytes, read: Read = unsigned, rows: int = SNAPSHOT_DEPENDENCIES_MAX
+) -> Iterator[tuple[int, int | None]]:
+    """Walk the runs of a column, no further than it may have rows; nothing is expanded.
+
+    Raises:
+        ChangeRefused: More rows, or a run of none, of which there could be any number.
+    """
+    at, end, left = 0, len(column), rows
     while at < end:
         count, at = signed(column, at)
-        if count > 0:
+        is_null = not count
+        if is_null:
+            count, at = unsigned(column, at)
+        left -= abs(count)
+        if left < 0 or not count:
+            raise ChangeRefused("a document whose columns differ in length")
+        if is_null:
+            yield count, None
+        elif count > 0:
             value, at = read(column, at)
             yield count, value
-        elif count:
+        else:
             for _ in range(-count):
                 value, at = read(column, at)
                 yield 1, value
-        else:
-            count, at = unsigned(column, at)
-            yield count, None
 
 
-def _rows(column: bytes, read: Read = unsigned) -> int:
-    return sum(count for count, _ in _runs(column, read))
+def _rows(column: bytes, read: Read = unsigned, rows: int = SNAPSHOT_DEPENDENCIES_MAX) -> int:
+    return sum(count for count, _ in _runs(column, read, rows))
 
 
 def _check_rows(column: bytes, rows: int, read: Read = unsigned) -> None:
     """Insist on as many rows as there are; a column that is not there is all nulls."""
-    _check_total(column, _rows(column, read), rows)
+    _check_total(column, _rows(column, read, rows), rows)
 
 
 def _check_total(column: bytes, total: int, rows: int) -> None:
@@ -286,7 +297,7 @@ def _check_total(column: bytes, total: int, rows: int) -> None:
 
 def _check_actors(column: bytes, rows: int, actors: int) -> None:
     total = 0
-    for count, actor in _runs(column):
+    for count, actor in _runs(column, rows=rows):
         total += count
         if actor is not None and actor >= actors:
             raise ChangeRefused(f"actor {actor} of {actors}")
@@ -296,7 +307,7 @@ def _check_actors(column: bytes, rows: int, actors: int) -> None:
 def _check_deltas(column: bytes, rows: int, maximum: int = OPERATION_COUNTER_MAX) -> None:
     """Follow a column of differences: within a run it only grows or only shrinks."""
     total = counter = 0
-    for count, delta in _runs(column, signed):
+    for count, delta in _runs(column, signed, rows):
         total += count
         counter += count * (delta or 0)
         if not 0 <= counter <= maximum:
@@ -355,7 +366,7 @@ def _check_operations(columns: Columns, actors: int, budget: _Budget) -> int:
 
 def _check_actions(column: bytes) -> int:
     rows = 0
-    for count, action in _runs(column):
+    for count, action in _runs(column, rows=SNAPSHOT_OPERATIONS_MAX):
         rows += count
         if action is None or action >= ACTIONS:
             raise ChangeRefused(f"an operation of kind {action}, which no record has")
@@ -367,7 +378,7 @@ def _check_actions(column: bytes) -> int:
 def _check_keys(column: bytes, rows: int, budget: _Budget) -> None:
     """Check keys; one that stands for many rows may be copied as often, so it counts as often."""
     total = 0
-    for count, length in _runs(column, skip_key):
+    for count, length in _runs(column, skip_key, rows):
         total += count
         budget.spend(count * (length or 0))
     if column and total != rows:
@@ -378,9 +389,10 @@ def _check_inserts(column: bytes, rows: int) -> None:
     at = total = 0
     while at < len(column):
         count, at = unsigned(column, at)
+        if not count and at > 1:
+            raise ChangeRefused("a document whose columns differ in length")
         total += count
-    if column and total != rows:
-        raise ChangeRefused("a document whose columns differ in length")
+    _check_total(column, total, rows)
 
 
 def _check_values(meta: bytes, raw: bytes, rows: int) -> None:

@@ -20,6 +20,7 @@ from p2pvault.errors import BadValue, ChangeRefused, CrdtError
 from p2pvault.limits import (
     CHANGE_DEPENDENCIES_MAX,
     JOURNALS_MAX,
+    KIB,
     MIB,
     SNAPSHOT_BYTES_MAX,
     SNAPSHOT_INFLATED_BYTES_MAX,
@@ -176,6 +177,30 @@ def test_a13_a_bomb_in_any_column_of_operations_is_refused(column: int):
     else:
         taken.operations[column] = run(BOMB, 0)[:-1] + key
     refused(taken.chunk())
+
+
+@pytest.mark.parametrize("column", [0x11, 0x13, 0x15, 0x80])
+def test_a14_runs_of_no_rows_are_refused_however_many_they_are(column: int):
+    taken = parts()
+    runs = bytes(4 * MIB) + taken.operations.get(column, b"")
+    taken.operations = dict(sorted({**taken.operations, column: runs}.items()))
+    chunk = taken.chunk(squeezed=frozenset({column}))
+    assert len(chunk) < 32 * KIB
+    refused(chunk, "differ in length")
+
+
+@pytest.mark.parametrize("column", [0x11, 0x13, 0x15, 0x80])
+def test_a14_columns_of_more_runs_than_rows_are_read_no_further(column: int):
+    taken = parts()
+    runs = (b"\x01\x00" if column == 0x11 else b"\x01\x01") * (4 * MIB)
+    taken.operations = dict(sorted({**taken.operations, column: runs}.items()))
+    refused(taken.chunk(squeezed=frozenset({column})), "differ in length")
+
+
+def test_a14_truth_values_are_read_no_further_than_there_are_rows():
+    taken = parts()
+    taken.operations[0x34] = bytes(8 * MIB)
+    refused(taken.chunk(squeezed=frozenset({0x34})), "differ in length")
 
 
 @pytest.mark.parametrize("column", sorted(parts().changes))

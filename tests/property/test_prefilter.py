@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tracemalloc
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
@@ -34,7 +34,7 @@ from harness.records import (
 )
 from p2pvault.crdt.chunk import encode_unsigned, split
 from p2pvault.crdt.engine import MAP, ROOT, TEXT
-from p2pvault.crdt.prefilter import inspect
+from p2pvault.crdt.prefilter import inspect, weigh
 from p2pvault.crdt.record import Record
 from p2pvault.crdt.values import Value
 from p2pvault.errors import ChangeRefused, CrdtError
@@ -47,6 +47,7 @@ from p2pvault.limits import (
     CHANGE_SEQUENCE_MAX,
     FIELD_CHARACTERS_MAX,
     INTEGER_MAX,
+    KIB,
     MIB,
     OPERATION_COUNTER_MAX,
     SCALAR_BYTES_MAX,
@@ -130,14 +131,14 @@ def test_noise_is_refused_and_nothing_else_happens(noise: bytes, has_frame: bool
 
 
 @contextmanager
-def frugal() -> Iterator[None]:
-    """Fail what allocates more than 10 MiB at a time, or works for more than a second."""
+def frugal(memory_mib: int = 10) -> Iterator[None]:
+    """Fail what allocates more than some MiB at a time, or works for more than a second."""
     before = resource.getrusage(resource.RUSAGE_SELF).ru_utime
     tracemalloc.start()
     yield
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 10 * MIB
+    assert peak < memory_mib * MIB
     assert resource.getrusage(resource.RUSAGE_SELF).ru_utime - before < 1
 
 
@@ -209,6 +210,32 @@ def test_a14_a_deflate_bomb_is_refused() -> None:
     assert len(bomb) < CHANGE_BYTES_MAX
     with frugal(), pytest.raises(ChangeRefused, match="inflates above"):
         inspect(bomb)
+
+
+def deflated(body: bytes) -> bytes:
+    """Return a change as `sealed` does, deflated."""
+    squeezer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    data = squeezer.compress(body) + squeezer.flush()
+    return sealed(body)[:8] + b"\x02" + encode_unsigned(len(data)) + data
+
+
+RUNS = 3 * MIB // 2
+"""Of two bytes each: as many as a change of 4 MiB inflated has room for."""
+
+
+@pytest.mark.parametrize("look", [inspect, weigh])
+@pytest.mark.parametrize(
+    "bomb",
+    [b"\x00\x00" * RUNS, b"\x01\x01" * RUNS, signed(-2 * RUNS) + b"\x01" * (2 * RUNS)],
+    ids=["of no rows", "of one row", "a long literal"],
+)
+def test_a14_more_runs_than_a_change_has_rows_are_not_kept(
+    bomb: bytes, look: Callable[[bytes], object]
+) -> None:
+    chunk = deflated(assembled(puts(5, action=bomb)))
+    assert len(chunk) < 16 * KIB
+    with frugal(32), pytest.raises(ChangeRefused):
+        look(chunk)
 
 
 @pytest.mark.parametrize("rows", [2**31, 2**62])
