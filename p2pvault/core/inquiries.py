@@ -46,7 +46,8 @@ class LoadWhole:
     Attributes:
         link: The link they are for.
         ids: Which, in the order in which they are sent.
-        bytes_max: Read about this much, at least one record that is there and sound.
+        bytes_max: Read about this much, at least one record that is there and sound, and no more
+            than ENTRY_WORK_MAX beside that one.
     """
 
     link: LinkId

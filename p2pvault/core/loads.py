@@ -54,7 +54,7 @@ class LoadSnapshots:
         upto: How far each journal counts; a journal that is not named does not.
         last_arrival: The last entry that is known to be durable.
         after: The last record that is not wanted, or None to start with the first.
-        bytes_max: Read about this much, at least one record.
+        bytes_max: Read about this much, at least one record, and no more than ENTRY_WORK_MAX.
         without: Records of these collections are not wanted.
     """
 

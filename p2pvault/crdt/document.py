@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from p2pvault.crdt.chunk import DOCUMENT, encode_unsigned, frame, signed, unsigned
 from p2pvault.crdt.columns import ACTIONS, Read, check_values_alike, skip_key
@@ -139,24 +139,55 @@ def _open(chunk: bytes) -> bytes:
     return body
 
 
-def _inspect(body: bytes) -> DocumentHead:
+def weigh_document(chunk: bytes) -> int:
+    """Return how much work a document is, without a look at most of it.
+
+    Raises:
+        ChangeRefused: Malformed, or above a bound.
+    """
+    body = _open(chunk)
+    try:
+        cut = _cut(body)
+        return _check_actions(cut.operations.get(ACTION, b"")) + _weigh(cut.operations)
+    except IndexError as error:
+        raise ChangeRefused("a document that ends too early") from error
+
+
+class _Cut(NamedTuple):
+    """A document in parts, its columns inflated within a budget, and where they end."""
+
+    authors: tuple[AuthorId, ...]
+    heads: Heads
+    changes: Columns
+    operations: Columns
+    budget: "_Budget"
+    stop: int
+
+
+def _cut(body: bytes) -> _Cut:
     authors, at = _read_actors(body)
     heads, at = _read_heads(body, at)
     of_changes, at = _read_columns(body, at, _CHANGE_COLUMNS)
     of_operations, at = _read_columns(body, at, _OPERATION_COLUMNS)
     budget = _Budget(SNAPSHOT_INFLATED_BYTES_MAX)
-    change_columns, at = budget.cut(body, at, of_changes)
-    operation_columns, at = budget.cut(body, at, of_operations)
-    changes = _check_changes(change_columns, len(authors))
-    operations = _check_operations(operation_columns, len(authors), budget)
-    for _ in heads:
+    changes, at = budget.cut(body, at, of_changes)
+    operations, at = budget.cut(body, at, of_operations)
+    return _Cut(authors, heads, changes, operations, budget, at)
+
+
+def _inspect(body: bytes) -> DocumentHead:
+    cut = _cut(body)
+    changes = _check_changes(cut.changes, len(cut.authors))
+    operations = _check_operations(cut.operations, len(cut.authors), cut.budget)
+    at = cut.stop
+    for _ in cut.heads:
         index, at = unsigned(body, at)
         if index >= changes:
             raise ChangeRefused(f"a head at change {index} of {changes}")
     if at != len(body):
         raise ChangeRefused("bytes behind the columns of a document")
-    work = operations + _weigh(change_columns) + _weigh(operation_columns)
-    return DocumentHead(heads, changes, operations, work, authors)
+    work = operations + _weigh(cut.changes) + _weigh(cut.operations)
+    return DocumentHead(cut.heads, changes, operations, work, cut.authors)
 
 
 def _weigh(columns: Columns) -> int:

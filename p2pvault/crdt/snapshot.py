@@ -6,11 +6,12 @@ of it, and `merge` brings what is new in it into a record that is there. Every c
 a record that way passes the same pre-filter as one that came by itself.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from p2pvault.crdt.chunk import DOCUMENT, frame, split
-from p2pvault.crdt.document import inspect_document
-from p2pvault.crdt.prefilter import Change, inspect
+from p2pvault.crdt.document import inspect_document, weigh_document
+from p2pvault.crdt.prefilter import Change, inspect, weigh
 from p2pvault.crdt.record import Record
 from p2pvault.errors import ChangeRefused, CrdtError
 from p2pvault.limits import SNAPSHOT_BYTES_MAX, SNAPSHOT_OPERATIONS_MAX, WORK_PER_CHANGE
@@ -76,6 +77,21 @@ def inspect_snapshot(data: bytes, heads: Heads) -> Snapshot:
         if operations > SNAPSHOT_OPERATIONS_MAX:
             raise ChangeRefused(f"a snapshot of more than {SNAPSHOT_OPERATIONS_MAX} operations")
     return Snapshot(heads, base, document, tuple(changes), operations, work, frozenset(authors))
+
+
+def weigh_stored(chunks: Iterable[bytes]) -> int:
+    """Return about how much work a record is, as the store holds it, for a fraction of that.
+
+    What is damaged counts for nothing: the engine does not load it.
+    """
+    try:
+        return WORK_PER_CHANGE + sum(map(_weigh, split(b"".join(chunks))))
+    except ChangeRefused:
+        return 0
+
+
+def _weigh(chunk: bytes) -> int:
+    return weigh_document(chunk) if frame(chunk).kind == DOCUMENT else weigh(chunk)
 
 
 def restore(actor: AuthorId, snapshot: Snapshot) -> Record:

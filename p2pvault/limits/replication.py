@@ -45,6 +45,10 @@ UNACKNOWLEDGED_BYTES_MAX: Final = 4 * MIB
 FEED_BYTES_MAX: Final = 1 * MIB
 """Entries read from the store at a time for one link: few reads, little memory."""
 
+SUPPLY_READ_BYTES: Final = 64 * KIB
+"""Records read from the store at a time to hand them out: what is too much work to be loaded with
+those before it is read again."""
+
 ENTRIES_MESSAGE_BYTES_MAX: Final = 256 * KIB
 """Small entries gathered into one message; the receiver starts on it while more comes."""
 

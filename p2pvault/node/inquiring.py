@@ -14,9 +14,10 @@ from p2pvault.core.inquiries import (
     WholeLoaded,
 )
 from p2pvault.crdt.record import Record
+from p2pvault.crdt.snapshot import weigh_stored
 from p2pvault.crypto.hashing import fingerprint_item
 from p2pvault.errors import CrdtError, StoreCorrupt, StoreUnwritable
-from p2pvault.limits import INDEX_PAGE_ROWS, RANGE_PARTS, SNAPSHOT_BYTES_MAX
+from p2pvault.limits import ENTRY_WORK_MAX, INDEX_PAGE_ROWS, RANGE_PARTS, SNAPSHOT_BYTES_MAX
 from p2pvault.protocol.ranges import Adder, Part, RangeState, RangeSum, items_wanted, state_of
 from p2pvault.protocol.snapshot import RecordSnapshot
 from p2pvault.store.port import Reader
@@ -129,17 +130,19 @@ def _divided(part: Part, hashed: Iterator[tuple[RecordId, int]], rows_each: int)
 def _load_whole(reader: Reader, load: LoadWhole) -> WholeLoaded:
     found: list[RecordSnapshot] = []
     damaged: list[RecordId] = []
-    size = 0
+    size = work = 0
     for record in load.ids:
         for stored in read_one(reader, record):
+            if stored is not None:
+                size += sum(map(len, stored.chunks))
+                work += weigh_stored(stored.chunks)
+            # To see whether it is sound, it is loaded.
+            if found and (size > load.bytes_max or work > ENTRY_WORK_MAX):
+                return WholeLoaded(load.link, tuple(found), tuple(damaged))
             if stored is None or not is_sound(stored):
                 damaged.append(record)
                 continue
-            data = b"".join(stored.chunks)
-            size += len(data)
-            if found and size > load.bytes_max:
-                return WholeLoaded(load.link, tuple(found), tuple(damaged))
-            found.append(RecordSnapshot(record, stored.row.heads, data))
+            found.append(RecordSnapshot(record, stored.row.heads, b"".join(stored.chunks)))
     return WholeLoaded(load.link, tuple(found), tuple(damaged))
 
 

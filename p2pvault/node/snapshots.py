@@ -4,13 +4,14 @@ A record that was changed behind the cut is loaded, and given without those chan
 behind the cut say which these are; the store keeps them, since whoever asks does not hold them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from p2pvault.core.loads import LoadSnapshots, SnapshotsLoaded
 from p2pvault.crdt.chunk import open_change
 from p2pvault.crdt.record import Record
+from p2pvault.crdt.snapshot import weigh_stored
 from p2pvault.errors import StoreCorrupt
-from p2pvault.limits import FEED_BYTES_MAX, INDEX_PAGE_ROWS
+from p2pvault.limits import ENTRY_WORK_MAX, FEED_BYTES_MAX, INDEX_PAGE_ROWS, SUPPLY_READ_BYTES
 from p2pvault.node.inquiring import is_sound, read_one
 from p2pvault.protocol.journal import decode_entry, outside_of
 from p2pvault.protocol.snapshot import RecordSnapshot
@@ -40,7 +41,7 @@ def load_snapshots(reader: Reader, vault: VaultId, load: LoadSnapshots) -> Snaps
     be in what the asker writes on top of them.
     """
     # In this order: a change that shows in a record shows in the log, too.
-    found = _records_behind(reader, load)
+    found = _portion(_records_behind(reader, load.after), load.bytes_max)
     later = _changes_behind(reader, vault, load)
     if later is None:
         return SnapshotsLoaded(load.link, load.after, (), unknown=True)
@@ -56,24 +57,39 @@ def load_snapshots(reader: Reader, vault: VaultId, load: LoadSnapshots) -> Snaps
     return SnapshotsLoaded(load.link, after, snapshots, tuple(damaged))
 
 
-def _records_behind(reader: Reader, load: LoadSnapshots) -> list[Found]:
-    """Return the next records; one by one where a page is damaged, so that only its record is."""
-    try:
-        records = reader.records_behind(load.after, load.bytes_max)
-    except StoreCorrupt:
-        return list(_one_by_one(reader, load))
-    return [(record.row, record) for record in records]
+def _portion(records: Iterable[Found], bytes_max: int) -> list[Found]:
+    """Return as many records as may be loaded in one go, one at least."""
+    found: list[Found] = []
+    size = work = 0
+    for row, stored in records:
+        if stored is not None:
+            size += sum(map(len, stored.chunks))
+            work += weigh_stored(stored.chunks)
+        if found and (size > bytes_max or work > ENTRY_WORK_MAX):
+            break
+        found.append((row, stored))
+    return found
 
 
-def _one_by_one(reader: Reader, load: LoadSnapshots) -> Iterator[Found]:
-    lower = b"" if load.after is None else load.after + b"\x00"
-    size = 0
+def _records_behind(reader: Reader, after: RecordId | None) -> Iterator[Found]:
+    """Walk over records; one by one where a page is damaged, so that only its record is."""
+    while True:
+        try:
+            records = reader.records_behind(after, SUPPLY_READ_BYTES)
+        except StoreCorrupt:
+            yield from _one_by_one(reader, after)
+            return
+        if not records:
+            return
+        yield from ((record.row, record) for record in records)
+        after = records[-1].row.id
+
+
+def _one_by_one(reader: Reader, after: RecordId | None) -> Iterator[Found]:
+    lower = b"" if after is None else after + b"\x00"
     for row in reader.index(lower, None, INDEX_PAGE_ROWS):
         for stored in read_one(reader, row.id):
             yield row, stored
-            size += 0 if stored is None else sum(map(len, stored.chunks))
-        if size >= load.bytes_max:
-            return
 
 
 def _as_of(record: StoredRecord, later: set[ChangeHash]) -> RecordSnapshot | None:
