@@ -49,6 +49,7 @@ from p2pvault.core.jobs import (
     snapshots_of,
 )
 from p2pvault.core.lookup import Lookup
+from p2pvault.core.portions import Portions
 from p2pvault.core.quarantine import LiftJob, ReleaseJob, SettleJob
 from p2pvault.core.queue import Queue
 from p2pvault.core.recount import RecountJob
@@ -81,6 +82,7 @@ class _Loading:
     jobs: tuple[RecordJob, ...]
     made: tuple[tuple[str, RecordId], ...]
     branch: Branch | None = None
+    portions: Portions | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,16 +187,25 @@ class Pipeline:
         return self._advance(Step())
 
     def loaded(self, answer: RecordsLoaded, around: Circumstances) -> Step:
-        """Stage the jobs whose records have been loaded."""
-        loading, self._loading = self._loading, None
+        """Stage the jobs whose records have been loaded, once the engine has them as well."""
+        loading = self._loading
         assert loading is not None, "one load at a time"
         assert loading.load == answer.load, "the answer belongs to the load under way"
-        step = Step()
+        portions, step = loading.portions or Portions(answer), Step()
+        if self._goes_on(loading) and portions.load_next(self.author, self._replicas):
+            self._loading = replace(loading, portions=portions)
+            # Nothing is read for it; it brings us back behind whatever else waits.
+            return self._advance(Step([LoadRecords(loading.load, (), (), ())]))
+        self._loading = None
         if self._spoiled:
             self._jobs.put_back(loading.jobs)
         elif loading.jobs:
-            self._stage(loading, answer, around, step)
+            self._stage(loading, portions.answer, around, step)
         return self._advance(step)
+
+    def _goes_on(self, loading: _Loading) -> bool:
+        """Whether records are loaded for a batch; a retraction drops what is loaded."""
+        return bool(loading.jobs) and not self._spoiled and loading.branch is None
 
     def abandon(self, link: LinkId) -> None:
         """Drop what came over a link and is not staged: a job before it on that link failed.
