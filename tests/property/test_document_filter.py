@@ -370,3 +370,15 @@ def test_a_record_takes_no_more_operations_than_a_peer_would(monkeypatch: pytest
     with pytest.raises(BadValue, match="operations"):
         record.commit({"text": "z" * 100})
     assert record.value() == before
+
+
+def test_a_document_without_rows_or_with_too_few_keys_is_refused():
+    taken = parts()
+    taken.operations[0x42] = b""
+    refused(taken.chunk(), "0 operations")
+    taken = parts()
+    taken.changes[0x01] = b""
+    refused(taken.chunk(), "0 changes")
+    taken = parts()
+    taken.operations[0x15] = run(1, 0)[:-1] + encode_key("k" * 200)
+    refused(taken.chunk(), "differ in length")
