@@ -226,8 +226,11 @@ RUNS = 3 * MIB // 2
 @pytest.mark.parametrize("look", [inspect, weigh])
 @pytest.mark.parametrize(
     "bomb",
-    [b"\x00\x00" * RUNS, b"\x01\x01" * RUNS, signed(-2 * RUNS) + b"\x01" * (2 * RUNS)],
-    ids=["of no rows", "of one row", "a long literal"],
+    [
+        pytest.param(b"\x00\x00" * RUNS, id="of no rows", marks=pytest.mark.heavy),
+        pytest.param(b"\x01\x01" * RUNS, id="of one row", marks=pytest.mark.heavy),
+        pytest.param(signed(-2 * RUNS) + b"\x01" * (2 * RUNS), id="a long literal"),
+    ],
 )
 def test_a14_more_runs_than_a_change_has_rows_are_not_kept(
     bomb: bytes, look: Callable[[bytes], object]
