@@ -296,6 +296,9 @@ class Fetch:
 
     def _ask(self, link: Link, cut: Cut, after: RecordId | None) -> list[Effect]:
         self._request = Request(link, cut, after, _lacks(link))
+        # One request for one offer: what is still on its way from the first would pass for the
+        # answer to a second. Who has more by then offers again.
+        self._offers.pop(link.id, None)
         link.source = True
         assert link.device is not None, "only members are asked"
         report = Report("info", "snapshots_wanted", {"device": link.device.hex()})

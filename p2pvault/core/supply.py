@@ -20,9 +20,12 @@ from p2pvault.protocol.snapshot import encode_snapshots
 
 
 def offer(link: Link, content: Content) -> list[Effect]:
-    """Tell a peer, once, that it lacks entries that are not kept here, or go on with its supply."""
+    """Tell a peer that it lacks entries that are not kept here, or go on with its supply.
+
+    It is told once, and again when it holds what it was told and lacks more by then.
+    """
     supply = link.supply
-    if supply is not None and not supply.withdrawn:
+    if supply is not None and not supply.withdrawn and not _is_taken(link, supply):
         return go_on(link, content)
     assert link.device is not None, "only members are fed"
     link.supply = Supply()
@@ -93,6 +96,12 @@ def loaded(link: Link, answer: SnapshotsLoaded, content: Content) -> list[Effect
     effects: list[Effect] = [report_damaged(record) for record in answer.damaged]
     effects += [Write(link.id, message) for message in messages]
     return effects + go_on(link, content)
+
+
+def _is_taken(link: Link, supply: Supply) -> bool:
+    """Tell whether a peer holds all of the cut that its records are as of."""
+    cut = supply.cut
+    return cut is not None and all(link.peer.reached(each.author) >= each.n for each in cut)
 
 
 def _can_supply(content: Content, cut: Cut) -> bool:

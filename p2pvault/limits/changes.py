@@ -29,7 +29,7 @@ OPERATION_COUNTER_MAX: Final = 2**32 - 1
 """The engine counts the operations of a record in 32 bits (`verify_ops` in its change.rs)."""
 
 ENTRY_CHANGES_MAX: Final = 1_000
-"""Changes in one entry; bulk writes of 10 000 records become ten entries."""
+"""Changes in one entry; bulk writes of 10 000 small records become twenty, by their work."""
 
 ENTRY_WORK_MAX: Final = 72_000
 """Work of one entry, and of one batch from a peer, in the unit of `crdt.prefilter.weigh`: 0.12 to

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.e2e
 RECORDS = 10_000
 
 
-def test_ten_thousand_records_are_ten_entries_and_arrive(couple: tuple[Device, Device]) -> None:
+def test_ten_thousand_records_are_few_entries_and_arrive(couple: tuple[Device, Device]) -> None:
     laptop, phone = couple
     phone.stop()
     lines = b"".join(
@@ -25,7 +25,8 @@ def test_ten_thousand_records_are_ten_entries_and_arrive(couple: tuple[Device, D
         "records": RECORDS,
         "changed": RECORDS,
     }
-    assert laptop.peer("phone")["ahead"] == RECORDS / 1_000
+    # Each commit of 1 000 is more work than one entry may be, and less than two.
+    assert laptop.peer("phone")["ahead"] == RECORDS / 500
 
     phone.start()
     wait_synced(laptop, phone)

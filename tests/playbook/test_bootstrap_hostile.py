@@ -423,3 +423,25 @@ def test_records_of_a_cut_that_entries_have_reached_leave_no_fetch_behind() -> N
     world.pass_time(20)
     assert cyd.device.pipeline.durable.fetching is None
     assert cyd.verdict(ada) is Verdict.EQUAL
+
+
+def test_what_is_still_on_its_way_is_no_answer_to_another_request() -> None:
+    """An offer is asked for once; else the end of one cut would be taken for that of the next."""
+    world, ada, bob, _ = asked()
+    say(world, ada, bob, snapshots(held(ada, "notes/one")))
+    world.run()
+    assert bob.device.pipeline.durable.fetching is not None
+    world.part(ada, bob)
+    world.mend()
+    world.pass_time(60)
+    link_of(ada, bob).supply = Supply(withdrawn=True)
+    link = say(world, ada, bob, *offer(head(ada, 10)))
+    world.pass_time(1)
+    assert link.source, "it goes on with the cut that it began with"
+    say(world, ada, bob, end())
+    world.pass_time(1)
+    journals = bob.device.pipeline.durable.journals
+    assert journals[author(1)].n == 9
+    say(world, ada, bob, snapshots(held(ada, "notes/one")), end())
+    world.pass_time(1)
+    assert bob.device.pipeline.durable.journals[author(1)].n == 9

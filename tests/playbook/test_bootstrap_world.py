@@ -237,7 +237,7 @@ def test_another_device_that_has_offered_is_asked_at_once_when_the_source_is_los
     ada.device.handle = lambda now, given: []
     world.mend()
     world.online(cyd)
-    world.until(lambda: len(cyd.device.fetch._offers) == 2)
+    world.until(lambda: len(cyd.device.fetch._offers) == 1)
     assert cyd.device.fetch.source == ada.id, "there is one source at a time"
     since = world.now.monotonic
     world.part(ada, cyd)

@@ -15,6 +15,7 @@ from p2pvault.core.supply import go_on, heard_wanted, loaded, offer
 from p2pvault.errors import UnexpectedMessage
 from p2pvault.limits import FEED_BYTES_MAX, KIB, UNACKNOWLEDGED_BYTES_MAX
 from p2pvault.protocol.bootstrap import CutHead, Fetching, Wanted, decode_cut, encode_wanted
+from p2pvault.protocol.reconcile import Have
 from p2pvault.protocol.snapshot import RecordSnapshot
 from p2pvault.types import EntryHash, JournalHead, RecordId
 
@@ -49,6 +50,15 @@ def asked(cut: tuple = ()) -> tuple:
     (load,) = heard_wanted(near, wanted(cut=cut or content.cut), content)
     assert isinstance(load, LoadSnapshots)
     return near, far, content, load
+
+
+def test_who_holds_an_older_cut_by_now_and_lacks_more_is_offered_again():
+    near, far, _, _ = asked(cut_at(6, 9))
+    for reached, kinds in ((5, []), (6, [Kind.BEHIND]), (6, [])):
+        heads = tuple(each.head for each in cut_at(reached, 9))
+        near.peer.heard(Have(heads, digest("content")))
+        assert [each.kind for each in heard(offer(near, holding(one=8)), far)] == kinds
+    assert near.supply == Supply()
 
 
 def test_an_offer_names_every_journal_and_is_made_once():
